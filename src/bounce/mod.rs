@@ -1,0 +1,195 @@
+//! What a reply means: whom it is about and why. Scope is asked before category (DESIGN: a fault of the message says nothing
+//! about the mailbox).
+
+pub mod classify;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The command that a reply answered (RFC 5321 §4.1.1), in the order of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// The greeting, or its absence.
+    #[serde(alias = "conn", alias = "banner", alias = "greeting")]
+    Connect,
+    /// EHLO, HELO or LHLO.
+    #[serde(alias = "helo", alias = "lhlo")]
+    Ehlo,
+    /// STARTTLS and the handshake.
+    Starttls,
+    /// AUTH.
+    Auth,
+    /// MAIL FROM.
+    #[serde(alias = "mail-from", alias = "mail_from")]
+    Mail,
+    /// RCPT TO.
+    #[serde(alias = "rcpt-to", alias = "rcpt_to")]
+    Rcpt,
+    /// DATA itself, before any content.
+    Data,
+    /// The end of the content: the final answer to the message.
+    #[serde(alias = "end_of_data", alias = "eod", alias = "dot")]
+    EndOfData,
+    /// RSET.
+    Rset,
+    /// QUIT.
+    Quit,
+    /// A delivery report that came by mail: about one recipient, some time later (RFC 3464).
+    #[serde(alias = "report")]
+    Dsn,
+}
+
+/// Whom a failure is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The conversation between two servers.
+    Session,
+    /// The message, its sender or its content.
+    Message,
+    /// The recipient's domain.
+    Domain,
+    /// This recipient.
+    Recipient,
+}
+
+/// Why a reply refused, in thirteen names, and two more that only mail brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    /// No such mailbox: never existed, closed, moved.
+    UserUnknown,
+    /// No such domain, or one that takes no mail.
+    DomainUnknown,
+    /// Over quota.
+    MailboxFull,
+    /// It exists and is disabled, suspended or not used.
+    MailboxInactive,
+    /// Greylisting, busy, try later.
+    Deferred,
+    /// Too much mail too fast.
+    Throttled,
+    /// Host, network, DNS, TLS, protocol.
+    Technical,
+    /// The sender's address or domain is on a list or has a bad name.
+    Blocked,
+    /// SPF, DKIM, DMARC, reverse DNS, HELO, sender address.
+    AuthFailed,
+    /// The content looks like spam, or worse.
+    SpamContent,
+    /// Size, format.
+    MessageRejected,
+    /// Refused by a rule that is not explained; relaying denied.
+    Policy,
+    /// Nothing matched, or two causes at once.
+    Undetermined,
+    /// The recipient pressed "this is spam" (RFC 5965).
+    Complaint,
+    /// Out of office: proof that the mailbox works.
+    AutoReply,
+}
+
+/// The most that a category can do to a standing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// The address does not exist.
+    Hard,
+    /// The address exists and does not take mail now.
+    Soft,
+    /// Nothing is said about the address.
+    None,
+}
+
+impl Category {
+    /// What this category can do when the reply is about the recipient or its domain.
+    pub const fn effect(self) -> Effect {
+        match self {
+            Self::UserUnknown | Self::DomainUnknown => Effect::Hard,
+            Self::MailboxFull | Self::MailboxInactive => Effect::Soft,
+            Self::Deferred
+            | Self::Throttled
+            | Self::Technical
+            | Self::Blocked
+            | Self::AuthFailed
+            | Self::SpamContent
+            | Self::MessageRejected
+            | Self::Policy
+            | Self::Undetermined
+            | Self::Complaint
+            | Self::AutoReply => Effect::None,
+        }
+    }
+
+    /// The name as logs, records and rules have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UserUnknown => "user_unknown",
+            Self::DomainUnknown => "domain_unknown",
+            Self::MailboxFull => "mailbox_full",
+            Self::MailboxInactive => "mailbox_inactive",
+            Self::Deferred => "deferred",
+            Self::Throttled => "throttled",
+            Self::Technical => "technical",
+            Self::Blocked => "blocked",
+            Self::AuthFailed => "auth_failed",
+            Self::SpamContent => "spam_content",
+            Self::MessageRejected => "message_rejected",
+            Self::Policy => "policy",
+            Self::Undetermined => "undetermined",
+            Self::Complaint => "complaint",
+            Self::AutoReply => "auto_reply",
+        }
+    }
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Scope {
+    /// The name as logs and records have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Message => "message",
+            Self::Domain => "domain",
+            Self::Recipient => "recipient",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Stage {
+    /// The name as logs and records have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Ehlo => "ehlo",
+            Self::Starttls => "starttls",
+            Self::Auth => "auth",
+            Self::Mail => "mail",
+            Self::Rcpt => "rcpt",
+            Self::Data => "data",
+            Self::EndOfData => "end-of-data",
+            Self::Rset => "rset",
+            Self::Quit => "quit",
+            Self::Dsn => "dsn",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

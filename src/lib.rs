@@ -1,0 +1,7 @@
+//! rcptgate
+pub mod bounce;
+pub mod cli;
+pub mod event;
+pub mod policy;
+pub mod smtp;
+pub mod time;

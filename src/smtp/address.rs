@@ -1,0 +1,235 @@
+//! Addresses, RFC 5321 §4.1.2 and RFC 6531 §3.3, and the one key that the store is looked up by.
+//!
+//! The same parsed value serves for the look-up and for the wire: what is sent on is written from the parse, never copied from
+//! the client's bytes, so that no spelling can mean one address here and another there.
+
+mod parse;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+pub use parse::NotAnAddress;
+
+/// Longest local part in octets (RFC 5321 §4.5.3.1.1).
+pub const LOCAL_MAX: usize = 64;
+/// Longest domain in octets (RFC 5321 §4.5.3.1.2).
+pub const DOMAIN_MAX: usize = 255;
+/// Longest path in octets, angle brackets included (RFC 5321 §4.5.3.1.3).
+pub const PATH_MAX: usize = 256;
+
+/// Where a message goes: a domain name or an address literal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Domain {
+    /// A name, as it was given but for a trailing dot.
+    Name(String),
+    /// An address literal with its brackets, `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
+    Literal(String),
+}
+
+impl Domain {
+    /// The domain as keys and look-ups use it: lower case, A-labels, no trailing dot. Literals keep their brackets.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Name(name) => domain_key(name),
+            Self::Literal(literal) => literal.to_ascii_lowercase(),
+        }
+    }
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(text) | Self::Literal(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A domain name in the form that keys have: lower case, A-labels, no trailing dot.
+///
+/// A name that IDNA refuses (an underscore, for one, exists in mail) is lower-cased as it is.
+pub fn domain_key(name: &str) -> String {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.is_ascii() && !name.to_ascii_lowercase().contains("xn--") {
+        return name.to_ascii_lowercase();
+    }
+    idna::domain_to_ascii_strict(name)
+        .or_else(|_| idna::domain_to_ascii(name))
+        .unwrap_or_else(|_| name.to_lowercase())
+}
+
+/// A mailbox: local part and domain.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mailbox {
+    /// The local part, unquoted.
+    pub local: String,
+    /// The domain.
+    pub domain: Domain,
+}
+
+impl Mailbox {
+    /// Whether the address needs SMTPUTF8 (RFC 6531 §3.4).
+    pub fn needs_smtputf8(&self) -> bool {
+        !self.local.is_ascii() || matches!(&self.domain, Domain::Name(name) if !name.is_ascii())
+    }
+}
+
+/// As it goes over the wire, without angle brackets; the local part is quoted only where it must be.
+impl fmt::Display for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if parse::is_dot_string(&self.local) {
+            return write!(f, "{}@{}", self.local, self.domain);
+        }
+        f.write_str("\"")?;
+        for character in self.local.chars() {
+            if matches!(character, '"' | '\\') {
+                f.write_str("\\")?;
+            }
+            write!(f, "{character}")?;
+        }
+        write!(f, "\"@{}", self.domain)
+    }
+}
+
+/// The sender of a transaction (RFC 5321 §4.5.5: `<>` is a sender of its own, not an empty string).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ReversePath {
+    /// `<>`, the sender of bounces.
+    Null,
+    /// Everyone else.
+    Mailbox(Mailbox),
+}
+
+impl ReversePath {
+    /// Reads `<...>`, the brackets included.
+    ///
+    /// # Errors
+    /// Says what is wrong with the path.
+    pub fn parse(path: &str) -> Result<Self, NotAnAddress> {
+        if path == "<>" { Ok(Self::Null) } else { parse::path(path).map(Self::Mailbox) }
+    }
+}
+
+/// With angle brackets.
+impl fmt::Display for ReversePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("<>"),
+            Self::Mailbox(mailbox) => write!(f, "<{mailbox}>"),
+        }
+    }
+}
+
+/// A recipient of a transaction as it goes over the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Recipient {
+    /// `<postmaster>` without a domain, which every server must take (RFC 5321 §4.5.1).
+    Postmaster,
+    /// Everyone else.
+    Mailbox(Mailbox),
+}
+
+impl Recipient {
+    /// Reads `<...>`, the brackets included. A source route is dropped (RFC 5321 §3.6.1).
+    ///
+    /// # Errors
+    /// Says what is wrong with the path.
+    pub fn parse(path: &str) -> Result<Self, NotAnAddress> {
+        if path.eq_ignore_ascii_case("<postmaster>") {
+            return Ok(Self::Postmaster);
+        }
+        parse::path(path).map(Self::Mailbox)
+    }
+
+    /// What the store is keyed by; `None` for the bare postmaster, who is nobody's suppressed recipient.
+    pub fn key(&self) -> Option<RecipientKey> {
+        match self {
+            Self::Postmaster => None,
+            Self::Mailbox(mailbox) => Some(RecipientKey::of(mailbox)),
+        }
+    }
+}
+
+/// With angle brackets.
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postmaster => f.write_str("<postmaster>"),
+            Self::Mailbox(mailbox) => write!(f, "<{mailbox}>"),
+        }
+    }
+}
+
+/// A recipient in normal form: the only thing that the store is keyed by.
+///
+/// Domain lower-cased to A-labels without trailing dot; local part unquoted, NFC, lower-cased. `+tag` and dots are kept.
+/// The text reads `local@domain`; the domain is what follows the last `@`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecipientKey(String);
+
+impl RecipientKey {
+    /// The key of a mailbox.
+    pub fn of(mailbox: &Mailbox) -> Self {
+        let local = if mailbox.local.is_ascii() {
+            mailbox.local.to_ascii_lowercase()
+        } else {
+            // Lower-casing can undo composition, so compose again behind it.
+            mailbox.local.nfc().collect::<String>().to_lowercase().nfc().collect()
+        };
+        Self(format!("{local}@{}", mailbox.domain.key()))
+    }
+
+    /// Reads an address as people and files write it: `user@example.com`, with or without angle brackets.
+    ///
+    /// # Errors
+    /// Says what is wrong with the address.
+    pub fn parse(address: &str) -> Result<Self, NotAnAddress> {
+        let address = address.trim();
+        let bare =
+            address.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(address);
+        parse::mailbox(bare).map(|mailbox| Self::of(&mailbox))
+    }
+
+    /// The whole key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part before the last `@`.
+    pub fn local(&self) -> &str {
+        self.0.rsplit_once('@').map_or(self.0.as_str(), |(local, _)| local)
+    }
+
+    /// The part behind the last `@`.
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+impl fmt::Display for RecipientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for RecipientKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// Reads the normal form back; it is normalised once more, so a file edited by hand cannot hold a key that nothing finds.
+impl<'de> Deserialize<'de> for RecipientKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        // A key keeps its local part unquoted, so the last `@` parts it and nothing needs quoting.
+        let (local, domain) =
+            text.rsplit_once('@').ok_or_else(|| serde::de::Error::custom(NotAnAddress::NoAt))?;
+        let domain = parse::domain(domain).map_err(serde::de::Error::custom)?;
+        Ok(Self::of(&Mailbox { local: local.to_owned(), domain }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

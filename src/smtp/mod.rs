@@ -1,0 +1,19 @@
+//! The words of SMTP: pure values and parsers, no input or output.
+//!
+//! | file | implements |
+//! |---|---|
+//! | `address` | RFC 5321 §4.1.2 paths and mailboxes; the key that the store is looked up by |
+//! | `command` | RFC 5321 §4.1.1 commands, one line in |
+//! | `reply` | RFC 5321 §4.2 replies, bounded, multi-line |
+//! | `status` | RFC 3463 enhanced status codes |
+//! | `line` | CRLF framing of command lines |
+//! | `data` | RFC 5321 §4.5.2 end-of-data framing that leaves every byte as it came |
+//! | `extensions` | RFC 5321 §2.2 EHLO keywords |
+
+pub mod address;
+pub mod command;
+pub mod data;
+pub mod extensions;
+pub mod line;
+pub mod reply;
+pub mod status;

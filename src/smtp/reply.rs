@@ -1,0 +1,230 @@
+//! Replies, RFC 5321 §4.2: code, enhanced status and text are three fields, never one string.
+
+mod decode;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::{BufMut, BytesMut};
+
+pub use decode::{ReplyDecoder, ReplyFault, ReplyLimits};
+
+use super::status::EnhancedStatus;
+
+/// A reply code, 200 to 599 (RFC 5321 §4.2.1; 1yz is not used by SMTP).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReplyCode(u16);
+
+/// The first digit of a reply code, RFC 5321 §4.2.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// 2yz: done.
+    Completion,
+    /// 3yz: go on.
+    Intermediate,
+    /// 4yz: not now.
+    Transient,
+    /// 5yz: not so.
+    Permanent,
+}
+
+impl ReplyCode {
+    /// A code of this program; `None` outside 200..=599.
+    pub const fn new(code: u16) -> Option<Self> {
+        if code >= 200 && code <= 599 { Some(Self(code)) } else { None }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    /// What the first digit says.
+    pub const fn severity(self) -> Severity {
+        match self.0 / 100 {
+            2 => Severity::Completion,
+            3 => Severity::Intermediate,
+            4 => Severity::Transient,
+            _ => Severity::Permanent,
+        }
+    }
+}
+
+impl fmt::Display for ReplyCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// One reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The basic code.
+    pub code: ReplyCode,
+    /// The enhanced status, if there was one whose class agrees with the code.
+    pub status: Option<EnhancedStatus>,
+    /// The text behind code and status, one line each, joined by `\n`. From a peer it may hold anything but CR and LF.
+    pub text: Cow<'static, str>,
+}
+
+/// Longest reply line that we write, CRLF included (RFC 5321 §4.5.3.1.5).
+const LINE_MAX: usize = 512;
+
+impl Reply {
+    /// A reply of this program. The code is a constant of ours: anything outside 200..=599 becomes 451.
+    pub const fn new(code: u16, status: EnhancedStatus, text: &'static str) -> Self {
+        Self::with_text(code, status, Cow::Borrowed(text))
+    }
+
+    /// A reply of this program with a text made at run time.
+    pub const fn with_text(code: u16, status: EnhancedStatus, text: Cow<'static, str>) -> Self {
+        let code = match ReplyCode::new(code) {
+            Some(code) => code,
+            None => ReplyCode(451),
+        };
+        Self { code, status: Some(status), text }
+    }
+
+    /// A reply without enhanced status: greetings, EHLO, 354 and HELP carry none (RFC 2034 §4).
+    pub const fn plain(code: u16, text: Cow<'static, str>) -> Self {
+        let mut reply = Self::with_text(code, EnhancedStatus::new(2, 0, 0), text);
+        reply.status = None;
+        reply
+    }
+
+    /// Reads a whole reply as it stands in a log or a journal, lines joined by `\n` or CRLF.
+    ///
+    /// Lenient where the wire is strict: the last line may be marked as a continuation.
+    pub fn from_text(text: &str) -> Option<Self> {
+        decode::from_text(text)
+    }
+
+    /// What the first digit says.
+    pub const fn severity(&self) -> Severity {
+        self.code.severity()
+    }
+
+    /// Whether this is a 2yz reply.
+    pub const fn is_success(&self) -> bool {
+        matches!(self.severity(), Severity::Completion)
+    }
+
+    /// Whether this is a 5yz reply.
+    pub const fn is_permanent(&self) -> bool {
+        matches!(self.severity(), Severity::Permanent)
+    }
+
+    /// Appends the reply as it goes over the wire: printable ASCII only, lines of at most 512 octets, the status on every line.
+    ///
+    /// With `enhanced`, a 2yz, 4yz or 5yz reply without status gets `x.0.0`, because our EHLO promised one (RFC 2034 §4).
+    pub fn encode(&self, enhanced: bool, out: &mut BytesMut) {
+        let status = self.status.or_else(|| self.default_status(enhanced));
+        let prefix = 4 + status.map_or(0, |status| status.to_string().len() + 1);
+        let room = LINE_MAX - 2 - prefix;
+        let mut pieces = self.text.split('\n').flat_map(|line| wrap(line, room)).peekable();
+        while let Some(piece) = pieces.next() {
+            let last = pieces.peek().is_none();
+            self.encode_line(status, piece, last, out);
+        }
+    }
+
+    fn encode_line(
+        &self,
+        status: Option<EnhancedStatus>,
+        text: &str,
+        last: bool,
+        out: &mut BytesMut,
+    ) {
+        use std::fmt::Write as _;
+
+        let separator = if last { ' ' } else { '-' };
+        // Writing to a `BytesMut` cannot fail: it grows.
+        let _ = match status {
+            Some(status) if text.is_empty() => write!(out, "{}{separator}{status}", self.code),
+            Some(status) => write!(out, "{}{separator}{status} ", self.code),
+            None => write!(out, "{}{separator}", self.code),
+        };
+        for character in text.chars() {
+            out.put_u8(if matches!(character, ' '..='~') { character as u8 } else { b'?' });
+        }
+        out.put_slice(b"\r\n");
+    }
+
+    fn default_status(&self, enhanced: bool) -> Option<EnhancedStatus> {
+        let class = match self.severity() {
+            Severity::Completion => 2,
+            Severity::Transient => 4,
+            Severity::Permanent => 5,
+            Severity::Intermediate => return None,
+        };
+        enhanced.then_some(EnhancedStatus::new(class, 0, 0))
+    }
+}
+
+/// Cuts a line into pieces of at most `room` characters; each becomes one octet on the wire. An empty line stays one piece.
+fn wrap(line: &str, room: usize) -> impl Iterator<Item = &str> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest.take()?;
+        let cut = line.char_indices().nth(room).map_or(line.len(), |(at, _)| at);
+        let (piece, more) = line.split_at(cut);
+        if !more.is_empty() {
+            rest = Some(more);
+        }
+        Some(piece)
+    })
+}
+
+/// The reply as logs and the journal show it: every line with code and status, joined by `\n`.
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = self.text.split('\n').peekable();
+        while let Some(line) = lines.next() {
+            let (separator, end) = if lines.peek().is_some() { ('-', "\n") } else { (' ', "") };
+            write!(f, "{}{separator}", self.code)?;
+            match self.status {
+                Some(status) if line.is_empty() => write!(f, "{status}{end}")?,
+                Some(status) => write!(f, "{status} {line}{end}")?,
+                None => write!(f, "{line}{end}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(reply: &Reply) -> String {
+        let mut out = BytesMut::new();
+        reply.encode(true, &mut out);
+        String::from_utf8(out.to_vec()).expect("ASCII")
+    }
+
+    #[test]
+    fn what_goes_over_the_wire() {
+        let suppressed = Reply::new(550, EnhancedStatus::new(5, 7, 1), "rcptgate: no\nreally");
+        assert_eq!(wire(&suppressed), "550-5.7.1 rcptgate: no\r\n550 5.7.1 really\r\n");
+        let plain = Reply::from_text("250 queued as 1").expect("a reply");
+        assert_eq!(wire(&plain), "250 2.0.0 queued as 1\r\n");
+        let go_ahead = Reply::plain(354, "go".into());
+        assert_eq!(wire(&go_ahead), "354 go\r\n");
+    }
+
+    #[test]
+    fn hostile_text_cannot_make_a_line_or_a_colour() {
+        let reply =
+            Reply::with_text(550, EnhancedStatus::new(5, 0, 0), "a\u{1b}[31mb\0c\rd\u{e9}".into());
+        assert_eq!(wire(&reply), "550 5.0.0 a?[31mb?c?d?\r\n");
+    }
+
+    #[test]
+    fn long_text_is_wrapped_at_512_octets() {
+        let reply = Reply::with_text(550, EnhancedStatus::new(5, 0, 0), "x".repeat(1200).into());
+        let text = wire(&reply);
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.split_inclusive("\r\n").all(|line| line.len() <= LINE_MAX));
+        assert_eq!(text.matches('x').count(), 1200);
+    }
+}
