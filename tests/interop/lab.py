@@ -1,6 +1,7 @@
 """A small mail world on loopback: processes, ports and waiting. Nothing outside its own temporary directory is touched."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -39,14 +40,19 @@ _given = set()
 
 
 def free_port():
-    """A port that nobody listens on and that this run has not given out before."""
+    """A port that nobody listens on and that this run has not given out before. It lies below the range from which
+    the kernel takes ports for outgoing connections, so that nobody comes by it while its server is restarted."""
     while True:
+        port = random.randrange(10_000, 30_000)
+        if port in _given:
+            continue
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
 
 
 def greets(port):

@@ -1,5 +1,6 @@
 """Messages: made, handed in, and read where they arrive."""
 
+import email
 import itertools
 import smtplib
 from pathlib import Path
@@ -37,6 +38,17 @@ def read_maildir(path):
 
 def body_of(raw):
     return raw.partition(b"\r\n\r\n")[2]
+
+
+def reports(bounces):
+    """What delivery reports say, by final recipient: the diagnostic text, folded lines joined."""
+    said = {}
+    for raw in bounces:
+        for part in email.message_from_bytes(raw).walk():
+            recipient = (part["Final-Recipient"] or "").rpartition(";")[2].strip()
+            if recipient:
+                said[recipient] = " ".join((part["Diagnostic-Code"] or part["Status"] or "").split())
+    return said
 
 
 def with_id(messages, message):
