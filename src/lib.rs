@@ -3,5 +3,6 @@ pub mod bounce;
 pub mod cli;
 pub mod event;
 pub mod policy;
+pub mod session;
 pub mod smtp;
 pub mod time;
