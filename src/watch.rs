@@ -98,9 +98,12 @@ struct Watcher<F> {
 
 impl<F: FnMut(Change)> Watcher<F> {
     fn run(mut self) {
+        let mut again = false;
         loop {
             // However the wait ends, it is time to look.
-            _ = self.woken.recv_timeout(self.folders.patience());
+            if !again {
+                _ = self.woken.recv_timeout(self.folders.patience());
+            }
             if self.wishes.stop.load(Ordering::Acquire) {
                 return;
             }
@@ -110,13 +113,14 @@ impl<F: FnMut(Change)> Watcher<F> {
             let changed: Vec<PathBuf> =
                 before.filter(|((old, new), _)| old != new).map(|(_, file)| file.clone()).collect();
             self.seen = now;
+            // A link may lead elsewhere now, and a folder may have come: what happened there before it was watched is looked
+            // for once more.
+            again = self.folders.follow(&self.files);
             if asked {
                 (self.on_change)(Change::Asked);
             } else if !changed.is_empty() {
                 (self.on_change)(Change::Files(changed));
             }
-            // A link may lead elsewhere now, and a folder may have come.
-            self.folders.follow(&self.files);
         }
     }
 }
@@ -185,12 +189,14 @@ impl Folders {
         if self.system.is_some() { RECHECK } else { POLL }
     }
 
-    fn follow(&mut self, files: &[PathBuf]) {
-        let Some(system) = &mut self.system else { return };
+    /// Watches where the files are now; whether that is somewhere new.
+    fn follow(&mut self, files: &[PathBuf]) -> bool {
+        let Some(system) = &mut self.system else { return false };
         let wanted: BTreeSet<PathBuf> = files.iter().flat_map(|file| folders_of(file)).collect();
         for gone in self.watched.difference(&wanted) {
             _ = system.unwatch(gone);
         }
+        let moved = !wanted.is_subset(&self.watched);
         let mut failed = None;
         for folder in wanted.difference(&self.watched) {
             // A folder that is not there yet is found by the recheck.
@@ -203,6 +209,7 @@ impl Folders {
             polling(&error);
             self.system = None;
         }
+        moved
     }
 }
 
