@@ -53,11 +53,7 @@ impl Metrics {
         let decisions = Family::default();
         registry.register("rcpt", "RCPT decisions of the gate", decisions.clone());
         let replies = Family::default();
-        registry.register(
-            "reply",
-            "Refusals of the next hop by category",
-            Family::clone(&replies),
-        );
+        registry.register("reply", "Refusals of the next hop by category", Family::clone(&replies));
         let messages = Family::default();
         registry.register(
             "message",

@@ -128,7 +128,8 @@ impl Connection {
 
     /// Waits for whatever comes first. Writes come first, so that what is owed leaves before more is taken in.
     async fn wait(&mut self, deadline: Pin<&mut Sleep>, drained: bool) -> Woken {
-        let (to_client, to_downstream) = (!self.out.to_client.is_empty(), !self.out.to_downstream.is_empty());
+        let (to_client, to_downstream) =
+            (!self.out.to_client.is_empty(), !self.out.to_downstream.is_empty());
         let wants_client = self.client.state == Reading::Open
             && self.session.wants_client()
             && self.out.to_downstream.len() < HIGH_WATER
@@ -301,7 +302,11 @@ impl Connection {
             Waiting::Client if self.session.leg_is_idle() => {
                 return self.session.release_leg(&mut self.out);
             }
-            waiting => waiting,
+            waiting @ (Waiting::Client
+            | Waiting::Content
+            | Waiting::Downstream(_)
+            | Waiting::Driver
+            | Waiting::Nothing) => waiting,
         };
         self.session.step(Input::Expired(waiting), &mut self.out);
     }
@@ -326,7 +331,8 @@ impl Connection {
         if self.client.state == Reading::Open {
             let _ = timeout(patience, last_words).await;
         } else {
-            let _ = timeout(patience, self.client.write.write_all_buf(&mut self.out.to_client)).await;
+            let _ =
+                timeout(patience, self.client.write.write_all_buf(&mut self.out.to_client)).await;
         }
         self.reporter.ended();
     }

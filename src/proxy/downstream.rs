@@ -34,15 +34,20 @@ pub(super) async fn open(door: &Door) -> Result<Leg, Reply> {
     let mut last = unreachable("no next hop");
     let mut tried = 0;
     for host in door.route.hosts() {
-        let addresses = match timeout_at(deadline, door.route.resolver().addresses(&host.name)).await {
-            Ok(Ok(addresses)) => addresses,
-            Ok(Err(fault)) => {
-                failed(door, host, None, &fault.to_string());
-                last = Reply::new(451, EnhancedStatus::new(4, 4, 3), "rcptgate: the next hop's name does not resolve");
-                continue;
-            }
-            Err(_) => return Err(unreachable("the next hop took too long")),
-        };
+        let addresses =
+            match timeout_at(deadline, door.route.resolver().addresses(&host.name)).await {
+                Ok(Ok(addresses)) => addresses,
+                Ok(Err(fault)) => {
+                    failed(door, host, None, &fault.to_string());
+                    last = Reply::new(
+                        451,
+                        EnhancedStatus::new(4, 4, 3),
+                        "rcptgate: the next hop's name does not resolve",
+                    );
+                    continue;
+                }
+                Err(_) => return Err(unreachable("the next hop took too long")),
+            };
         for address in addresses {
             if tried == ADDRESSES_MAX {
                 return Err(last);
@@ -103,7 +108,10 @@ async fn converse(stream: &mut TcpStream, hostname: &str) -> Result<Capabilities
             Opened::More => {}
             Opened::Ready(capabilities) => return Ok(capabilities),
             Opened::Failed(failed) => {
-                let said = failed.said.as_ref().map_or_else(|| "protocol violation".to_owned(), ToString::to_string);
+                let said = failed
+                    .said
+                    .as_ref()
+                    .map_or_else(|| "protocol violation".to_owned(), ToString::to_string);
                 return Err((failed.for_client(), format!("at {}: {said}", failed.stage)));
             }
         }

@@ -36,7 +36,11 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, sessions: TaskTracker
         match accepted {
             Ok((stream, client)) => begin(stream, client, &door, &counts, &sessions),
             // The client changed its mind; nothing is wrong here.
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
+                ) => {}
             Err(error) => {
                 tracing::error!(event = "accept", result = "failed", error = %error);
                 tokio::time::sleep(BACK_OFF).await;
@@ -45,7 +49,13 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, sessions: TaskTracker
     }
 }
 
-fn begin(stream: TcpStream, client: SocketAddr, door: &Arc<Door>, counts: &Arc<Mutex<Counts>>, sessions: &TaskTracker) {
+fn begin(
+    stream: TcpStream,
+    client: SocketAddr,
+    door: &Arc<Door>,
+    counts: &Arc<Mutex<Counts>>,
+    sessions: &TaskTracker,
+) {
     let address = client.ip().to_canonical();
     if let Err(full) = enter(counts, address, door) {
         door.metrics.session_refused(full.name);

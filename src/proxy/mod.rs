@@ -41,7 +41,7 @@ pub struct Door {
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// How addresses are shown in the log.
-    pub addresses: Arc<Addresses>,
+    pub addresses: Addresses,
     /// Of this listener.
     pub settings: DoorSettings,
     /// Cancelled once: no further transaction.

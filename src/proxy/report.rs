@@ -10,7 +10,7 @@ use crate::event::Context;
 use crate::gate::{About, Durable};
 use crate::policy::verdict::Verdict;
 use crate::session::{Answered, Envelope, Finished, Outcome, Ticket};
-use crate::smtp::address::{Recipient, RecipientKey};
+use crate::smtp::address::{Recipient, RecipientKey, ReversePath};
 use crate::smtp::reply::Reply;
 use crate::time::Timestamp;
 
@@ -55,7 +55,13 @@ impl Reporter {
         let shown = if monitor { "forward" } else { verdict };
         self.door.metrics.decided(shown, decision.reason.name());
         let would = if monitor { verdict } else { "" };
-        self.rcpt(envelope, &key, Decided { verdict: shown, reason: decision.reason.name(), would }, None, reply);
+        self.rcpt(
+            envelope,
+            &key,
+            Decided { verdict: shown, reason: decision.reason.name(), would },
+            None,
+            reply,
+        );
         if monitor { Verdict::Forward } else { decision.verdict }
     }
 
@@ -92,7 +98,7 @@ impl Reporter {
         tracing::info!(
             event = "message",
             outcome,
-            sender = %self.door.addresses.sender(&envelope.sender),
+            sender = self.sender(envelope),
             recipients = finished.recipients.len(),
             size = finished.octets,
             tenant = %self.door.settings.tenant,
@@ -102,7 +108,7 @@ impl Reporter {
             downstream = next_hop.map(ToString::to_string).unwrap_or_default(),
             downstream_id = queue_id(&finished.reply).unwrap_or_default(),
             client_gone = finished.client_gone,
-            reply = %finished.reply,
+            reply = %self.door.addresses.scrub(&finished.reply.to_string()),
         );
         if finished.outcome == Outcome::Delivered {
             let now = Timestamp::now();
@@ -119,6 +125,13 @@ impl Reporter {
         tracing::debug!(event = "disconnect", client = %self.client.ip(), session = self.session);
     }
 
+    fn sender(&self, envelope: &Envelope) -> String {
+        match &envelope.sender {
+            ReversePath::Null => envelope.sender.to_string(),
+            ReversePath::Mailbox(mailbox) => self.door.addresses.show(&RecipientKey::of(mailbox)),
+        }
+    }
+
     fn about(&self, envelope: &Envelope, address: RecipientKey, next_hop: Option<&Host>) -> About {
         let context = Context {
             message: envelope.message.clone(),
@@ -129,7 +142,14 @@ impl Reporter {
         About { address, tenant: self.door.settings.tenant.clone(), context }
     }
 
-    fn rcpt(&self, envelope: &Envelope, key: &RecipientKey, decided: Decided, next_hop: Option<&Host>, reply: &Reply) {
+    fn rcpt(
+        &self,
+        envelope: &Envelope,
+        key: &RecipientKey,
+        decided: Decided,
+        next_hop: Option<&Host>,
+        reply: &Reply,
+    ) {
         let Decided { verdict, reason, would } = decided;
         let downstream = next_hop.map(ToString::to_string).unwrap_or_default();
         tracing::info!(
@@ -144,7 +164,7 @@ impl Reporter {
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
             downstream,
-            reply = %reply,
+            reply = %self.door.addresses.scrub(&reply.to_string()),
         );
     }
 }

@@ -110,7 +110,11 @@ mod tests {
     fn hosts() {
         let check = |text: &str, expected: Option<(&str, u16)>| {
             let host = text.parse::<Host>().ok();
-            assert_eq!(host.as_ref().map(|host| (host.name.as_str(), host.port)), expected, "{text}");
+            assert_eq!(
+                host.as_ref().map(|host| (host.name.as_str(), host.port)),
+                expected,
+                "{text}"
+            );
         };
         check("smtp.example.net:587", Some(("smtp.example.net", 587)));
         check("smtp.example.net", Some(("smtp.example.net", 25)));

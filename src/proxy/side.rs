@@ -31,7 +31,6 @@ impl Side {
         let (read, write) = stream.into_split();
         Self { read, write, input: BytesMut::new(), state: Reading::Open }
     }
-
 }
 
 /// The direction that is read, borrowed apart from the one that is written.
@@ -55,7 +54,10 @@ pub(super) async fn read_some(from: Option<Inward<'_>>, room: usize) {
 }
 
 /// Writes once, and takes what was written off. For nobody it waits for ever.
-pub(super) async fn write_some(to: Option<&mut OwnedWriteHalf>, bytes: &mut BytesMut) -> io::Result<()> {
+pub(super) async fn write_some(
+    to: Option<&mut OwnedWriteHalf>,
+    bytes: &mut BytesMut,
+) -> io::Result<()> {
     let Some(write) = to else { return pending().await };
     let written = write.write(bytes).await?;
     bytes.advance(written);
