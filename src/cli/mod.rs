@@ -1,3 +1,4 @@
 //! The commands.
 
 pub mod exit;
+pub mod simulate;
