@@ -181,8 +181,11 @@ impl Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            trusted: ["gmail.com", "hotmail.com", "hotmail.fr"].map(str::to_owned).into(),
-            trusted_receivers: Trusted::new(),
+            trusted: ["gmail.com", "hotmail.com", "hotmail.fr"]
+                .map(str::to_owned)
+                .into_iter()
+                .collect(),
+            trusted_receivers: Trusted::default(),
             engaged_clears: false,
             defer_within: Duration::from_secs(4 * 3600),
             hard: Hard::default(),
