@@ -189,7 +189,8 @@ impl Gate {
     pub fn verify(&self) -> Result<VerifyReport, GateError> {
         let shared = &self.0.shared;
         let policy = shared.policy.load_full();
-        verify::verify(&shared.store()?, &shared.settings.journal_dir(), &policy)
+        let store = shared.store()?;
+        verify::verify(&store, &shared.settings.journal_dir(), &policy)
     }
 
     /// Whether everything works, and if not, what does not.
