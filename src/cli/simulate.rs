@@ -229,3 +229,6 @@ fn no_event(error: &serde_json::Error) -> String {
     let text = text.split(" at line ").next().unwrap_or("");
     format!("not an event: {text} (column {})", error.column())
 }
+
+#[cfg(test)]
+mod tests;

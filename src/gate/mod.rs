@@ -188,8 +188,7 @@ impl Gate {
     /// When the index or the journal cannot be read.
     pub fn verify(&self) -> Result<VerifyReport, GateError> {
         let shared = &self.0.shared;
-        let policy = shared.policy.load_full();
-        let store = shared.store()?;
+        let (store, policy) = (shared.store()?, shared.policy.load_full());
         verify::verify(&store, &shared.settings.journal_dir(), &policy)
     }
 

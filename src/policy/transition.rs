@@ -104,6 +104,9 @@ fn clear(record: Record, event: &Event, delivery: Option<&Delivery>, policy: &Po
     }
     let at = event.at;
     let mut record = settle(record, at, policy);
+    if !record.awaits_delivery() {
+        return record;
+    }
     record.hard.reset(at);
     record.soft.reset(at);
     record.learnt = record.learnt.filter(|learnt| learnt.since > at);

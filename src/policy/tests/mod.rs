@@ -66,8 +66,9 @@ pub(super) fn act() -> Act {
     Act { reason: "asked for".to_owned(), by: "ops".to_owned() }
 }
 
-fn what(step: &Do) -> What {
-    match step {
+/// What happened in this step; nothing when it is a question.
+fn what(step: &Do) -> Option<What> {
+    Some(match step {
         Do::Hard(message) => {
             What::Reply(evidence(Category::UserUnknown, "550 5.1.1 no such user", *message))
         }
@@ -88,8 +89,8 @@ fn what(step: &Do) -> What {
         Do::Blacklist => What::Blacklist { act: act() },
         Do::Allow => What::Allow { act: act() },
         Do::Release(from) => What::Release { from: *from, act: act() },
-        Do::Ask(..) | Do::AskAs(..) => unreachable!("a question is no event"),
-    }
+        Do::Ask(..) | Do::AskAs(..) => return None,
+    })
 }
 
 pub(super) fn event(secs: i64, address: &str, what: What) -> Event {
@@ -107,14 +108,11 @@ pub(super) fn event(secs: i64, address: &str, what: What) -> Event {
 pub(super) fn check_with(policy: &Policy, address: &str, story: &[(i64, Do)]) -> Record {
     let mut record = Record::default();
     for (line, (secs, step)) in story.iter().enumerate() {
-        let (tenant, verdict, reason) = match step {
-            Do::Ask(verdict, reason) => ("default", verdict, reason),
-            Do::AskAs(tenant, verdict, reason) => (*tenant, verdict, reason),
-            _ => {
-                record = transition(record, &event(*secs, address, what(step)), policy);
-                continue;
-            }
-        };
+        if let Some(what) = what(step) {
+            record = transition(record, &event(*secs, address, what), policy);
+        }
+        let (Do::Ask(verdict, reason) | Do::AskAs(_, verdict, reason)) = step else { continue };
+        let tenant = if let Do::AskAs(tenant, ..) = step { *tenant } else { "default" };
         let tenant = Tenant(tenant.to_owned());
         let decision = decide(Some(&record), &Listing::default(), &tenant, at(*secs), policy);
         let got = (decision.verdict.name(), decision.reason.name());
