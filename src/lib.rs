@@ -1,6 +1,7 @@
 //! rcptgate
 pub mod bounce;
 pub mod cli;
+pub mod config;
 pub mod event;
 pub mod lists;
 pub mod log;
