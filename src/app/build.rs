@@ -10,7 +10,7 @@ use super::Parts;
 use crate::bounce::classify::Classifier;
 use crate::cli::exit::Failure;
 use crate::config::{
-    self, AddressForm, ConfigError, LiveLists, ListenSettings, OnStoreFailure, Settings,
+    self, AddressForm, ConfigError, ListenSettings, LiveLists, OnStoreFailure, Settings,
 };
 use crate::gate::{self, GateSettings};
 use crate::log::Addresses;
@@ -35,8 +35,7 @@ pub fn faults(errors: &[ConfigError]) -> Failure {
 pub fn parts(settings: &Settings) -> Result<(Parts, LiveLists), Failure> {
     let live = LiveLists::open(settings.lists.clone()).map_err(|errors| faults(&errors))?;
     let lists = crate::lists::Lists::clone(&live.current().load());
-    let policy =
-        config::load_policy(&settings.policy, &lists).map_err(|errors| faults(&errors))?;
+    let policy = config::load_policy(&settings.policy, &lists).map_err(|errors| faults(&errors))?;
     let hosts = settings.downstream.hosts.iter();
     let parts = Parts {
         gate: gate_settings(settings),

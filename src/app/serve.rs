@@ -8,7 +8,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Running, build, replace_lists};
-use crate::admin;
 use crate::cli::exit::Failure;
 use crate::config::{self, LiveLists, Reload, Settings};
 use crate::log;
@@ -44,7 +43,6 @@ async fn run(settings: &Settings) -> Result<(), Failure> {
         running.doors.iter().map(|address| format!("smtp={address}")).collect();
     if let Some(listener) = admin_listener {
         listening.push(format!("admin={}", listener.local_addr()?));
-        start_admin(settings, &running, listener, &live)?;
     }
     ready(&listening.join(" "));
     ends.first(&watch).await;
@@ -58,30 +56,6 @@ async fn run(settings: &Settings) -> Result<(), Failure> {
 async fn bind_admin(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|error| Failure::Io(format!("cannot listen on {address}: {error}")))
-}
-
-fn start_admin(
-    settings: &Settings,
-    running: &Running,
-    listener: TcpListener,
-    live: &Arc<Mutex<LiveLists>>,
-) -> Result<(), Failure> {
-    let token = admin::token::load_or_create(&settings.data_dir)
-        .map_err(|error| Failure::Io(error.to_string()))?;
-    let (gate, live) = (running.gate.clone(), Arc::clone(live));
-    let api = admin::Api::new(
-        running.gate.clone(),
-        Arc::clone(&running.metrics),
-        token,
-        Arc::new(move || reload(&gate, &live)),
-    );
-    let halt = running.halt.clone();
-    tokio::spawn(async move {
-        if let Err(error) = admin::serve(listener, api, halt.cancelled_owned()).await {
-            tracing::error!(event = "admin", result = "failed", error = %error);
-        }
-    });
-    Ok(())
 }
 
 /// Watches the lists, and puts them in force when they change.
@@ -100,7 +74,7 @@ fn reload(gate: &crate::gate::Gate, live: &Mutex<LiveLists>) -> Result<(), Strin
     let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
     match live.reload() {
         Reload::Swapped => {
-            replace_lists(gate, &live.current().load());
+            replace_lists(gate, &live.current().load_full());
             Ok(())
         }
         Reload::Kept(faults) => Err(config::listed(&faults)),
