@@ -1,4 +1,5 @@
 //! rcptgate
+pub mod app;
 pub mod bounce;
 pub mod cli;
 pub mod dns;

@@ -137,7 +137,7 @@ impl Writer {
         (staged, None)
     }
 
-    fn fold_and_acknowledge(&mut self, staged: Vec<Staged>) {
+    fn fold_and_acknowledge(&self, staged: Vec<Staged>) {
         let (dones, entries): (Vec<_>, Vec<_>) = staged
             .into_iter()
             .map(|Staged { order, seq, position }| {

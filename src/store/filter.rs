@@ -112,7 +112,7 @@ impl Layer {
 
     /// The block of a hash: its upper half, scaled to the number of blocks.
     fn block(&self, hash: u64) -> &[AtomicU64] {
-        let scaled = u128::from(hash) * (self.blocks.len() as u128) >> 64;
+        let scaled = (u128::from(hash) * (self.blocks.len() as u128)) >> 64;
         let at = usize::try_from(scaled).unwrap_or(0);
         self.blocks.get(at).map_or(&[], |block| block.as_slice())
     }

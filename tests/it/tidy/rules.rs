@@ -43,7 +43,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("admin", DOORS),
     ("replication", DOORS),
     ("config", PROGRAM),
-    ("log", PROGRAM),
+    ("log", 4),
     ("app", PROGRAM),
     ("cli", PROGRAM),
 ];
