@@ -1,3 +1,4 @@
 //! The commands.
 
+pub mod classify;
 pub mod exit;
