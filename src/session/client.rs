@@ -88,7 +88,7 @@ impl Session {
         self.greeted = Some(esmtp);
         self.owed.enhanced = esmtp;
         let text = if esmtp { self.keywords() } else { self.settings.hostname.to_string() };
-        self.owed.push(Reply::plain(250, Cow::Owned(text)));
+        self.owed.push_plain(Reply::plain(250, Cow::Owned(text)));
     }
 
     fn keywords(&self) -> String {
