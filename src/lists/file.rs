@@ -75,7 +75,8 @@ pub fn parse_addresses(bytes: &[u8]) -> Result<AddressSet, Vec<ListFault>> {
     let mut domains = HashSet::new();
     each_entry(bytes, |text| {
         if text.contains('@') && !text.starts_with('@') {
-            let key = RecipientKey::parse(text).map_err(|fault| format!("not an address: {fault}"))?;
+            let key =
+                RecipientKey::parse(text).map_err(|fault| format!("not an address: {fault}"))?;
             addresses.insert(key);
         } else {
             domains.insert(domain_entry(text)?);
