@@ -1,4 +1,6 @@
 //! The commands.
 
+pub mod check;
+pub mod disposable;
 pub mod exit;
 pub mod simulate;
