@@ -45,7 +45,7 @@ pub fn load_lists(paths: &ListPaths) -> Result<Lists, Vec<ConfigError>> {
     }
 }
 
-/// Reads the policy; the trusted domains of the lists, if there is such a list, replace its own.
+/// Reads the policy; the trusted domains of the lists, if there is a file of them, replace those it has from the start.
 ///
 /// # Errors
 /// Every fault of the policy file.
@@ -56,7 +56,7 @@ pub fn load_policy(choice: &PolicyChoice, lists: &Lists) -> Result<Policy, Vec<C
         PolicySource::File(file) => load_policy_file(file)?,
     };
     if let Some(trusted) = &lists.trusted {
-        policy.trusted = trusted.iter().map(str::to_owned).collect();
+        policy.trusted.clone_from(trusted);
     }
     Ok(policy)
 }
