@@ -2,6 +2,9 @@
 //! about the mailbox).
 
 pub mod classify;
+pub mod labels;
+pub mod normalize;
+pub mod rules;
 
 use std::fmt;
 

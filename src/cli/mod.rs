@@ -1,4 +1,5 @@
 //! The commands.
 
+pub mod classify;
 pub mod exit;
 pub mod simulate;
