@@ -2,6 +2,7 @@
 pub mod app;
 pub mod bounce;
 pub mod cli;
+pub mod config;
 pub mod dns;
 pub mod event;
 pub mod gate;
