@@ -4,7 +4,9 @@
 //! it, the demonstration another. [`Running::start`] opens the gate first and the listeners last, so that nobody is let in
 //! before everything that is on a list is known.
 
+pub mod build;
 mod limits;
+mod serve;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +29,8 @@ use crate::proxy::route::{Host, Route};
 use crate::proxy::{Door, DoorSettings, listener};
 use crate::store::StoreError;
 
-pub use limits::raise_descriptors;
+use limits::raise_descriptors;
+pub use serve::serve;
 
 /// How long sessions may go on after the first signal: as long as the longest wait for a reply to the end of data, and a little.
 const DRAIN_MAX: Duration = Duration::from_secs(600);
@@ -81,23 +84,24 @@ pub fn open_gate(
     progress: impl FnMut(u64, u64),
 ) -> Result<(Gate, OpenReport), GateError> {
     let opened = Gate::open(settings, with_trusted(policy, &lists), classifier, progress)?;
-    put_lists(&opened.gate, lists);
+    put_lists(&opened.gate, Arc::new(lists));
     Ok((opened.gate, opened.report))
 }
 
 /// Puts lists in force; the trusted domains among them go to the policy.
-pub fn replace_lists(gate: &Gate, lists: Lists) {
-    let policy = with_trusted(Policy::clone(&gate.policy()), &lists);
-    gate.set_policy(policy);
-    put_lists(gate, lists);
+pub fn replace_lists(gate: &Gate, lists: &Arc<Lists>) {
+    gate.set_policy(with_trusted(Policy::clone(&gate.policy()), lists));
+    put_lists(gate, Arc::clone(lists));
 }
 
 fn with_trusted(mut policy: Policy, lists: &Lists) -> Policy {
-    policy.trusted = lists.trusted.clone();
+    if let Some(trusted) = &lists.trusted {
+        policy.trusted = trusted.clone();
+    }
     policy
 }
 
-fn put_lists(gate: &Gate, lists: Lists) {
+fn put_lists(gate: &Gate, lists: Arc<Lists>) {
     gate.set_listing(Arc::new(move |recipient| {
         let (allowed, disposable) = lists.listing(recipient);
         Listing { allowed, disposable: disposable.map(str::to_owned) }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::replies::Replies;
-use crate::lists::DomainSet;
+use crate::lists::{DomainSet, Lists};
 use crate::smtp::address::domain_key;
 
 /// The presets that come with the program, by name.
@@ -23,8 +23,9 @@ const SPAN_MAX: Duration = Duration::from_secs(3650 * 86_400);
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// Domains, with their sub-domains, at which a hard bounce is believed at once.
-    #[serde(deserialize_with = "domains")]
+    /// Domains, with their sub-domains, at which a hard bounce is believed at once. A list of its own (`[lists] trusted`), so not
+    /// in the file of the policy; whoever reads the lists puts it here.
+    #[serde(skip)]
     pub trusted: DomainSet,
     /// Receiving hosts, with everything below them, whose hard bounces are believed at once.
     #[serde(deserialize_with = "domains")]
@@ -178,10 +179,7 @@ impl Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            trusted: ["gmail.com", "hotmail.com", "hotmail.fr"]
-                .map(str::to_owned)
-                .into_iter()
-                .collect(),
+            trusted: Lists::embedded_trusted(),
             trusted_receivers: DomainSet::default(),
             engaged_clears: false,
             defer_within: Duration::from_secs(4 * 3600),
