@@ -1,4 +1,6 @@
 //! The one integration binary: everything that needs the whole crate links once.
 //! `tests/README.md` says what each kind of test is for.
 
+mod rig;
 mod tidy;
+mod transcripts;
