@@ -1,6 +1,8 @@
 //! rcptgate
+pub mod app;
 pub mod bounce;
 pub mod cli;
+pub mod config;
 pub mod dns;
 pub mod event;
 pub mod gate;

@@ -1,9 +1,17 @@
-//! From a reply to its meaning. (To be written: the interface stands.)
+//! From a reply to its meaning.
+//!
+//! The order of questions (what each is worth was measured on real replies): the class digit, the stage, then the text of the
+//! innermost reply, and only then the codes. Whatever is not understood is `undetermined` and does nothing: a missed bounce
+//! costs one more bounce, a false one takes a living person off every list.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use super::normalize::{Normal, normalize};
+use super::rules::{self, Hit, Rule, RuleFault, Rules};
 use super::{Category, Effect, Scope, Stage};
-use crate::smtp::reply::Reply;
+use crate::smtp::reply::{Reply, Severity};
+
+pub use super::normalize::read_reply;
 
 /// What a reply means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,29 +26,166 @@ pub struct Classification {
     pub rule: Arc<str>,
 }
 
-/// The compiled rules.
-#[derive(Debug)]
-pub struct Classifier {}
+/// The compiled rules; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Classifier {
+    rules: Arc<Rules>,
+}
+
+/// The rules that come with the program.
+pub const BUILTIN: &str = include_str!("../../config/classification.toml");
+
+static COMPILED: LazyLock<Arc<Rules>> = LazyLock::new(|| {
+    // The file is part of the program, and a test takes it through `from_toml`.
+    Arc::new(rules::compile(BUILTIN).expect("the built-in rules compile"))
+});
 
 impl Classifier {
     /// The rules that come with the program.
     pub fn builtin() -> Self {
-        Self {}
+        Self { rules: COMPILED.clone() }
+    }
+
+    /// The rules of a file in the form of `config/classification.toml`.
+    ///
+    /// # Errors
+    /// Every fault with its line: what does not parse or compile, and every specimen that its rule does not win.
+    pub fn from_toml(text: &str) -> Result<Self, Vec<RuleFault>> {
+        let classifier = Self { rules: Arc::new(rules::compile(text)?) };
+        let faults: Vec<_> = classifier
+            .rules
+            .specimens()
+            .iter()
+            .filter_map(|specimen| classifier.lost(specimen))
+            .collect();
+        if faults.is_empty() { Ok(classifier) } else { Err(faults) }
     }
 
     /// Classifies one reply. `recipients` is the number of recipients that the reply is about (for a reply after DATA, those accepted).
+    /// `receiver` is the name of the host that gave it.
     pub fn classify(
         &self,
-        _stage: Stage,
-        _reply: &Reply,
-        _recipients: u32,
-        _receiver: Option<&str>,
+        stage: Stage,
+        reply: &Reply,
+        recipients: u32,
+        receiver: Option<&str>,
     ) -> Classification {
-        Classification {
-            category: Category::Undetermined,
-            scope: Scope::Message,
-            effect: Effect::None,
-            rule: "none".into(),
+        if !matches!(reply.severity(), Severity::Transient | Severity::Permanent) {
+            return nothing("not-a-failure");
         }
+        let normal = normalize(reply);
+        // A report of what another host said at MAIL is about the sender, wherever the report itself comes up.
+        let stage = normal.stage.unwrap_or(stage);
+        let Some(hit) = self.hit(&normal, stage, receiver) else { return nothing("none") };
+        let category = category_at(stage, hit.rule.category, normal.transient);
+        let scope = scope_at(stage, category, recipients, hit);
+        let effect = match scope {
+            Scope::Recipient | Scope::Domain => category.effect(),
+            Scope::Session | Scope::Message => Effect::None,
+        };
+        Classification { category, scope, effect, rule: hit.rule.name.clone() }
+    }
+
+    /// The rules' names, in order of precedence.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        self.rules.names()
+    }
+
+    /// What can be said of a reply without any code: nothing.
+    pub fn without_code() -> Classification {
+        nothing("no-code")
+    }
+
+    /// Text decides before codes, and the quoted reply before the one that quotes it.
+    fn hit(&self, normal: &Normal, stage: Stage, receiver: Option<&str>) -> Option<Hit<'_>> {
+        let hits: Vec<_> = normal
+            .layers
+            .iter()
+            .filter_map(|layer| self.rules.find(layer, stage, receiver))
+            .collect();
+        hits.iter().find(|hit| hit.by_text).or_else(|| hits.first()).copied()
+    }
+
+    fn lost(&self, specimen: &rules::Specimen) -> Option<RuleFault> {
+        let rules::Specimen { line, rule, stage, receiver, reply: text } = specimen;
+        let fault = |message| Some(RuleFault { line: *line, message });
+        let Some(reply) = read_reply(*stage, text) else {
+            return fault(format!("rule {rule:?}: specimen {text:?} has no reply code"));
+        };
+        let winner = self.classify(*stage, &reply, 1, receiver.as_deref()).rule;
+        if winner == *rule {
+            return None;
+        }
+        fault(format!("rule {rule:?}: specimen {text:?} goes to rule {winner:?}"))
     }
 }
+
+fn nothing(rule: &str) -> Classification {
+    Classification {
+        category: Category::Undetermined,
+        scope: Scope::Message,
+        effect: Effect::None,
+        rule: rule.into(),
+    }
+}
+
+/// The category after class digit and stage have had their say.
+fn category_at(stage: Stage, category: Category, transient: bool) -> Category {
+    match (stage, category) {
+        // Before RCPT nobody but the sender can be unknown.
+        (
+            Stage::Connect | Stage::Ehlo | Stage::Starttls | Stage::Auth | Stage::Mail,
+            Category::UserUnknown | Category::DomainUnknown,
+        ) => Category::AuthFailed,
+        // A 4yz is never hard: the receiver itself says that it does not know yet.
+        (_, Category::UserUnknown | Category::DomainUnknown | Category::Undetermined)
+            if transient =>
+        {
+            Category::Deferred
+        }
+        (_, category) => category,
+    }
+}
+
+/// Whom a reply is about.
+fn scope_at(stage: Stage, category: Category, recipients: u32, hit: Hit<'_>) -> Scope {
+    let scope = scope_of(hit.rule, category);
+    match stage {
+        Stage::Connect
+        | Stage::Ehlo
+        | Stage::Starttls
+        | Stage::Auth
+        | Stage::Rset
+        | Stage::Quit => Scope::Session,
+        Stage::Mail => Scope::Message,
+        Stage::Rcpt | Stage::Dsn => scope,
+        // The answer to a message is an answer to all its recipients, and a code alone may be about its content.
+        Stage::Data | Stage::EndOfData if recipients == 1 && hit.by_text => scope,
+        Stage::Data | Stage::EndOfData => match scope {
+            Scope::Session => Scope::Session,
+            Scope::Message | Scope::Domain | Scope::Recipient => Scope::Message,
+        },
+    }
+}
+
+fn scope_of(rule: &Rule, category: Category) -> Scope {
+    rule.scope.unwrap_or(match category {
+        Category::UserUnknown
+        | Category::MailboxFull
+        | Category::MailboxInactive
+        | Category::Deferred
+        | Category::Undetermined
+        | Category::Complaint
+        | Category::AutoReply => Scope::Recipient,
+        Category::DomainUnknown => Scope::Domain,
+        Category::Throttled | Category::Technical => Scope::Session,
+        Category::Blocked
+        | Category::AuthFailed
+        | Category::SpamContent
+        | Category::MessageRejected
+        | Category::Policy => Scope::Message,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,9 @@
 //! about the mailbox).
 
 pub mod classify;
+pub mod labels;
+pub mod normalize;
+pub mod rules;
 
 use std::fmt;
 
@@ -101,6 +104,17 @@ pub enum Effect {
     Soft,
     /// Nothing is said about the address.
     None,
+}
+
+impl Effect {
+    /// The name as logs and records have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hard => "hard",
+            Self::Soft => "soft",
+            Self::None => "none",
+        }
+    }
 }
 
 impl Category {

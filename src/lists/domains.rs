@@ -6,7 +6,7 @@ use std::collections::HashSet;
 ///
 /// An entry that is a public suffix (`co.uk`, `pp.ua`, `ddns.net`) matches exactly, never as a parent: below it live strangers
 /// who have nothing to do with each other. Entries and questions are domain keys (`smtp::address::domain_key`).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DomainSet {
     parents: HashSet<Box<str>>,
     exact: HashSet<Box<str>>,

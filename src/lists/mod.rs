@@ -21,7 +21,7 @@ pub use file::{
     Entry, ListFault, domain_entry, entry_of, parse_addresses, parse_disposable, parse_domains,
 };
 
-/// The trusted domains that hold where the operator has no file of his own.
+/// The trusted domains that hold where there is no file of them.
 const TRUSTED: &str = include_str!("../../config/trusted-domains.txt");
 
 /// Everything that lists say, as one immutable value: a reload makes a new one and swaps it whole.
@@ -31,21 +31,17 @@ pub struct Lists {
     pub disposable: Disposable,
     /// Recipients that are never refused.
     pub allow: AddressSet,
-    /// Domains whose first hard bounce is believed.
-    pub trusted: DomainSet,
+    /// Domains whose first hard bounce is believed; without a file of them the embedded ones, which a policy has from the start.
+    pub trusted: Option<DomainSet>,
 }
 
 impl Lists {
     /// The lists of a gate that has no list files.
     pub fn embedded() -> Self {
-        Self {
-            disposable: Disposable::embedded(),
-            allow: AddressSet::default(),
-            trusted: Self::embedded_trusted(),
-        }
+        Self { disposable: Disposable::embedded(), allow: AddressSet::default(), trusted: None }
     }
 
-    /// The trusted domains of a gate that has no file of them.
+    /// The trusted domains that hold where there is no file of them.
     pub fn embedded_trusted() -> DomainSet {
         // A test keeps the shipped file free of faults.
         parse_domains(TRUSTED.as_bytes()).unwrap_or_default()

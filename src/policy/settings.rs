@@ -1,15 +1,12 @@
 //! The numbers and words of a policy. A preset is a file in `config/policies/`; this is its one schema.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
 use super::replies::Replies;
+use crate::lists::DomainSet;
 use crate::smtp::address::domain_key;
-
-/// Domains at which a hard bounce is believed at once, as keys: lower case, A-labels.
-pub type Trusted = BTreeSet<String>;
 
 /// The presets that come with the program, by name.
 const PRESETS: &[(&str, &str)] =
@@ -26,12 +23,13 @@ const SPAN_MAX: Duration = Duration::from_secs(3650 * 86_400);
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// Domains, with their sub-domains, at which a hard bounce is believed at once.
-    #[serde(deserialize_with = "domains")]
-    pub trusted: Trusted,
+    /// Domains, with their sub-domains, at which a hard bounce is believed at once. A list of its own (`[lists] trusted`), so not
+    /// in the file of the policy; whoever reads the lists puts it here.
+    #[serde(skip)]
+    pub trusted: DomainSet,
     /// Receiving hosts, with everything below them, whose hard bounces are believed at once.
     #[serde(deserialize_with = "domains")]
-    pub trusted_receivers: Trusted,
+    pub trusted_receivers: DomainSet,
     /// Whether an opening or a click clears bounces as a delivery does.
     pub engaged_clears: bool,
     /// A temporary quarantine that ends within this time is deferred rather than refused.
@@ -134,10 +132,10 @@ impl Policy {
 
     /// Whether a hard bounce from this domain, or seen at this receiving host (a port may follow), is believed at once.
     pub fn trusts(&self, domain: &str, receiver: Option<&str>) -> bool {
-        suffix_of(&self.trusted, domain).is_some()
+        self.trusted.contains_suffix(domain).is_some()
             || receiver.is_some_and(|receiver| {
                 let host = receiver.split_once(':').map_or(receiver, |(host, _)| host);
-                suffix_of(&self.trusted_receivers, host).is_some()
+                self.trusted_receivers.contains_suffix(host).is_some()
             })
     }
 
@@ -181,8 +179,8 @@ impl Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            trusted: ["gmail.com", "hotmail.com", "hotmail.fr"].map(str::to_owned).into(),
-            trusted_receivers: Trusted::new(),
+            trusted: ["gmail.com", "hotmail.com", "hotmail.fr"].iter().collect(),
+            trusted_receivers: DomainSet::default(),
             engaged_clears: false,
             defer_within: Duration::from_secs(4 * 3600),
             hard: Hard::default(),
@@ -215,18 +213,6 @@ impl Default for Soft {
             min_span: Duration::from_secs(12 * 3600),
         }
     }
-}
-
-/// The entry that is `domain` or a parent of it.
-fn suffix_of<'a>(set: &'a Trusted, domain: &str) -> Option<&'a str> {
-    let mut rest = Some(domain);
-    while let Some(suffix) = rest {
-        if let Some(entry) = set.get(suffix) {
-            return Some(entry);
-        }
-        rest = suffix.split_once('.').map(|(_, parent)| parent);
-    }
-    None
 }
 
 fn unreadable(text: &str, error: &toml::de::Error) -> PolicyFault {
@@ -277,6 +263,6 @@ fn spans<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Duration>, D::Error>
     Vec::<String>::deserialize(input)?.iter().map(|text| parse_span(text)).collect()
 }
 
-fn domains<'de, D: Deserializer<'de>>(input: D) -> Result<Trusted, D::Error> {
+fn domains<'de, D: Deserializer<'de>>(input: D) -> Result<DomainSet, D::Error> {
     Ok(Vec::<String>::deserialize(input)?.iter().map(|name| domain_key(name.trim())).collect())
 }

@@ -15,6 +15,8 @@ pub struct SlotId(u64);
 enum Slot {
     /// The reply may go as soon as it is first.
     Ready(Reply),
+    /// Likewise; it never carries an enhanced status (RFC 2034 §4: not in the reply to EHLO, whose lines are keywords).
+    Plain(Reply),
     /// The reply is known, and waits until its event is on disk.
     Held(Reply),
     /// The next hop has not answered.
@@ -44,6 +46,11 @@ impl Owed {
         self.slots.push_back(Slot::Ready(reply));
     }
 
+    /// Owes a reply that is known and carries no enhanced status, whatever was agreed on.
+    pub(super) fn push_plain(&mut self, reply: Reply) {
+        self.slots.push_back(Slot::Plain(reply));
+    }
+
     /// Owes a reply that the next hop must give.
     pub(super) fn push_awaited(&mut self) -> SlotId {
         self.slots.push_back(Slot::Awaited);
@@ -58,6 +65,13 @@ impl Owed {
     /// The reply for a place is known, and waits for [`Owed::release`].
     pub(super) fn hold(&mut self, id: SlotId, reply: Reply) {
         self.put(id, Slot::Held(reply));
+    }
+
+    /// Takes back a go-ahead that still waits behind others.
+    pub(super) fn replace_last(&mut self, reply: Reply) {
+        if let Some(slot) = self.slots.back_mut() {
+            *slot = Slot::Ready(reply);
+        }
     }
 
     /// A held reply may go. A place that holds none, or has gone, is left alone: the driver may be late.
@@ -79,8 +93,12 @@ impl Owed {
 
     /// Writes the replies that are ready, as far as nothing before them is missing.
     pub(super) fn flush(&mut self, to_client: &mut BytesMut) {
-        while let Some(Slot::Ready(reply)) = self.slots.front() {
-            reply.encode(self.enhanced, to_client);
+        loop {
+            match self.slots.front() {
+                Some(Slot::Ready(reply)) => reply.encode(self.enhanced, to_client),
+                Some(Slot::Plain(reply)) => reply.encode(false, to_client),
+                Some(Slot::Held(_) | Slot::Awaited) | None => return,
+            }
             self.slots.pop_front();
             self.first += 1;
         }

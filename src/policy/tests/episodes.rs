@@ -178,3 +178,19 @@ fn a_daily_mailing_without_keys_is_not_one_message_for_ever() {
     let record = check("full@example.test", &story);
     assert!(record.soft.count >= 2, "{record:#?}");
 }
+
+#[test]
+fn silent_messages_fall_due_in_the_order_of_their_last_attempts() {
+    // The one that was opened last fell silent first: its bounce is the step, the other's is inside the quarantine.
+    check(
+        "full@example.test",
+        &[
+            (0, Do::Deferred(Some("m1"))),
+            (1, Do::Deferred(Some("m2"))),
+            (DAY, Do::Deferred(Some("m2"))),
+            (2 * DAY, Do::Deferred(Some("m1"))),
+            (DAY + WEEK - 1, ENDING),
+            (DAY + WEEK, PASSES),
+        ],
+    );
+}

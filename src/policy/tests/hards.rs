@@ -33,8 +33,10 @@ fn a_trusted_domain_is_believed_at_once() {
 
 #[test]
 fn a_receiver_can_be_trusted_by_name() {
-    let policy =
-        Policy { trusted_receivers: ["google.com".to_owned()].into(), ..Policy::default() };
+    let policy = Policy {
+        trusted_receivers: ["google.com".to_owned()].into_iter().collect(),
+        ..Policy::default()
+    };
     let mut seen = evidence(Category::UserUnknown, "550 5.1.1 gone", None);
     seen.context.receiver = Some("aspmx.l.google.com:25".to_owned());
     check_with(&policy, "a@example.test", &[(0, Do::Reply(seen.clone())), (0, LONG_TERM)]);
@@ -182,4 +184,31 @@ fn three_campaigns_and_more_than_fifteen_days() {
     story([(0, "c1"), (1, "c2"), (2, "c3")], 15 * DAY + 1, LONG_TERM);
     story([(0, "c1"), (1, "c1"), (2, "c1")], 30 * DAY, PASSES);
     check_with(&policy, "gone@gmail.com", &[(0, hard("c1")), (0, LONG_TERM)]);
+}
+
+#[test]
+fn dates_decide_when_events_come_late() {
+    // Evidence from before a proof that the mailbox works is answered by it.
+    check(
+        "a@gmail.com",
+        &[
+            (0, Do::Deferred(None)),
+            (DAY, Do::Delivered(None)),
+            (DAY - 1, Do::Hard(None)),
+            (DAY - 1, Do::Full(None)),
+            (DAY, PASSES),
+            (DAY, Do::Hard(None)),
+            (DAY, LONG_TERM),
+        ],
+    );
+    // A proof from before the evidence does not undo it, nor does a release.
+    check(
+        "a@gmail.com",
+        &[
+            (DAY, Do::Hard(None)),
+            (DAY - 1, Do::Delivered(None)),
+            (DAY - 1, Do::Release(List::Quarantine)),
+            (DAY, LONG_TERM),
+        ],
+    );
 }

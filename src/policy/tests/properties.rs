@@ -92,7 +92,7 @@ fn fold(history: &[(i64, What)], policy: &Policy) -> Record {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 400,
+        cases: 200,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

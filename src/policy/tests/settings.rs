@@ -23,6 +23,7 @@ fn faults_name_line_key_and_value() {
         ("[hard]\ntolerated = 5000\n".to_owned(), 2, "hard.tolerated", "5000"),
         ("[hard]\ntolerated = -1\n".to_owned(), 2, "hard.tolerated", "-1"),
         ("defer_within = 4\n".to_owned(), 1, "defer_within", "integer `4`"),
+        ("trusted = [\"a.test\"]\n".to_owned(), 1, "trusted", "unknown field"),
         ("[soft\n".to_owned(), 1, "", ""),
         (reply(&format!("code = 452, status = \"4.7.1\", {text}")), 2, "replies.manual", "452"),
         (reply(&format!("code = 421, status = \"4.7.1\", {text}")), 2, "replies.manual", "421"),
@@ -66,4 +67,11 @@ fn the_operators_choice_of_code_decides_between_refusing_and_deferring() {
         "[replies]\nquarantine = { code = 450, status = \"4.2.1\", text = \"rcptgate: later\" }\n";
     let policy = Policy::from_toml(file).expect("a policy");
     check_with(&policy, "a@b.test", &[(0, Do::Full(None)), (0, ENDING)]);
+}
+
+#[test]
+fn the_trusted_domains_are_those_that_everybody_names() {
+    let mut trusted: Vec<_> = Policy::default().trusted.iter().map(str::to_owned).collect();
+    trusted.sort();
+    assert_eq!(trusted, ["gmail.com", "hotmail.com", "hotmail.fr"]);
 }

@@ -1,0 +1,78 @@
+//! The small languages within a rule: patterns over words, and patterns over enhanced codes.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use crate::bounce::normalize::fold_accents;
+use crate::smtp::status::EnhancedStatus;
+
+/// Up to five words, not beyond the end of a sentence.
+const GAP: &str = "(?: [^ .][^ ]*){0,5} ";
+
+/// A pattern over words as a regular expression: `%name%` is one of a list, ` ~ ` leaves room for up to five words, and
+/// the whole matches whole words only.
+///
+/// # Errors
+/// The name of a list that does not exist.
+pub fn words(pattern: &str, lists: &BTreeMap<String, Vec<String>>) -> Result<String, String> {
+    let pattern = fold_accents(pattern).replace(" ~ ", GAP);
+    let mut out = String::with_capacity(pattern.len() + 16);
+    for (index, part) in pattern.split('%').enumerate() {
+        if index % 2 == 0 {
+            out.push_str(part);
+            continue;
+        }
+        let list = lists.get(part).ok_or_else(|| format!("no list of words called {part:?}"))?;
+        out.push_str("(?:");
+        out.push_str(&fold_accents(&list.join("|")));
+        out.push(')');
+    }
+    Ok(out)
+}
+
+/// `5.1.1`, `x.2.2` (any class), `5.7.x` (any detail), `5.7.500-599`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusPattern {
+    class: Option<u8>,
+    subject: Option<u16>,
+    detail: (u16, u16),
+}
+
+impl StatusPattern {
+    /// Whether `status` is one of these.
+    pub fn matches(&self, status: EnhancedStatus) -> bool {
+        let (first, last) = self.detail;
+        self.class.is_none_or(|class| class == status.class)
+            && self.subject.is_none_or(|subject| subject == status.subject)
+            && (first..=last).contains(&status.detail)
+    }
+}
+
+impl FromStr for StatusPattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fault = || {
+            format!("{text:?} is no pattern of enhanced codes, such as 5.1.1, x.2.2 or 5.7.500-599")
+        };
+        let mut parts = text.split('.');
+        let mut part = || parts.next().ok_or_else(fault);
+        let (class, subject, detail) = (part()?, part()?, part()?);
+        if parts.next().is_some() {
+            return Err(fault());
+        }
+        let number = |text: &str| text.parse::<u16>().map_err(|_| fault());
+        let class = match class {
+            "x" => None,
+            "2" | "4" | "5" => Some(number(class)? as u8),
+            _ => return Err(fault()),
+        };
+        let subject = if subject == "x" { None } else { Some(number(subject)?) };
+        let detail = match detail.split_once('-') {
+            _ if detail == "x" => (0, u16::MAX),
+            Some((first, last)) => (number(first)?, number(last)?),
+            None => (number(detail)?, number(detail)?),
+        };
+        Ok(Self { class, subject, detail })
+    }
+}
