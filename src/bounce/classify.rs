@@ -11,7 +11,7 @@ use super::rules::{self, Hit, Rule, RuleFault, Rules};
 use super::{Category, Effect, Scope, Stage};
 use crate::smtp::reply::{Reply, Severity};
 
-pub use super::normalize::read_reply;
+pub use super::normalize::{read_reply, status_of};
 
 /// What a reply means.
 #[derive(Clone, Debug, PartialEq, Eq)]
