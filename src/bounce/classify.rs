@@ -103,7 +103,8 @@ impl Classifier {
             .iter()
             .filter_map(|layer| self.rules.find(layer, stage, receiver))
             .collect();
-        hits.iter().find(|hit| hit.by_text).or_else(|| hits.first()).copied()
+        let whole = hits.last().filter(|hit| hit.rule.whole);
+        whole.or_else(|| hits.iter().find(|hit| hit.by_text)).or_else(|| hits.first()).copied()
     }
 
     fn lost(&self, specimen: &rules::Specimen) -> Option<RuleFault> {
