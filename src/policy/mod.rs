@@ -1,3 +1,23 @@
 //! Judgement: how standings move, and what they say about a RCPT. Pure; time is an argument.
+//!
+//! `Record` is what the fold remembers of one address, `transition` is one step of the fold, `settle` is what passing time
+//! does, and `decide` reads a record. Invariant: asking never changes anything, so a refused attempt prolongs nothing.
 
+pub mod answer;
+mod episode;
+pub mod record;
+pub mod replies;
+pub mod settings;
+pub mod standing;
+mod transition;
 pub mod verdict;
+
+pub use episode::{settle, settled};
+pub use record::Record;
+pub use settings::{Policy, PolicyFault};
+pub use standing::Standing;
+pub use transition::transition;
+pub use verdict::decide;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,296 @@
-//! To be written.
+//! Commands, RFC 5321 §4.1.1: one line in, one value out.
+
+use super::address::{NotAnAddress, Recipient, ReversePath};
+
+/// One command of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// EHLO with the name that the client gives itself.
+    Ehlo(String),
+    /// HELO, likewise.
+    Helo(String),
+    /// MAIL FROM.
+    Mail(ReversePath, Vec<Parameter>),
+    /// RCPT TO.
+    Rcpt(Recipient, Vec<Parameter>),
+    /// DATA.
+    Data,
+    /// RSET.
+    Rset,
+    /// NOOP, whatever follows it.
+    Noop,
+    /// HELP, whatever follows it.
+    Help,
+    /// VRFY, whatever follows it.
+    Vrfy,
+    /// QUIT.
+    Quit,
+    /// Postfix XFORWARD: attribute names in upper case, values decoded.
+    Xforward(Vec<(String, String)>),
+    /// Postfix XCLIENT, which the gate never takes from anybody yet.
+    Xclient,
+    /// BDAT: what follows the line is content, not commands.
+    Bdat,
+    /// A verb of some RFC that the gate does not have: STARTTLS, AUTH, ETRN, TURN, EXPN ...
+    NotImplemented,
+    /// A verb of another protocol, or a header field: a browser or a confused program talks to us (ALPACA).
+    NotSmtp,
+}
+
+/// An ESMTP parameter of MAIL or RCPT, RFC 5321 §4.1.2 `esmtp-param`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// The keyword in upper case.
+    pub keyword: String,
+    /// The value as it was sent.
+    pub value: Option<String>,
+}
+
+/// Why a line is no command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandFault {
+    /// NUL, another control character, or bytes that are not UTF-8.
+    #[error("a character that no command may hold")]
+    Character,
+    /// A verb that nobody has heard of.
+    #[error("unknown command")]
+    Unknown,
+    /// The argument is missing, malformed or not allowed.
+    #[error("malformed argument")]
+    Argument,
+    /// The sender of MAIL.
+    #[error("malformed sender: {0}")]
+    Sender(NotAnAddress),
+    /// The recipient of RCPT.
+    #[error("malformed recipient: {0}")]
+    Recipient(NotAnAddress),
+}
+
+/// Longest name in EHLO: that of a domain (RFC 5321 §4.5.3.1.2).
+const NAME_MAX: usize = 255;
+
+/// Most parameters on one command; no extension comes near it.
+const PARAMETERS_MAX: usize = 32;
+
+impl Command {
+    /// Reads a line without its CRLF.
+    ///
+    /// # Errors
+    /// Says what is wrong with the line; the session goes on.
+    pub fn parse(line: &[u8]) -> Result<Self, CommandFault> {
+        let line = std::str::from_utf8(line).map_err(|_| CommandFault::Character)?;
+        if line.chars().any(|character| character.is_control() && character != '\t') {
+            return Err(CommandFault::Character);
+        }
+        let line = line.trim_end_matches([' ', '\t']);
+        let (verb, argument) = match line.split_once([' ', '\t']) {
+            Some((verb, argument)) => (verb, argument.trim_start_matches([' ', '\t'])),
+            None => (line, ""),
+        };
+        match verb.to_ascii_uppercase().as_str() {
+            "EHLO" => name(argument).map(Self::Ehlo),
+            "HELO" => name(argument).map(Self::Helo),
+            "MAIL" => {
+                let (path, parameters) = path(argument, "FROM:").ok_or(CommandFault::Argument)?;
+                let sender = ReversePath::parse(path).map_err(CommandFault::Sender)?;
+                Ok(Self::Mail(sender, self::parameters(parameters)?))
+            }
+            "RCPT" => {
+                let (path, parameters) = path(argument, "TO:").ok_or(CommandFault::Argument)?;
+                let recipient = Recipient::parse(path).map_err(CommandFault::Recipient)?;
+                Ok(Self::Rcpt(recipient, self::parameters(parameters)?))
+            }
+            "DATA" => alone(argument, Self::Data),
+            "RSET" => alone(argument, Self::Rset),
+            "QUIT" => alone(argument, Self::Quit),
+            "NOOP" => Ok(Self::Noop),
+            "HELP" => Ok(Self::Help),
+            "VRFY" => Ok(Self::Vrfy),
+            "XFORWARD" => xforward(argument).map(Self::Xforward),
+            "XCLIENT" => Ok(Self::Xclient),
+            "BDAT" => Ok(Self::Bdat),
+            "STARTTLS" | "AUTH" | "LHLO" | "BURL" | "ETRN" | "TURN" | "ATRN" | "SEND" | "SAML"
+            | "SOML" | "EXPN" => Ok(Self::NotImplemented),
+            "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" | "DELETE" | "PATCH" => {
+                Ok(Self::NotSmtp)
+            }
+            _ if verb.find(':').is_some_and(|at| at > 0) => Ok(Self::NotSmtp),
+            _ => Err(CommandFault::Unknown),
+        }
+    }
+}
+
+fn alone(argument: &str, command: Command) -> Result<Command, CommandFault> {
+    if argument.is_empty() { Ok(command) } else { Err(CommandFault::Argument) }
+}
+
+/// The name in EHLO: RFC 5321 §4.1.1.1 wants a domain or an address literal; any short run of visible ASCII is taken, since
+/// clients in the wild send their host names with underscores and worse.
+fn name(argument: &str) -> Result<String, CommandFault> {
+    let fits = (1..=NAME_MAX).contains(&argument.len())
+        && argument.bytes().all(|byte| byte.is_ascii_graphic())
+        && argument.starts_with('[') == argument.ends_with(']');
+    if fits { Ok(argument.to_owned()) } else { Err(CommandFault::Argument) }
+}
+
+/// Cuts `FROM:<path> parameters` into path and parameters. White space behind the colon is tolerated, anywhere else it is not.
+fn path<'line>(argument: &'line str, keyword: &str) -> Option<(&'line str, &'line str)> {
+    let (given, rest) = argument.split_at_checked(keyword.len())?;
+    if !given.eq_ignore_ascii_case(keyword) {
+        return None;
+    }
+    let rest = rest.trim_start_matches([' ', '\t']);
+    let end = path_end(rest).unwrap_or(rest.len());
+    rest.split_at_checked(end)
+}
+
+/// The end of the path: its `>` outside of a quoted string; what follows must be white space or nothing.
+fn path_end(text: &str) -> Option<usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, character) in text.char_indices() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '>' if !quoted => {
+                let behind = text.get(at + 1..).unwrap_or_default();
+                return (behind.is_empty() || behind.starts_with([' ', '\t'])).then_some(at + 1);
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn parameters(text: &str) -> Result<Vec<Parameter>, CommandFault> {
+    let parameters: Option<Vec<_>> =
+        text.split([' ', '\t']).filter(|word| !word.is_empty()).map(parameter).collect();
+    // Of two SIZEs one would be checked and the other believed by the next hop.
+    let unique = |all: &[Parameter]| {
+        let mut keywords: Vec<_> = all.iter().map(|parameter| &parameter.keyword).collect();
+        keywords.sort_unstable();
+        keywords.windows(2).all(|pair| pair.first() != pair.last())
+    };
+    parameters
+        .filter(|all| all.len() <= PARAMETERS_MAX && unique(all))
+        .ok_or(CommandFault::Argument)
+}
+
+/// `keyword[=value]`: RFC 5321 §4.1.2 `esmtp-keyword` and `esmtp-value` (no `=`, no space, no control), with UTF-8 by RFC 6531.
+fn parameter(word: &str) -> Option<Parameter> {
+    let (keyword, value) = match word.split_once('=') {
+        Some((keyword, value)) => (keyword, Some(value)),
+        None => (word, None),
+    };
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let keyword_fits = keyword.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && keyword.bytes().all(letters);
+    let value_fits = value.is_none_or(|value| !value.is_empty() && !value.contains('='));
+    (keyword_fits && value_fits).then(|| Parameter {
+        keyword: keyword.to_ascii_uppercase(),
+        value: value.map(str::to_owned),
+    })
+}
+
+/// XFORWARD attributes: `NAME=value`, values in xtext (RFC 3461 §4).
+fn xforward(argument: &str) -> Result<Vec<(String, String)>, CommandFault> {
+    let attributes: Option<Vec<_>> = argument
+        .split([' ', '\t'])
+        .filter(|word| !word.is_empty())
+        .map(|word| {
+            let (name, value) = word.split_once('=')?;
+            let name = name.to_ascii_uppercase();
+            let known = ["NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE"];
+            known.contains(&name.as_str()).then_some(())?;
+            Some((name, xtext(value)?))
+        })
+        .collect();
+    attributes.filter(|all| !all.is_empty()).ok_or(CommandFault::Argument)
+}
+
+/// Decodes xtext; control characters are refused, NUL above all, since the value goes to logs.
+fn xtext(value: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'+' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || (rest.next()? as char).to_digit(16);
+        let decoded = digit()? * 16 + digit()?;
+        bytes.push(u8::try_from(decoded).ok()?);
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    (text.len() <= NAME_MAX && !text.chars().any(char::is_control)).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rcpt(line: &str) -> Result<String, CommandFault> {
+        match Command::parse(line.as_bytes())? {
+            Command::Rcpt(recipient, parameters) => Ok(format!("{recipient} {}", parameters.len())),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_rule_for_spaces_and_case() {
+        let cases = [
+            ("RCPT TO:<a@b.test>", Some("<a@b.test> 0")),
+            ("rcpt to:<a@b.test>", Some("<a@b.test> 0")),
+            ("RcPt  tO: <a@b.test>  ", Some("<a@b.test> 0")),
+            ("RCPT\tTO:\t<a@b.test>", Some("<a@b.test> 0")),
+            ("RCPT TO:<a@b.test> NOTIFY=NEVER ORCPT=rfc822;a+40b", Some("<a@b.test> 2")),
+            ("RCPT TO:<\"a> b\"@b.test> X-Y", Some("<\"a> b\"@b.test> 1")),
+            ("RCPT TO:<\"a\\\"> b\"@b.test>", Some("<\"a\\\"> b\"@b.test> 0")),
+            ("RCPT TO :<a@b.test>", None),
+            ("RCPT TO:< a@b.test >", None),
+            ("RCPT TO:a@b.test", None),
+            ("RCPT TO:<a@b.test>x", None),
+            ("RCPT TO:<a@b.test> a=b=c", None),
+            ("RCPT TO:<a@b.test> =c", None),
+            ("RCPT TO:<a@b.test> X=1 x=2", None),
+            ("RCPT <a@b.test>", None),
+            ("RCPT", None),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(rcpt(line).ok().as_deref(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_command() {
+        let check = |line: &[u8], fault: CommandFault| {
+            assert_eq!(Command::parse(line), Err(fault), "{:?}", String::from_utf8_lossy(line));
+        };
+        check(b"DA\0TA", CommandFault::Character);
+        check(b"RCPT TO:<ok@x.test>\0", CommandFault::Character);
+        check(b"\x80\x81", CommandFault::Character);
+        check(b"", CommandFault::Unknown);
+        check(b"FROB", CommandFault::Unknown);
+        check(b"DATA now", CommandFault::Argument);
+        check(b"EHLO", CommandFault::Argument);
+        check(b"EHLO a b", CommandFault::Argument);
+        check(b"EHLO [192.0.2.1", CommandFault::Argument);
+        check(format!("EHLO {}", "x".repeat(256)).as_bytes(), CommandFault::Argument);
+        check(b"MAIL FROM:<a@>", CommandFault::Sender(NotAnAddress::Domain));
+        check(b"RCPT TO:<>", CommandFault::Recipient(NotAnAddress::NoAt));
+        check(b"XFORWARD IDENT=a+00b", CommandFault::Argument);
+        check(b"XFORWARD SHOE=1", CommandFault::Argument);
+    }
+
+    #[test]
+    fn others() {
+        let parse = |line: &str| Command::parse(line.as_bytes()).expect(line);
+        assert_eq!(parse("noop anything"), Command::Noop);
+        assert_eq!(parse("MAIL FROM:<>"), Command::Mail(ReversePath::Null, Vec::new()));
+        assert_eq!(parse("GET / HTTP/1.1"), Command::NotSmtp);
+        assert_eq!(parse("Subject: hello"), Command::NotSmtp);
+        assert_eq!(parse("Received:from x"), Command::NotSmtp);
+        let attributes = vec![("IDENT".to_owned(), "4F+A".to_owned()), ("HELO".into(), "x".into())];
+        assert_eq!(parse("XFORWARD IDENT=4F+2BA HELO=x"), Command::Xforward(attributes));
+    }
+}

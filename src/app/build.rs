@@ -1,0 +1,140 @@
+//! From what the configuration says to what a gate is made of.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Parts;
+use crate::bounce::classify::Classifier;
+use crate::cli::exit::Failure;
+use crate::config::{
+    self, AddressForm, ConfigError, ListenSettings, LiveLists, OnStoreFailure, Settings,
+};
+use crate::gate::{self, GateSettings};
+use crate::log::Addresses;
+use crate::proxy::route::Host;
+use crate::proxy::{DoorSettings, Timeouts};
+use crate::session::Limits;
+
+/// Pipelined commands of a client whose replies are owed, at the most.
+const PIPELINE: usize = 1000;
+/// Octets of a line of content: far beyond RFC 5321 §4.5.3.1.6, since a proxy must not break lines, and bounded.
+const CONTENT_LINE: usize = 64 * 1024;
+
+/// What went wrong with a configuration, as one failure.
+pub fn faults(errors: &[ConfigError]) -> Failure {
+    Failure::Config(config::listed(errors))
+}
+
+/// The parts of a gate, and its lists, which are read again when they change.
+///
+/// # Errors
+/// Every fault of the lists and the policy.
+pub fn parts(settings: &Settings) -> Result<(Parts, LiveLists), Failure> {
+    let live = LiveLists::open(settings.lists.clone()).map_err(|errors| faults(&errors))?;
+    let lists = crate::lists::Lists::clone(&live.current().load());
+    let policy = config::load_policy(&settings.policy, &lists).map_err(|errors| faults(&errors))?;
+    let hosts = settings.downstream.hosts.iter();
+    let parts = Parts {
+        gate: gate_settings(settings),
+        policy,
+        classifier: Classifier::builtin(),
+        lists,
+        doors: settings.listen.iter().map(|listen| door(settings, listen)).collect(),
+        hosts: hosts.map(|host| Host { name: host.host.clone(), port: host.port }).collect(),
+        dns: settings.dns.servers.clone(),
+        addresses: addresses(settings)?,
+    };
+    Ok((parts, live))
+}
+
+/// The settings of the store, the journal and the judgement.
+pub fn gate_settings(settings: &Settings) -> GateSettings {
+    GateSettings {
+        cache_bytes: settings.store.cache,
+        segment_bytes: settings.store.segment_bytes,
+        durable_wait: settings.store.durable_wait,
+        on_store_failure: match settings.store.on_store_failure {
+            OnStoreFailure::Defer => gate::OnStoreFailure::Defer,
+            OnStoreFailure::Accept => gate::OnStoreFailure::Accept,
+        },
+        mode: match settings.policy.mode {
+            config::Mode::Enforce => gate::Mode::Enforce,
+            config::Mode::Monitor => gate::Mode::Monitor,
+        },
+        ..GateSettings::new(&settings.data_dir)
+    }
+}
+
+fn door(settings: &Settings, listen: &ListenSettings) -> (std::net::SocketAddr, DoorSettings) {
+    let limits = &settings.limits;
+    let times = &settings.timeouts;
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let door = DoorSettings {
+        hostname: Arc::from(settings.hostname.as_str()),
+        tenant: listen.tenant.clone(),
+        clients: listen.clients.clone(),
+        xforward: listen.xforward.clone(),
+        limits: Limits {
+            line: limits.line,
+            content_line: CONTENT_LINE,
+            size: limits.size,
+            recipients: count(limits.recipients),
+            errors: count(limits.errors),
+            junk: count(limits.junk),
+            pipeline: PIPELINE,
+            transactions: count(limits.transactions),
+        },
+        timeouts: Timeouts {
+            client: times.client_idle,
+            content: times.data_idle,
+            connect: times.connect,
+            opening: times.opening,
+            reply: times.reply,
+            data: times.data,
+            block: times.data_block,
+            end_of_data: times.end_of_data,
+            reset: times.reset,
+            quit: times.quit,
+            idle_connection: times.idle_connection,
+            durable: settings.store.durable_wait,
+        },
+        connections: limits.connections,
+        connections_per_client: limits.connections_per_client,
+        monitor: false,
+    };
+    (listen.address, door)
+}
+
+fn addresses(settings: &Settings) -> Result<Addresses, Failure> {
+    match settings.log.addresses {
+        AddressForm::Full => Ok(Addresses::Full),
+        AddressForm::Domain => Ok(Addresses::Domain),
+        AddressForm::Hash => {
+            let file = settings.data_dir.join("log.key");
+            let key = secret(&file).map_err(|error| {
+                Failure::Io(format!("{}: cannot be used: {error}", file.display()))
+            })?;
+            Ok(Addresses::hash_with(&key))
+        }
+    }
+}
+
+/// The secret in a file that only its owner can read; made when it is not there.
+fn secret(file: &Path) -> std::io::Result<Vec<u8>> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    if !file.exists() {
+        let mut fresh = [0; 32];
+        getrandom::fill(&mut fresh).map_err(|error| std::io::Error::other(error.to_string()))?;
+        let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+        made.write_all(&fresh)?;
+        made.sync_all()?;
+    }
+    let mut secret = Vec::new();
+    File::open(file)?.take(1024).read_to_end(&mut secret)?;
+    Ok(secret)
+}

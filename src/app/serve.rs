@@ -1,0 +1,155 @@
+//! `serve`: the gate of a configuration file, until a signal ends it.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Running, build, replace_lists};
+use crate::cli::exit::Failure;
+use crate::config::{self, LiveLists, Reload, Settings};
+use crate::log;
+use crate::watch::Watch;
+
+/// Runs the gate. Returns when it has been told to end and everything under way is done.
+///
+/// # Errors
+/// The configuration is wrong, the store cannot be opened, or a listener cannot be bound.
+pub fn serve(config_path: Option<&Path>) -> Result<(), Failure> {
+    let file = config::find(config_path).map_err(|error| build::faults(&[error]))?;
+    let settings = config::load(&file).map_err(|errors| build::faults(&errors))?;
+    let _log = log::start(settings.log.format, settings.log.level)
+        .map_err(|error| Failure::Internal(error.to_string()))?;
+    super::raise_descriptors();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run(&settings))
+}
+
+async fn run(settings: &Settings) -> Result<(), Failure> {
+    let (parts, live) = build::parts(settings)?;
+    // Bound before the gate is opened: a port that is taken is told at once, not after a long rebuild.
+    let admin_listener = match settings.admin.listen {
+        Some(address) => Some(bind_admin(address).await?),
+        None => None,
+    };
+    let mut ends = Ends::watch()?;
+    let running = Running::start(parts, progress()).await?;
+    opened(&running);
+    let live = Arc::new(Mutex::new(live));
+    let watch = watch(&running, &live)?;
+    let mut listening: Vec<_> =
+        running.doors.iter().map(|address| format!("smtp={address}")).collect();
+    if let Some(listener) = admin_listener {
+        listening.push(format!("admin={}", listener.local_addr()?));
+    }
+    ready(&listening.join(" "));
+    ends.first(&watch).await;
+    tracing::info!(event = "stop", result = "draining");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    running.stop(ends.second(&watch)).await;
+    tracing::info!(event = "stop", result = "done");
+    Ok(())
+}
+
+async fn bind_admin(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| Failure::Io(format!("cannot listen on {address}: {error}")))
+}
+
+/// Watches the lists, and puts them in force when they change.
+fn watch(running: &Running, live: &Arc<Mutex<LiveLists>>) -> Result<Watch, Failure> {
+    let files = live.lock().unwrap_or_else(PoisonError::into_inner).files();
+    let (gate, metrics, live) =
+        (running.gate.clone(), Arc::clone(&running.metrics), Arc::clone(live));
+    let watch = Watch::start(files, move |_change| {
+        metrics.reloaded(if reload(&gate, &live).is_ok() { "swapped" } else { "kept" });
+    });
+    Ok(watch?)
+}
+
+/// Reads the lists again; the old ones stay in force when the new ones have a fault.
+fn reload(gate: &crate::gate::Gate, live: &Mutex<LiveLists>) -> Result<(), String> {
+    let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
+    match live.reload() {
+        Reload::Swapped => {
+            replace_lists(gate, &live.current().load_full());
+            Ok(())
+        }
+        Reload::Kept(faults) => Err(config::listed(&faults)),
+    }
+}
+
+/// A bar for the rebuild of an index, which may take minutes; shown only to a person.
+fn progress() -> impl FnMut(u64, u64) {
+    let bar = indicatif::ProgressBar::new(0);
+    bar.set_style(
+        indicatif::ProgressStyle::with_template("rebuilding {bar:40} {bytes}/{total_bytes} {eta}")
+            .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
+    );
+    move |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+        if done >= total {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn opened(running: &Running) {
+    let report = &running.report;
+    if let Some(torn) = &report.torn {
+        tracing::warn!(event = "store", result = "torn_line_cut", detail = ?torn);
+    }
+    if let Some((path, why)) = &report.moved_aside {
+        tracing::warn!(event = "store", result = "rebuilt", moved_to = %path.display(), error = why);
+    }
+    tracing::info!(
+        event = "store",
+        result = "open",
+        records = report.records,
+        replayed = report.replayed,
+        last_seq = report.last_seq,
+    );
+}
+
+/// Tells whoever waits: the log, a script that reads standard output, systemd.
+fn ready(listening: &str) {
+    tracing::info!(event = "ready", listening, version = env!("CARGO_PKG_VERSION"));
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let _ = std::io::stdout().flush();
+}
+
+/// The signals that end the program, and the one that makes it read its lists again.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Ends {
+    fn watch() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns at a signal to end.
+    async fn first(&mut self, watch: &Watch) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => watch.poke(),
+            }
+        }
+    }
+
+    async fn second(&mut self, watch: &Watch) {
+        self.first(watch).await;
+        tracing::warn!(event = "stop", result = "hurried");
+    }
+}

@@ -1,0 +1,234 @@
+//! `rcptgate simulate`: the fold over a file of events under any policy.
+
+use std::collections::HashMap;
+use std::io::{BufRead, Read as _, Write};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::exit::Failure;
+use crate::bounce::Stage;
+use crate::bounce::classify::Classifier;
+use crate::event::{Act, Context, Delivery, Event, EventId, Evidence, List, Tenant, What};
+use crate::policy::answer::Answer;
+use crate::policy::verdict::Listing;
+use crate::policy::{Policy, Record, decide, transition};
+use crate::smtp::address::RecipientKey;
+use crate::smtp::reply::{Reply, Severity};
+use crate::time::Timestamp;
+
+/// Longest line of input, in bytes.
+const LINE_MAX: u64 = 1 << 20;
+
+/// A line of input.
+#[derive(Deserialize)]
+struct Line {
+    at: Value,
+    #[serde(rename = "type")]
+    kind: Kind,
+    address: String,
+    tenant: Option<Tenant>,
+    campaign: Option<String>,
+    message: Option<String>,
+    sender: Option<String>,
+    stage: Option<Stage>,
+    reply: Option<String>,
+    recipients: Option<u32>,
+    receiver: Option<String>,
+    from: Option<List>,
+    until: Option<Timestamp>,
+    reason: Option<String>,
+    source: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Reply,
+    Delivered,
+    Complaint,
+    Release,
+    Engaged,
+    Quarantine,
+    Blacklist,
+    Allow,
+    Ask,
+}
+
+/// Folds JSON lines of events, in order of time, and answers each `ask` with a line, as of that line's own time.
+///
+/// # Errors
+/// `Data` names the line that is no event or is earlier than the one before it; what was asked before it has been answered.
+/// `Io` when reading or writing fails.
+pub fn run(
+    mut input: impl BufRead,
+    mut output: impl Write,
+    classifier: &Classifier,
+    policy: &Policy,
+    listing: impl Fn(&RecipientKey) -> Listing,
+) -> Result<(), Failure> {
+    let mut simulation = Simulation { classifier, policy, records: HashMap::new(), latest: None };
+    let mut text = Vec::new();
+    let mut number = 0_u64;
+    let outcome = loop {
+        text.clear();
+        number += 1;
+        match (&mut input).take(LINE_MAX + 1).read_until(b'\n', &mut text) {
+            Ok(0) => break Ok(()),
+            Ok(_) if text.trim_ascii().is_empty() => {}
+            Ok(_) => match simulation.line(number, &text, &listing) {
+                Ok(None) => {}
+                Ok(Some(answer)) => {
+                    serde_json::to_writer(&mut output, &answer).map_err(std::io::Error::from)?;
+                    output.write_all(b"\n")?;
+                }
+                Err(problem) => break Err(Failure::Data(format!("line {number}: {problem}"))),
+            },
+            Err(error) => break Err(error.into()),
+        }
+    };
+    output.flush()?;
+    outcome
+}
+
+struct Simulation<'a> {
+    classifier: &'a Classifier,
+    policy: &'a Policy,
+    records: HashMap<RecipientKey, Record>,
+    latest: Option<(Timestamp, u64)>,
+}
+
+impl Simulation<'_> {
+    fn line(
+        &mut self,
+        number: u64,
+        text: &[u8],
+        listing: impl Fn(&RecipientKey) -> Listing,
+    ) -> Result<Option<Answer<Value>>, String> {
+        if text.len() as u64 > LINE_MAX {
+            return Err(format!("longer than {LINE_MAX} bytes"));
+        }
+        let line: Line = serde_json::from_slice(text).map_err(|error| no_event(&error))?;
+        let at = read_time(&line.at)?;
+        match self.latest {
+            Some((latest, before)) if at < latest => {
+                return Err(format!("{at} is earlier than {latest} of line {before}"));
+            }
+            Some(_) | None => self.latest = Some((at, number)),
+        }
+        let address = RecipientKey::parse(&line.address)
+            .map_err(|error| format!("address {:?}: {error}", line.address))?;
+        let Some(what) = self.what(&line)? else {
+            return Ok(match line.kind {
+                Kind::Ask => Some(self.answer(line, &address, at, &listing(&address))),
+                Kind::Reply
+                | Kind::Delivered
+                | Kind::Complaint
+                | Kind::Release
+                | Kind::Engaged
+                | Kind::Quarantine
+                | Kind::Blacklist
+                | Kind::Allow => None,
+            });
+        };
+        let id = EventId(format!("line-{number}"));
+        let event = Event { id, at, address, tenant: line.tenant.unwrap_or_default(), what };
+        let record = self.records.remove(&event.address).unwrap_or_default();
+        let record = transition(record, &event, self.policy);
+        if !record.is_blank() {
+            self.records.insert(event.address, record);
+        }
+        Ok(None)
+    }
+
+    fn answer(
+        &self,
+        line: Line,
+        address: &RecipientKey,
+        at: Timestamp,
+        listing: &Listing,
+    ) -> Answer<Value> {
+        let tenant = line.tenant.unwrap_or_default();
+        let decision = decide(self.records.get(address), listing, &tenant, at, self.policy);
+        Answer::new(line.at, line.address, &decision)
+    }
+
+    /// What happened, or nothing: a question, and a reply that neither refuses nor proves anything.
+    fn what(&self, line: &Line) -> Result<Option<What>, String> {
+        let context = || Context {
+            message: line.message.clone(),
+            sender: line.sender.clone(),
+            campaign: line.campaign.clone(),
+            receiver: line.receiver.clone(),
+        };
+        let act = || Act { reason: line.reason.clone().unwrap_or_default(), by: String::new() };
+        Ok(Some(match line.kind {
+            Kind::Ask => return Ok(None),
+            Kind::Reply => return self.reply(line, context()),
+            Kind::Delivered => What::Delivered(Delivery {
+                reply: line.reply.clone().unwrap_or_default(),
+                context: context(),
+            }),
+            Kind::Complaint => What::Complaint { source: line.source.clone() },
+            Kind::Engaged => What::Engaged,
+            Kind::Release => What::Release { from: line.from.unwrap_or_default(), act: act() },
+            Kind::Quarantine => What::Quarantine { until: line.until, act: act() },
+            Kind::Blacklist => What::Blacklist { act: act() },
+            Kind::Allow => What::Allow { act: act() },
+        }))
+    }
+
+    fn reply(&self, line: &Line, context: Context) -> Result<Option<What>, String> {
+        let text = line.reply.as_deref().ok_or("a reply event without \"reply\"")?;
+        let reply = Reply::from_text(text).ok_or_else(|| format!("{text:?} is no SMTP reply"))?;
+        let stage = line.stage.unwrap_or(Stage::Rcpt);
+        match reply.severity() {
+            Severity::Completion if stage == Stage::EndOfData => {
+                return Ok(Some(What::Delivered(Delivery { reply: reply.to_string(), context })));
+            }
+            Severity::Completion | Severity::Intermediate => return Ok(None),
+            Severity::Transient | Severity::Permanent => {}
+        }
+        let recipients = line.recipients.unwrap_or(1);
+        let seen = self.classifier.classify(stage, &reply, recipients, line.receiver.as_deref());
+        Ok(Some(What::Reply(Evidence {
+            category: seen.category,
+            scope: seen.scope,
+            stage,
+            reply: reply.to_string(),
+            rule: seen.rule.to_string(),
+            context,
+        })))
+    }
+}
+
+/// RFC 3339, or seconds since the epoch.
+fn read_time(at: &Value) -> Result<Timestamp, String> {
+    match at {
+        Value::String(text) => text.parse().map_err(|error| format!("\"at\": {error}")),
+        Value::Number(number) => number
+            .as_i64()
+            .map(Timestamp::from_secs)
+            .or_else(|| {
+                let millis = (number.as_f64()? * 1000.0).round();
+                // Saturating by definition of `as`; a time that far away is as good as any.
+                #[expect(clippy::cast_possible_truncation, reason = "see above")]
+                let millis = millis as i64;
+                Some(Timestamp::from_millis(millis))
+            })
+            .ok_or_else(|| format!("\"at\": {number} is no time")),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            Err(format!("\"at\": {at} is no time (expected RFC 3339 or seconds)"))
+        }
+    }
+}
+
+/// The parser counts lines within the one line that it was given, which would mislead.
+fn no_event(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or("");
+    format!("not an event: {text} (column {})", error.column())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use super::*;
+
+fn simulate(input: &str) -> (Result<(), Failure>, String) {
+    let policy = Policy::preset("quarantine").expect("a preset");
+    let listing = |key: &RecipientKey| Listing {
+        allowed: key.as_str() == "vip@yopmail.com",
+        disposable: (key.domain() == "yopmail.com").then(|| "yopmail.com".to_owned()),
+    };
+    let mut output = Vec::new();
+    let classifier = Classifier::builtin();
+    let outcome = run(input.as_bytes(), &mut output, &classifier, &policy, listing);
+    (outcome, String::from_utf8(output).expect("UTF-8"))
+}
+
+#[track_caller]
+fn check(input: &str, expected: &str) {
+    let (outcome, output) = simulate(input);
+    outcome.expect("a good file");
+    assert_eq!(output, expected);
+}
+
+#[track_caller]
+fn check_fault(input: &str, expected: &str) {
+    let (outcome, _) = simulate(input);
+    let failure = outcome.expect_err("a fault");
+    assert_eq!(failure.code(), 65, "{failure}");
+    let text = failure.to_string();
+    assert!(text.starts_with(expected), "{text:?} does not start with {expected:?}");
+}
+
+#[test]
+fn one_answer_for_each_question_and_nothing_else() {
+    check(
+        concat!(
+            r#"{"at":"2026-01-01T00:00:00Z","type":"complaint","address":"A@Example.TEST","tenant":"t1"}"#,
+            "\n\n",
+            r#"{"at":"2026-01-01T01:00:00+01:00","type":"ask","address":"<a@example.test>","tenant":"t1"}"#,
+            "\r\n",
+            r#"{"at":1767225600,"type":"ask","address":"a@example.test","tenant":null,"new key":[]}"#,
+            "\n",
+            r#"{"at":1767225600.5,"type":"ask","address":"x@yopmail.com"}"#,
+            "\n",
+            r#"{"at":"2026-01-02T00:00:00Z","type":"ask","address":"vip@yopmail.com"}"#,
+        ),
+        concat!(
+            r#"{"at":"2026-01-01T01:00:00+01:00","address":"<a@example.test>","verdict":"refuse","standing":"blacklisted","reason":"blacklist","until":null}"#,
+            "\n",
+            r#"{"at":1767225600,"address":"a@example.test","verdict":"forward","standing":"clear","reason":"none","until":null}"#,
+            "\n",
+            r#"{"at":1767225600.5,"address":"x@yopmail.com","verdict":"refuse","standing":"clear","reason":"disposable","until":null}"#,
+            "\n",
+            r#"{"at":"2026-01-02T00:00:00Z","address":"vip@yopmail.com","verdict":"forward","standing":"allowed","reason":"allowed","until":null}"#,
+            "\n",
+        ),
+    );
+}
+
+#[test]
+fn an_operators_acts_and_their_end() {
+    check(
+        concat!(
+            r#"{"at":0,"type":"quarantine","address":"a@b.test","until":"1970-01-02T00:00:00Z","reason":"asked"}"#,
+            "\n",
+            r#"{"at":86399,"type":"ask","address":"a@b.test"}"#,
+            "\n",
+            r#"{"at":86400,"type":"ask","address":"a@b.test"}"#,
+            "\n",
+            r#"{"at":86401,"type":"blacklist","address":"a@b.test"}"#,
+            "\n",
+            r#"{"at":86402,"type":"release","address":"a@b.test"}"#,
+            "\n",
+            r#"{"at":86403,"type":"ask","address":"a@b.test"}"#,
+            "\n",
+            r#"{"at":86404,"type":"release","address":"a@b.test","from":"blacklist"}"#,
+            "\n",
+            r#"{"at":86404,"type":"ask","address":"a@b.test"}"#,
+            "\n",
+        ),
+        concat!(
+            r#"{"at":86399,"address":"a@b.test","verdict":"refuse","standing":"quarantined","reason":"manual","until":"1970-01-02T00:00:00Z"}"#,
+            "\n",
+            r#"{"at":86400,"address":"a@b.test","verdict":"forward","standing":"clear","reason":"none","until":null}"#,
+            "\n",
+            r#"{"at":86403,"address":"a@b.test","verdict":"refuse","standing":"blacklisted","reason":"blacklist","until":null}"#,
+            "\n",
+            r#"{"at":86404,"address":"a@b.test","verdict":"forward","standing":"clear","reason":"none","until":null}"#,
+            "\n",
+        ),
+    );
+}
+
+#[test]
+fn what_a_reply_event_becomes() {
+    let policy = Policy::default();
+    let classifier = Classifier::builtin();
+    let simulation = Simulation {
+        classifier: &classifier,
+        policy: &policy,
+        records: HashMap::new(),
+        latest: None,
+    };
+    for (stage, reply, expected) in [
+        (r#""end-of-data""#, "250 2.0.0 queued", "delivered"),
+        (r#""rcpt""#, "250 2.1.5 ok", "nothing"),
+        ("null", "250 2.1.5 ok", "nothing"),
+        (r#""data""#, "354 go", "nothing"),
+        ("null", "550-5.1.1 a\\n550 5.1.1 b", "rcpt"),
+        (r#""dsn""#, "452 4.2.2 full", "dsn"),
+    ] {
+        let text = format!(
+            r#"{{"at":0,"type":"reply","address":"a@b.test","stage":{stage},"reply":"{reply}"}}"#
+        );
+        let line: Line = serde_json::from_str(&text).expect("a line");
+        let got = match simulation.what(&line).expect("no fault") {
+            None => "nothing",
+            Some(What::Delivered(_)) => "delivered",
+            Some(What::Reply(seen)) => {
+                assert!(seen.reply.starts_with(&reply[..9]), "{}", seen.reply);
+                seen.stage.name()
+            }
+            Some(other) => panic!("{other:?}"),
+        };
+        assert_eq!(got, expected, "{text}");
+    }
+}
+
+#[test]
+fn faults_name_the_line() {
+    let good = r#"{"at":100,"type":"ask","address":"a@b.test"}"#;
+    for (bad, expected) in [
+        (r#"{"at":99,"type":"ask","address":"a@b.test"}"#, "1970-01-01T00:01:39Z is earlier than"),
+        (
+            r#"{"at":100,"type":"bounce","address":"a@b.test"}"#,
+            "not an event: unknown variant `bounce`",
+        ),
+        (r#"{"at":100,"type":"ask","address":"nobody"}"#, "address \"nobody\": "),
+        (r#"{"at":100,"type":"reply","address":"a@b.test"}"#, "a reply event without \"reply\""),
+        (
+            r#"{"at":100,"type":"reply","address":"a@b.test","reply":"hello"}"#,
+            "\"hello\" is no SMTP reply",
+        ),
+        (
+            r#"{"at":100,"type":"reply","address":"a@b.test","reply":"550 x","stage":"moon"}"#,
+            "not an event: unknown variant `moon`",
+        ),
+        (r#"{"at":"noon","type":"ask","address":"a@b.test"}"#, "\"at\": not a time: \"noon\""),
+        (r#"{"at":true,"type":"ask","address":"a@b.test"}"#, "\"at\": true is no time"),
+        (r#"{"type":"ask","address":"a@b.test"}"#, "not an event: missing field `at`"),
+        (r#"{"at":100,"#, "not an event: EOF"),
+        ("[]", "not an event: "),
+    ] {
+        check_fault(&format!("{good}\n\n{bad}\n{good}\n"), &format!("line 3: {expected}"));
+    }
+    check_fault(&"x".repeat(2 << 20), "line 1: longer than");
+}
+
+#[test]
+fn what_was_asked_before_the_fault_is_answered() {
+    let (outcome, output) =
+        simulate("{\"at\":1,\"type\":\"ask\",\"address\":\"a@b.test\"}\nnonsense\n");
+    assert!(outcome.is_err());
+    assert_eq!(output.lines().count(), 1);
+}

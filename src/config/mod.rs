@@ -1,0 +1,96 @@
+//! The configuration: one TOML file, the lists and the policy that it names. Read whole, every fault told at once, nothing opened.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `settings` | what a configuration says, with its defaults |
+//! | `sections` | the keys of each section |
+//! | `values` | values that are written as text |
+//! | `reader` | TOML key by key, with faults by line, key and value |
+//! | `lists` | list and policy files |
+//! | `live` | the lists in force, read again when they change |
+//! | `error` | a fault, and how it is shown |
+
+mod error;
+mod lists;
+mod live;
+mod reader;
+mod sections;
+mod settings;
+mod values;
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::lists::Lists;
+
+use reader::Reader;
+use sections::Files;
+
+pub use error::{ConfigError, listed};
+pub use lists::{load_lists, load_policy};
+pub use live::{LiveLists, Reload};
+pub use settings::{
+    AddressForm, AdminSettings, DnsSettings, DownstreamSettings, LimitSettings, ListFile,
+    ListPaths, ListenSettings, LogSettings, Mode, OnStoreFailure, PolicyChoice, PolicySource,
+    Settings, StoreSettings, TimeoutSettings,
+};
+pub use values::HostPort;
+
+/// Where a configuration is looked for when no file and no `$RCPTGATE_CONFIG` is given, in this order.
+const PLACES: [&str; 2] = ["config/rcptgate.toml", "/etc/rcptgate/rcptgate.toml"];
+
+/// The configuration file to use: the one given, else `$RCPTGATE_CONFIG`, else the first that exists of
+/// `config/rcptgate.toml` and `/etc/rcptgate/rcptgate.toml`.
+///
+/// # Errors
+/// When nothing is given and neither exists.
+pub fn find(given: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    let named = given.map(Path::to_owned).or_else(|| {
+        env::var_os("RCPTGATE_CONFIG").filter(|name| !name.is_empty()).map(PathBuf::from)
+    });
+    let found = || PLACES.iter().map(PathBuf::from).find(|place| place.exists());
+    named.or_else(found).ok_or_else(|| {
+        let why =
+            "no configuration: neither -c nor $RCPTGATE_CONFIG is given, and there is no such file";
+        ConfigError::of_file(Path::new(&PLACES.join(" or ")), why)
+    })
+}
+
+/// Reads the configuration file alone.
+///
+/// # Errors
+/// Every fault of it.
+pub fn read(file: &Path) -> Result<Settings, Vec<ConfigError>> {
+    let text = lists::read_text(file).map_err(|error| vec![error])?;
+    let (settings, errors) = parse(file, &text, Files::Leave);
+    if errors.is_empty() { Ok(settings) } else { Err(errors) }
+}
+
+/// Reads the configuration file and tries the lists and the policy that it names.
+///
+/// # Errors
+/// Every fault of every file.
+pub fn load(file: &Path) -> Result<Settings, Vec<ConfigError>> {
+    let text = lists::read_text(file).map_err(|error| vec![error])?;
+    let (settings, mut errors) = parse(file, &text, Files::Try);
+    // What has no line is a file that cannot be read, and told already.
+    let mut tell = |faults: Vec<ConfigError>| {
+        errors.extend(faults.into_iter().filter(|fault| fault.line.is_some()));
+    };
+    let lists = load_lists(&settings.lists);
+    let policy = load_policy(&settings.policy, lists.as_ref().unwrap_or(&Lists::embedded()));
+    tell(lists.err().unwrap_or_default());
+    tell(policy.err().unwrap_or_default());
+    if errors.is_empty() { Ok(settings) } else { Err(errors) }
+}
+
+/// The settings, with defaults in place of whatever is wrong, and what is wrong.
+fn parse(file: &Path, text: &str, files: Files) -> (Settings, Vec<ConfigError>) {
+    let reader = Reader::new(file, text);
+    let table = reader.parse();
+    let settings = sections::settings(file, reader.top(table.get_ref()), files);
+    (settings, reader.into_errors())
+}
+
+#[cfg(test)]
+mod tests;

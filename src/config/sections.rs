@@ -1,0 +1,294 @@
+//! The sections of the configuration file, key by key.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::event::Tenant;
+use crate::log::Format;
+use crate::policy::Policy;
+
+use super::lists::{cannot_read, read, read_list};
+use super::reader::Table;
+use super::settings::*;
+use super::values::{
+    parse_address, parse_host_port, parse_hostname, parse_name, parse_network, parse_server,
+    parse_tenant,
+};
+
+/// Any count is bounded: a slip of the pen must not lift a limit.
+const COUNT: RangeInclusive<usize> = 1..=1_000_000;
+/// Any wait is bounded, and none is nothing.
+const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+
+/// Whether the files that the configuration names are tried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    /// They must be readable.
+    Try,
+    /// They are somebody else's matter.
+    Leave,
+}
+
+/// Everything, from the top table. Faults are noted in the table's reader.
+pub(super) fn settings(file: &Path, top: Table<'_, '_>, files: Files) -> Settings {
+    let defaults = Settings::defaults(file);
+    let settings = Settings {
+        file: defaults.file,
+        hostname: top.parsed("hostname", parse_hostname).unwrap_or_else(machine_name),
+        data_dir: top
+            .parsed("data_dir", |text| folder(&beside(file, not_empty(text)?)))
+            .unwrap_or(defaults.data_dir),
+        listen: listen(&top),
+        downstream: downstream(top.table("downstream")),
+        dns: dns(top.table("dns")),
+        lists: lists(top.table("lists"), defaults.lists, file),
+        policy: policy(top.table("policy"), file),
+        admin: admin(top.table("admin")),
+        log: log(top.table("log")),
+        limits: limits(top.table("limits")),
+        timeouts: timeouts(top.table("timeouts")),
+        store: store(top.table("store")),
+    };
+    clashes(&settings, &top);
+    if files == Files::Try {
+        unreadable(&settings, &top);
+    }
+    top.done();
+    settings
+}
+
+/// What the machine calls itself, as far as that is a name.
+fn machine_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    parse_name(name.trim()).unwrap_or_else(|_| "localhost".to_owned())
+}
+
+fn not_empty(text: &str) -> Result<&str, String> {
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text) }
+}
+
+fn folder(path: &Path) -> Result<std::path::PathBuf, String> {
+    if path.exists() && !path.is_dir() {
+        return Err(format!("{} is no folder", path.display()));
+    }
+    Ok(path.to_owned())
+}
+
+fn listen(top: &Table<'_, '_>) -> Vec<ListenSettings> {
+    let Some(tables) = top.tables("listen") else { return vec![ListenSettings::default()] };
+    if tables.is_empty() {
+        top.fault("listen", "without a listener no mail comes in");
+    }
+    tables.into_iter().map(listener).collect()
+}
+
+fn listener(table: Table<'_, '_>) -> ListenSettings {
+    let default = ListenSettings::default();
+    table.choice("protocol", (), &[("smtp", ())], &["lmtp", "policy", "milter", "intake"]);
+    table.choice("tls", (), &[("off", ())], &["starttls", "required", "implicit"]);
+    let clients = table.parsed_list("clients", parse_network).unwrap_or(default.clients);
+    if table.is_empty_list("clients") {
+        table.fault("clients", "nobody could relay; name networks or leave the key out");
+    }
+    let listener = ListenSettings {
+        address: table.parsed("address", parse_address).unwrap_or(default.address),
+        clients,
+        xforward: table.parsed_list("xforward", parse_network).unwrap_or(default.xforward),
+        tenant: table.parsed("tenant", parse_tenant).map_or(default.tenant, Tenant),
+    };
+    table.done();
+    listener
+}
+
+fn downstream(table: Table<'_, '_>) -> DownstreamSettings {
+    table.choice("route", (), &[("fixed", ())], &["mx", "original"]);
+    table.choice("tls", (), &[("off", ())], &["opportunistic", "required", "verify"]);
+    let hosts = table.parsed_list("hosts", parse_host_port);
+    if !table.has("hosts") || table.is_empty_list("hosts") {
+        table.fault("hosts", "route = \"fixed\" needs a host, such as [\"smtp.example.net:25\"]");
+    }
+    let settings = DownstreamSettings { hosts: hosts.unwrap_or_default() };
+    table.done();
+    settings
+}
+
+fn dns(table: Table<'_, '_>) -> DnsSettings {
+    let servers = table.parsed_list("servers", parse_server).unwrap_or_default();
+    table.done();
+    DnsSettings { servers }
+}
+
+fn lists(table: Table<'_, '_>, default: ListPaths, file: &Path) -> ListPaths {
+    let list = |key, default| {
+        let named = |text: &str| {
+            not_empty(text).map(|text| ListFile { path: beside(file, text), required: true })
+        };
+        table.parsed(key, named).unwrap_or(default)
+    };
+    let paths = ListPaths {
+        disposable: list("disposable", default.disposable),
+        builtin_disposable: table.boolean("builtin_disposable", default.builtin_disposable),
+        trusted: list("trusted", default.trusted),
+        allow: list("allow", default.allow),
+    };
+    table.done();
+    paths
+}
+
+fn policy(table: Table<'_, '_>, file: &Path) -> PolicyChoice {
+    let default = PolicyChoice::default();
+    let preset = table.parsed("preset", |text| {
+        let known: Vec<&str> = Policy::presets().collect();
+        let found = known.contains(&text).then(|| PolicySource::Preset(text.to_owned()));
+        found.ok_or_else(|| format!("unknown preset; known: {}", known.join(", ")))
+    });
+    let own = table
+        .parsed("file", |text| not_empty(text).map(|text| PolicySource::File(beside(file, text))));
+    if table.has("preset") && table.has("file") {
+        table.fault("file", "preset and file exclude each other");
+    }
+    let mode = [("enforce", Mode::Enforce), ("monitor", Mode::Monitor)];
+    let choice = PolicyChoice {
+        source: own.or(preset).unwrap_or(default.source),
+        mode: table.choice("mode", default.mode, &mode, &[]),
+    };
+    table.done();
+    choice
+}
+
+fn admin(table: Table<'_, '_>) -> AdminSettings {
+    let listen = table.parsed("listen", |text| match text {
+        "off" => Ok(None),
+        _ => parse_address(text).map(Some).map_err(|why| format!("{why}, or \"off\"")),
+    });
+    table.done();
+    AdminSettings { listen: listen.unwrap_or(AdminSettings::default().listen) }
+}
+
+fn log(table: Table<'_, '_>) -> LogSettings {
+    let default = LogSettings::default();
+    let levels = [
+        ("error", LevelFilter::ERROR),
+        ("warn", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug", LevelFilter::DEBUG),
+        ("trace", LevelFilter::TRACE),
+    ];
+    let forms =
+        [("full", AddressForm::Full), ("domain", AddressForm::Domain), ("hash", AddressForm::Hash)];
+    let formats = [("text", Format::Text), ("json", Format::Json)];
+    let settings = LogSettings {
+        format: table.choice("format", default.format, &formats, &[]),
+        level: table.choice("level", default.level, &levels, &[]),
+        addresses: table.choice("addresses", default.addresses, &forms, &[]),
+    };
+    table.done();
+    settings
+}
+
+fn limits(table: Table<'_, '_>) -> LimitSettings {
+    let default = LimitSettings::default();
+    let count = |key, default| table.number(key, default, COUNT);
+    let limits = LimitSettings {
+        connections: count("connections", default.connections),
+        connections_per_client: count("connections_per_client", default.connections_per_client),
+        // RFC 5321 §4.5.3.1.4: 512 octets at least.
+        line: table.number("line", default.line, 512..=65_536),
+        recipients: count("recipients", default.recipients),
+        size: table.size("size", default.size, 1024..=4 << 30),
+        errors: count("errors", default.errors),
+        junk: count("junk", default.junk),
+        transactions: count("transactions", default.transactions),
+    };
+    table.done();
+    limits
+}
+
+fn timeouts(table: Table<'_, '_>) -> TimeoutSettings {
+    let default = TimeoutSettings::default();
+    let wait = |key, default| table.span(key, default, WAIT);
+    let timeouts = TimeoutSettings {
+        client_idle: wait("client_idle", default.client_idle),
+        data_idle: wait("data_idle", default.data_idle),
+        connect: wait("connect", default.connect),
+        opening: wait("opening", default.opening),
+        reply: wait("reply", default.reply),
+        data: wait("data", default.data),
+        data_block: wait("data_block", default.data_block),
+        end_of_data: wait("end_of_data", default.end_of_data),
+        reset: wait("reset", default.reset),
+        quit: wait("quit", default.quit),
+        idle_connection: wait("idle_connection", default.idle_connection),
+    };
+    table.done();
+    timeouts
+}
+
+fn store(table: Table<'_, '_>) -> StoreSettings {
+    let default = StoreSettings::default();
+    let failure = [("defer", OnStoreFailure::Defer), ("accept", OnStoreFailure::Accept)];
+    let settings = StoreSettings {
+        cache: table.size("cache", default.cache, 1 << 20..=64 << 30),
+        segment_bytes: table.size("segment_bytes", default.segment_bytes, 4096..=4 << 30),
+        durable_wait: table.span("durable_wait", default.durable_wait, WAIT),
+        on_store_failure: table.choice("on_store_failure", default.on_store_failure, &failure, &[]),
+    };
+    table.done();
+    settings
+}
+
+/// What each key allows and all together do not.
+fn clashes(settings: &Settings, top: &Table<'_, '_>) {
+    let mut taken: Vec<SocketAddr> = Vec::new();
+    for (index, listener) in settings.listen.iter().enumerate() {
+        if let Some(other) = taken.iter().find(|other| same_place(**other, listener.address)) {
+            let why = format!("{} is taken by another listener, {other}", listener.address);
+            top.fault_below("listen", index, "address", why);
+        }
+        taken.push(listener.address);
+    }
+    if let Some(admin) = settings.admin.listen
+        && let Some(other) = taken.iter().find(|other| same_place(**other, admin))
+    {
+        top.table("admin").fault("listen", format!("{admin} is taken by a listener, {other}"));
+    }
+    for host in &settings.downstream.hosts {
+        let own = taken.iter().find(|own| {
+            host.host.parse().is_ok_and(|ip| same_place(**own, SocketAddr::new(ip, host.port)))
+        });
+        if let Some(own) = own {
+            let why = format!("mail to {host} would come back in at {own}");
+            top.table("downstream").fault("hosts", why);
+        }
+    }
+}
+
+/// Files that cannot be read, told at the keys that name them.
+fn unreadable(settings: &Settings, top: &Table<'_, '_>) {
+    let lists = &settings.lists;
+    let named =
+        [("disposable", &lists.disposable), ("trusted", &lists.trusted), ("allow", &lists.allow)];
+    for (key, list) in named {
+        if let Err(why) = read_list(list) {
+            top.table("lists").fault(key, why);
+        }
+    }
+    if let PolicySource::File(file) = &settings.policy.source
+        && let Err(error) = read(file)
+    {
+        top.table("policy").fault("file", cannot_read(file, &error));
+    }
+}
+
+/// Whether two sockets cannot both be bound. Port 0 is a new port each time.
+fn same_place(one: SocketAddr, other: SocketAddr) -> bool {
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port()
+        && one.port() != 0
+        && (one.ip() == other.ip() || everywhere && one.is_ipv4() == other.is_ipv4())
+}

@@ -1,0 +1,348 @@
+//! What a configuration says, as plain values. Paths are as they are to be opened.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::event::Tenant;
+use crate::log::Format;
+
+use super::values::HostPort;
+
+/// Everything that the configuration says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The configuration file.
+    pub file: PathBuf,
+    /// The name in the greeting and in EHLO.
+    pub hostname: String,
+    /// Where the journal, the store and the secrets are.
+    pub data_dir: PathBuf,
+    /// Where clients come in; at least one.
+    pub listen: Vec<ListenSettings>,
+    /// Where mail goes.
+    pub downstream: DownstreamSettings,
+    /// How names are looked up.
+    pub dns: DnsSettings,
+    /// The list files.
+    pub lists: ListPaths,
+    /// The policy.
+    pub policy: PolicyChoice,
+    /// The HTTP side.
+    pub admin: AdminSettings,
+    /// The log.
+    pub log: LogSettings,
+    /// Bounds on what peers may do.
+    pub limits: LimitSettings,
+    /// Bounds on how long they may take.
+    pub timeouts: TimeoutSettings,
+    /// What is kept, and how.
+    pub store: StoreSettings,
+}
+
+impl Settings {
+    /// What holds for a configuration file that says nothing.
+    pub fn defaults(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            hostname: "localhost".to_owned(),
+            data_dir: beside(file, "../data"),
+            listen: vec![ListenSettings::default()],
+            downstream: DownstreamSettings::default(),
+            dns: DnsSettings::default(),
+            lists: ListPaths::defaults(file),
+            policy: PolicyChoice::default(),
+            admin: AdminSettings::default(),
+            log: LogSettings::default(),
+            limits: LimitSettings::default(),
+            timeouts: TimeoutSettings::default(),
+            store: StoreSettings::default(),
+        }
+    }
+}
+
+/// A path as a configuration file means it: relative to the file's own folder.
+pub(super) fn beside(file: &Path, path: impl AsRef<Path>) -> PathBuf {
+    file.parent().map_or_else(|| path.as_ref().to_owned(), |folder| folder.join(path.as_ref()))
+}
+
+/// `[[listen]]`. Protocol and TLS have one value each in this version, and so no field yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenSettings {
+    /// Where to listen. Port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// Who may relay.
+    pub clients: Vec<IpNet>,
+    /// Whose XFORWARD is believed.
+    pub xforward: Vec<IpNet>,
+    /// On whose account.
+    pub tenant: Tenant,
+}
+
+impl Default for ListenSettings {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2525),
+            clients: loopback(),
+            xforward: loopback(),
+            tenant: Tenant::default(),
+        }
+    }
+}
+
+/// `127.0.0.0/8` and `::1/128`.
+fn loopback() -> Vec<IpNet> {
+    let v4 = IpNet::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8).map(|network| network.trunc());
+    v4.into_iter().chain([IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST))]).collect()
+}
+
+/// `[downstream]`. The route is `fixed` and TLS is off in this version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DownstreamSettings {
+    /// The next hops, tried in order; at least one.
+    pub hosts: Vec<HostPort>,
+}
+
+/// `[dns]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DnsSettings {
+    /// Name servers; the system's when empty.
+    pub servers: Vec<SocketAddr>,
+}
+
+/// `[lists]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPaths {
+    /// The operator's disposable domains.
+    pub disposable: ListFile,
+    /// Whether the built-in disposable list is in use.
+    pub builtin_disposable: bool,
+    /// Trusted domains.
+    pub trusted: ListFile,
+    /// Recipients that are never refused.
+    pub allow: ListFile,
+}
+
+impl ListPaths {
+    pub(super) fn defaults(file: &Path) -> Self {
+        let default = |name: &str| ListFile { path: beside(file, name), required: false };
+        Self {
+            disposable: default("disposable-domains.txt"),
+            builtin_disposable: true,
+            trusted: default("trusted-domains.txt"),
+            allow: default("allow.txt"),
+        }
+    }
+
+    /// The files to watch.
+    pub fn files(&self) -> Vec<PathBuf> {
+        [&self.disposable, &self.trusted, &self.allow].map(|list| list.path.clone()).to_vec()
+    }
+}
+
+/// Where a list is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether the configuration names it, so that it must be there; else its absence stands for the built-in default.
+    pub required: bool,
+}
+
+/// `[policy]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyChoice {
+    /// Where the numbers come from.
+    pub source: PolicySource,
+    /// Whether verdicts are carried out.
+    pub mode: Mode,
+}
+
+impl Default for PolicyChoice {
+    fn default() -> Self {
+        Self { source: PolicySource::Preset("quarantine".to_owned()), mode: Mode::Enforce }
+    }
+}
+
+/// Where a policy's numbers come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicySource {
+    /// A preset of that name.
+    Preset(String),
+    /// A file.
+    File(PathBuf),
+}
+
+/// Whether verdicts are carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Refuse what is to be refused.
+    #[default]
+    Enforce,
+    /// Decide, log, count and learn, but forward everything.
+    Monitor,
+}
+
+/// `[admin]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Where to listen; not at all if `None`.
+    pub listen: Option<SocketAddr>,
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self { listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8025)) }
+    }
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// How a line is written.
+    pub format: Format,
+    /// The least important events that are written.
+    pub level: LevelFilter,
+    /// How much of an address is shown.
+    pub addresses: AddressForm,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            format: Format::default(),
+            level: LevelFilter::INFO,
+            addresses: AddressForm::default(),
+        }
+    }
+}
+
+/// How much of an address the log shows; `log::Addresses` once the secret for hashes is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressForm {
+    /// All of it.
+    #[default]
+    Full,
+    /// Its domain.
+    Domain,
+    /// A keyed hash.
+    Hash,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// Client connections at once.
+    pub connections: usize,
+    /// Client connections at once from one address; loopback is exempt.
+    pub connections_per_client: usize,
+    /// Longest command line, in octets with its CRLF.
+    pub line: usize,
+    /// Recipients of one transaction.
+    pub recipients: usize,
+    /// Largest message, in octets.
+    pub size: u64,
+    /// Commands of a session that may fail before it is closed.
+    pub errors: usize,
+    /// Commands of a session that do nothing (NOOP, RSET, VRFY ...) before they count as errors.
+    pub junk: usize,
+    /// Transactions of one session.
+    pub transactions: usize,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            connections: 1000,
+            connections_per_client: 50,
+            line: 2048,
+            recipients: 1000,
+            size: 50 << 20,
+            errors: 20,
+            junk: 100,
+            transactions: 1000,
+        }
+    }
+}
+
+/// `[timeouts]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeoutSettings {
+    /// For the client's next command.
+    pub client_idle: Duration,
+    /// For the client's next block of content.
+    pub data_idle: Duration,
+    /// For a connection to one downstream address.
+    pub connect: Duration,
+    /// In all, from connecting to the reply to the first RCPT.
+    pub opening: Duration,
+    /// For the reply to MAIL and RCPT.
+    pub reply: Duration,
+    /// For the reply to DATA.
+    pub data: Duration,
+    /// For a block of content to be taken by the downstream.
+    pub data_block: Duration,
+    /// For the reply to end-of-data.
+    pub end_of_data: Duration,
+    /// For the reply to RSET.
+    pub reset: Duration,
+    /// For the reply to QUIT.
+    pub quit: Duration,
+    /// How long a downstream connection is kept between two transactions of a session.
+    pub idle_connection: Duration,
+}
+
+impl Default for TimeoutSettings {
+    fn default() -> Self {
+        Self {
+            client_idle: Duration::from_secs(300),
+            data_idle: Duration::from_secs(180),
+            connect: Duration::from_secs(30),
+            opening: Duration::from_secs(240),
+            reply: Duration::from_secs(280),
+            data: Duration::from_secs(110),
+            data_block: Duration::from_secs(170),
+            end_of_data: Duration::from_secs(590),
+            reset: Duration::from_secs(20),
+            quit: Duration::from_secs(5),
+            idle_connection: Duration::from_secs(30),
+        }
+    }
+}
+
+/// `[store]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// Memory for the index's cache, in octets.
+    pub cache: u64,
+    /// Size at which a journal segment is closed and the next begun, in octets.
+    pub segment_bytes: u64,
+    /// How long a reply waits for what was learnt from it to be on disk.
+    pub durable_wait: Duration,
+    /// What a RCPT gets whose standing cannot be read.
+    pub on_store_failure: OnStoreFailure,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            cache: 64 << 20,
+            segment_bytes: 64 << 20,
+            durable_wait: Duration::from_secs(2),
+            on_store_failure: OnStoreFailure::default(),
+        }
+    }
+}
+
+/// What a RCPT gets whose standing cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnStoreFailure {
+    /// `451 4.3.0`: the client tries again.
+    #[default]
+    Defer,
+    /// It may pass.
+    Accept,
+}

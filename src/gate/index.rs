@@ -1,0 +1,141 @@
+//! Getting an index that agrees with the journal: open it, check it, or build it anew, then fold what it lacks.
+
+use std::path::{Path, PathBuf};
+
+use super::settings::GateSettings;
+use super::{GateError, fold::fold};
+use crate::journal::{self, Entry, JournalError, Position, Reader};
+use crate::policy::Policy;
+use crate::store::filter::Filter;
+use crate::store::{Store, StoreError, move_aside};
+use crate::time::Timestamp;
+
+/// Entries folded at once while nobody is asking.
+const CHUNK: usize = 1024;
+
+/// An index that agrees with the journal.
+pub(super) struct Opened {
+    pub(super) store: Store,
+    pub(super) filter: Filter,
+    /// Where a broken index was put, and what was wrong with it.
+    pub(super) moved_aside: Option<(PathBuf, String)>,
+    /// How many entries were folded.
+    pub(super) replayed: u64,
+}
+
+/// Opens the index and folds into it what of the journal up to `last` it lacks: nothing, a tail, or all. A broken one is moved aside
+/// first. `progress` gets the bytes of the journal that are done, and their total.
+pub(super) fn open(
+    settings: &GateSettings,
+    last: Option<(u64, Position)>,
+    policy: &Policy,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Opened, GateError> {
+    let path = settings.index_dir();
+    let (store, filter, moved_aside) = match open_kin(settings, &path, last) {
+        Ok((store, filter)) => (store, filter, None),
+        Err(GateError::Store(damage)) if damage.is_damage() => {
+            let aside = put_aside(&path, &damage)?;
+            let (store, filter) = open_store(settings, &path)?;
+            (store, filter, Some((aside, damage.to_string())))
+        }
+        Err(other) => return Err(other),
+    };
+    let replayed = replay(settings, &store, &filter, last, policy, progress)?;
+    if replayed > 0 {
+        store.flush()?;
+    }
+    // One that grew layer by layer reads a cache line for each.
+    let filter = if filter.layers() > 1 { store.filter()? } else { filter };
+    Ok(Opened { store, filter, moved_aside, replayed })
+}
+
+/// Moves the index aside and says so.
+pub(super) fn put_aside(path: &Path, why: &StoreError) -> Result<PathBuf, GateError> {
+    let aside = move_aside(path, Timestamp::now())?;
+    tracing::error!(
+        event = "index_moved_aside",
+        to = %aside.display(), why = %why,
+        "the index cannot be used and is built anew from the journal"
+    );
+    Ok(aside)
+}
+
+/// Opens the index and makes sure that it was made from this journal.
+fn open_kin(
+    settings: &GateSettings,
+    path: &Path,
+    last: Option<(u64, Position)>,
+) -> Result<(Store, Filter), GateError> {
+    let (store, filter) = open_store(settings, path)?;
+    let Some(applied) = store.applied() else { return Ok((store, filter)) };
+    let end = last.map_or(0, |(seq, _)| seq);
+    if end < applied.seq {
+        return Err(GateError::JournalBehind { index: applied.seq, journal: end });
+    }
+    match journal::read_at(&settings.journal_dir(), applied.position) {
+        Ok(entry) if entry.seq == applied.seq && entry.event.id.0 == applied.id => {
+            Ok((store, filter))
+        }
+        Err(JournalError::Io { path, source }) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(GateError::Journal(JournalError::Io { path, source }))
+        }
+        Ok(_) | Err(_) => {
+            let why = format!("event {} is another one in this journal", applied.seq);
+            Err(GateError::Store(StoreError::Damaged { why }))
+        }
+    }
+}
+
+fn open_store(settings: &GateSettings, path: &Path) -> Result<(Store, Filter), GateError> {
+    let opened = Store::open(path, settings.cache_bytes, settings.lock_wait)?;
+    #[cfg(test)]
+    let opened = (opened.0.with_fault(settings.index_fault.clone()), opened.1);
+    Ok(opened)
+}
+
+/// Folds what the index lacks.
+fn replay(
+    settings: &GateSettings,
+    store: &Store,
+    filter: &Filter,
+    last: Option<(u64, Position)>,
+    policy: &Policy,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<u64, GateError> {
+    let applied = store.applied();
+    let (known, from) = applied
+        .map_or((0, Position { segment: 1, offset: 0 }), |applied| (applied.seq, applied.position));
+    let end = last.map_or(0, |(seq, _)| seq);
+    if known == end {
+        return Ok(0);
+    }
+    let dir = settings.journal_dir();
+    let total = journal::bytes_from(&dir, from)?;
+    let (mut done, mut replayed) = (0, 0);
+    let mut chunk: Vec<(Entry, Position)> = Vec::with_capacity(CHUNK);
+    progress(0, total);
+    for located in Reader::at(&dir, from)? {
+        let located = located?;
+        // Behind the end lie lines of a commit that failed: never acknowledged, about to be cut off.
+        if located.entry.seq > end {
+            break;
+        }
+        done += located.bytes;
+        if located.entry.seq > known {
+            chunk.push((located.entry, located.position));
+            replayed += 1;
+        }
+        if chunk.len() == CHUNK {
+            fold(store, filter, policy, &chunk)?;
+            chunk.clear();
+            progress(done, total);
+        }
+    }
+    fold(store, filter, policy, &chunk)?;
+    progress(total, total);
+    match store.applied().map_or(0, |applied| applied.seq) {
+        reached if reached == end => Ok(replayed),
+        reached => Err(GateError::JournalBehind { index: end, journal: reached }),
+    }
+}

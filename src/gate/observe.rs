@@ -1,0 +1,95 @@
+//! What the gate makes of the downstream's replies: which of them are events, and which are only counted.
+
+use super::Gate;
+use super::learn::{About, Draft, Learning};
+use super::stats::Stats;
+use crate::bounce::classify::Classification;
+use crate::bounce::{Effect, Stage};
+use crate::event::{Delivery, Evidence, What};
+use crate::smtp::reply::{Reply, Severity};
+use crate::time::Timestamp;
+
+/// What every reply of a gate begins with: what another gate, or this one, refuses says nothing new about the address.
+const GATE: &str = "rcptgate:";
+
+impl Gate {
+    /// A 4yz or 5yz of the downstream. `recipients` is how many recipients the reply is about: those accepted, for one after DATA.
+    ///
+    /// It becomes an event if it is about this recipient alone and can move its standing; also if it cannot but the address has a record,
+    /// whose story it completes.
+    pub fn refused(
+        &self,
+        about: &About,
+        stage: Stage,
+        reply: &Reply,
+        recipients: u32,
+        now: Timestamp,
+    ) -> Learning {
+        let shared = &self.0.shared;
+        let receiver = about.context.receiver.as_deref();
+        let classification = shared.classifier.load().classify(stage, reply, recipients, receiver);
+        let evidence = evidence(about, stage, reply, &classification);
+        let worth_keeping = is_about_one_recipient(stage, reply, recipients)
+            && (evidence.effect() != Effect::None
+                || matches!(shared.look_up(&about.address), Ok(Some(_))));
+        if !worth_keeping {
+            Stats::add(&shared.stats.ignored, 1);
+            return Learning { classification, durable: None };
+        }
+        let durable = self.learn(draft(about, What::Reply(evidence), now));
+        Learning { classification, durable: Some(durable) }
+    }
+
+    /// A 2yz to end-of-data. It becomes an event if it changes anything, which is so for nearly no address; nobody waits for it.
+    pub fn delivered(&self, about: &About, reply: &Reply, now: Timestamp) {
+        // When the record cannot be read the delivery is kept: the fold knows better.
+        let changes = match self.0.shared.look_up(&about.address) {
+            Ok(stored) => stored.is_some_and(|stored| stored.record.awaits_delivery()),
+            Err(_counted) => true,
+        };
+        if changes {
+            let delivery = Delivery { reply: reply.to_string(), context: about.context.clone() };
+            drop(self.learn(draft(about, What::Delivered(delivery), now)));
+        }
+    }
+}
+
+/// Evidence purity (DESIGN §3, rule 6).
+fn is_about_one_recipient(stage: Stage, reply: &Reply, recipients: u32) -> bool {
+    let refusal = match reply.severity() {
+        Severity::Transient | Severity::Permanent => true,
+        Severity::Completion | Severity::Intermediate => false,
+    };
+    let alone = match stage {
+        Stage::Rcpt | Stage::Dsn => true,
+        Stage::Data | Stage::EndOfData => recipients == 1,
+        Stage::Connect
+        | Stage::Ehlo
+        | Stage::Starttls
+        | Stage::Auth
+        | Stage::Mail
+        | Stage::Rset
+        | Stage::Quit => false,
+    };
+    refusal && alone && !reply.text.trim_start().starts_with(GATE)
+}
+
+fn evidence(
+    about: &About,
+    stage: Stage,
+    reply: &Reply,
+    classification: &Classification,
+) -> Evidence {
+    Evidence {
+        category: classification.category,
+        scope: classification.scope,
+        stage,
+        reply: reply.to_string(),
+        rule: classification.rule.to_string(),
+        context: about.context.clone(),
+    }
+}
+
+fn draft(about: &About, what: What, at: Timestamp) -> Draft {
+    Draft { at, address: about.address.clone(), tenant: about.tenant.clone(), what }
+}

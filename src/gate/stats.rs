@@ -1,0 +1,36 @@
+//! What the gate counts about itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters since the start. Read them with [`AtomicU64::load`].
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// RCPTs judged.
+    pub judged: AtomicU64,
+    /// Look-ups that the filter answered without touching the index: of RCPTs and of replies.
+    pub filter_answers: AtomicU64,
+    /// Events that are on disk.
+    pub learnt: AtomicU64,
+    /// Events that could not be learnt: disk failed, queue full, writer gone.
+    pub unlearnt: AtomicU64,
+    /// Events whose reply no longer waited for them. Some were learnt later.
+    pub late: AtomicU64,
+    /// Replies that say nothing about the address, counted only.
+    pub ignored: AtomicU64,
+    /// Look-ups that failed.
+    pub read_failures: AtomicU64,
+    /// Writes to the journal that failed.
+    pub journal_failures: AtomicU64,
+    /// Writes to the index that failed.
+    pub index_failures: AtomicU64,
+    /// Times that learning resumed after a failure.
+    pub recoveries: AtomicU64,
+    /// Torn lines cut off at the start.
+    pub torn: AtomicU64,
+}
+
+impl Stats {
+    pub(super) fn add(counter: &AtomicU64, more: usize) {
+        counter.fetch_add(u64::try_from(more).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,131 @@
+//! Whether the index says what the journal says.
+
+use std::path::Path;
+
+use super::GateError;
+use crate::event::Event;
+use crate::journal::{self, Position, Reader};
+use crate::policy::{Policy, Record, transition};
+use crate::smtp::address::RecipientKey;
+use crate::store::Store;
+
+/// Most differences that are named.
+const NAMED_MAX: usize = 10;
+/// How often an address that learns something while it is compared is compared again.
+const TURNS: u32 = 5;
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Events in the journal, up to the last one that the index knew at the start.
+    pub events: u64,
+    /// Addresses that have events.
+    pub addresses: u64,
+    /// Records in the index.
+    pub records: u64,
+    /// Differences: events that the index does not find, records that are not what their events fold to.
+    pub differences: u64,
+    /// The first few of them, in words.
+    pub first: Vec<String>,
+}
+
+impl VerifyReport {
+    /// Whether index and journal agree.
+    pub const fn agrees(&self) -> bool {
+        self.differences == 0
+    }
+
+    fn differs(&mut self, what: impl FnOnce() -> String) {
+        self.differences += 1;
+        if self.first.len() < NAMED_MAX {
+            self.first.push(what());
+        }
+    }
+}
+
+/// Compares in three passes, none of which holds more than one address's events: every event is found through the index, every address's
+/// events fold to its record, every record has events.
+pub(super) fn verify(
+    store: &Store,
+    journal: &Path,
+    policy: &Policy,
+) -> Result<VerifyReport, GateError> {
+    let mut report = VerifyReport::default();
+    let end = store.applied().map_or(0, |applied| applied.seq);
+    for located in Reader::open(journal)? {
+        let located = located?;
+        let (seq, key) = (located.entry.seq, &located.entry.event.address);
+        if seq > end {
+            break;
+        }
+        report.events += 1;
+        if store.position(key, seq)? != Some(located.position) {
+            report.differs(|| format!("event {seq} of {key} is not found through the index"));
+        }
+    }
+    let mut previous = None;
+    for found in store.histories() {
+        let (key, _, _) = found?;
+        if previous.as_ref() != Some(&key) {
+            report.addresses += 1;
+            compare(store, journal, policy, &key, &mut report)?;
+            previous = Some(key);
+        }
+    }
+    for found in store.scan(None) {
+        let (key, stored) = found?;
+        report.records += 1;
+        if store.position(&key, stored.seq)?.is_none() {
+            report.differs(|| format!("{key} has a record and no event {}", stored.seq));
+        }
+    }
+    Ok(report)
+}
+
+fn compare(
+    store: &Store,
+    journal: &Path,
+    policy: &Policy,
+    key: &RecipientKey,
+    report: &mut VerifyReport,
+) -> Result<(), GateError> {
+    for _ in 0..TURNS {
+        let before = store.get(key)?;
+        let events = history(store, journal, key)?;
+        if store.get(key)? != before {
+            continue;
+        }
+        let folded = events
+            .iter()
+            .fold(Record::default(), |record, (_, event)| transition(record, event, policy));
+        if before.map_or_else(Record::default, |stored| stored.record) != folded {
+            report.differs(|| format!("the record of {key} is not what its events fold to"));
+        }
+        return Ok(());
+    }
+    Ok(())
+}
+
+/// The events of an address, found through the index.
+pub(super) fn history(
+    store: &Store,
+    journal: &Path,
+    key: &RecipientKey,
+) -> Result<Vec<(u64, Event)>, GateError> {
+    let positions = store.history(key)?;
+    positions.into_iter().map(|(seq, position)| read(journal, key, seq, position)).collect()
+}
+
+fn read(
+    journal: &Path,
+    key: &RecipientKey,
+    seq: u64,
+    position: Position,
+) -> Result<(u64, Event), GateError> {
+    let entry = journal::read_at(journal, position)?;
+    if entry.seq != seq || entry.event.address != *key {
+        let why = format!("event {seq} of {key} is not at {position}");
+        return Err(GateError::Store(crate::store::StoreError::Damaged { why }));
+    }
+    Ok((seq, entry.event))
+}

@@ -1,0 +1,102 @@
+//! The journal: every event that was ever learnt, one JSON line each, in append-only segments. It is the truth; all else is folded from it.
+//!
+//! `data_dir/journal/0000000001.jsonl` and on, contiguous from 1. A line is `{"seq":17,"id":...,"at":...}`: `tail -f` and `jq` read it.
+//! Sequences only grow, within a segment and across segments; a gap is allowed (a line may have been erased on purpose), going back is not.
+//!
+//! What a crash can leave is a torn last line of the last segment: it was never acknowledged, so [`Writer::open`] cuts it off (and keeps
+//! the bytes beside the segment). A broken line anywhere else is damage: an error that names file and line, never skipped.
+
+mod reader;
+mod segment;
+mod writer;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Event;
+
+pub use reader::{Located, Reader, read_at};
+pub use segment::bytes_from;
+#[cfg(test)]
+pub(crate) use writer::Fault;
+pub use writer::{Torn, Writer};
+
+/// Longest line in bytes, newline included. Replies are bounded far below by the session; this bounds what a reader holds.
+pub const LINE_MAX: usize = 1 << 20;
+
+/// Where a line begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// The number of the segment, from 1.
+    pub segment: u32,
+    /// Bytes from the start of the segment.
+    pub offset: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:010}:{}", self.segment, self.offset)
+    }
+}
+
+/// One line: an event and its place in the order of all events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The sequence number, from 1.
+    pub seq: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Why the journal cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file system failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which file or directory.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// A line that is not an event, or not in order.
+    #[error("{}:{line}: {why}", path.display())]
+    Broken {
+        /// Which segment.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A segment is not there although a later one is.
+    #[error("{}: this segment of the journal is missing", path.display())]
+    Missing {
+        /// Which segment.
+        path: PathBuf,
+    },
+    /// An event that could not be read back if it were written: a fault of whoever made it.
+    #[error("event {id} cannot be written: {why}")]
+    Unwritable {
+        /// Which event.
+        id: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An earlier write failed and [`Writer::recover`] has not succeeded since.
+    #[error("the journal waits to recover from a failed write")]
+    Paused,
+}
+
+/// Ties a file to what went wrong with it.
+fn io_error(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> JournalError {
+    let path = path.into();
+    move |source| JournalError::Io { path, source }
+}
+
+#[cfg(test)]
+mod tests;

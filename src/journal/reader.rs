@@ -1,0 +1,158 @@
+//! Reading the journal in order, or one line of it.
+
+use std::fs::File;
+use std::io::{BufReader, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::segment::{self, Line};
+use super::{Entry, JournalError, Position, io_error};
+
+/// An entry and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Located {
+    /// Where its line begins.
+    pub position: Position,
+    /// The bytes of its line, newline included.
+    pub bytes: u64,
+    /// The line.
+    pub entry: Entry,
+}
+
+/// Iterates over the entries in order, from some position to the end as it was when the reader was made (or a little behind it).
+///
+/// An unterminated last line of the last segment ends the iteration: a writer may be at it right now. After the first error there is
+/// nothing more.
+pub struct Reader {
+    dir: PathBuf,
+    /// Segments to come, the next one last.
+    ahead: Vec<u32>,
+    current: Option<Segment>,
+    /// The sequence of the entry before.
+    after: u64,
+    buffer: Vec<u8>,
+}
+
+struct Segment {
+    number: u32,
+    input: BufReader<File>,
+    offset: u64,
+}
+
+impl Reader {
+    /// Reads from the first line of the first segment.
+    ///
+    /// # Errors
+    /// When the directory cannot be read, or a segment is missing.
+    pub fn open(dir: &Path) -> Result<Self, JournalError> {
+        Self::at(dir, Position { segment: 1, offset: 0 })
+    }
+
+    /// Reads from the line that begins at `position`.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn at(dir: &Path, position: Position) -> Result<Self, JournalError> {
+        let mut ahead = segment::list(dir)?;
+        ahead.retain(|&number| number >= position.segment);
+        ahead.reverse();
+        let mut reader =
+            Self { dir: dir.to_owned(), ahead, current: None, after: 0, buffer: Vec::new() };
+        if position.offset > 0
+            && let Some(number) = reader.ahead.pop()
+        {
+            reader.enter(number, position.offset)?;
+        }
+        Ok(reader)
+    }
+
+    /// Reads from the first entry whose sequence is at least `seq`. Only the segment that holds it is searched.
+    ///
+    /// # Errors
+    /// As [`Reader::open`], and for a broken line before that entry.
+    pub fn from_sequence(
+        dir: &Path,
+        seq: u64,
+    ) -> Result<impl Iterator<Item = Result<Located, JournalError>> + use<>, JournalError> {
+        let mut start = 1;
+        for number in segment::list(dir)?.into_iter().rev() {
+            let first =
+                Self::at(dir, Position { segment: number, offset: 0 })?.next().transpose()?;
+            if first.is_some_and(|first| first.entry.seq <= seq) {
+                start = number;
+                break;
+            }
+        }
+        let reader = Self::at(dir, Position { segment: start, offset: 0 })?;
+        Ok(reader.skip_while(move |found| found.as_ref().is_ok_and(|found| found.entry.seq < seq)))
+    }
+
+    fn enter(&mut self, number: u32, offset: u64) -> Result<(), JournalError> {
+        let path = segment::path(&self.dir, number);
+        let mut file = File::open(&path).map_err(io_error(&path))?;
+        file.seek(SeekFrom::Start(offset)).map_err(io_error(&path))?;
+        self.current = Some(Segment { number, input: BufReader::new(file), offset });
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<Option<Located>, JournalError> {
+        loop {
+            let Some(current) = &mut self.current else {
+                let Some(number) = self.ahead.pop() else { return Ok(None) };
+                self.enter(number, 0)?;
+                continue;
+            };
+            let path = segment::path(&self.dir, current.number);
+            let position = Position { segment: current.number, offset: current.offset };
+            let line = segment::read_line(&mut current.input, &mut self.buffer);
+            match line.map_err(io_error(&path))? {
+                Line::End => self.current = None,
+                Line::Unterminated if self.ahead.is_empty() => return Ok(None),
+                Line::Unterminated => {
+                    let why = "the line does not end, yet another segment follows".to_owned();
+                    return Err(segment::broken(path, position.offset, why));
+                }
+                Line::Whole => {
+                    let entry = segment::parse(&self.buffer, self.after)
+                        .map_err(|why| segment::broken(path, position.offset, why))?;
+                    let bytes = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
+                    current.offset += bytes;
+                    self.after = entry.seq;
+                    return Ok(Some(Located { position, bytes, entry }));
+                }
+            }
+        }
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Located, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let found = self.step();
+        if !matches!(found, Ok(Some(_))) {
+            self.current = None;
+            self.ahead.clear();
+        }
+        found.transpose()
+    }
+}
+
+/// Reads the one line that begins at `position`.
+///
+/// # Errors
+/// When there is no whole line, or it is not an event.
+pub fn read_at(dir: &Path, position: Position) -> Result<Entry, JournalError> {
+    let path = segment::path(dir, position.segment);
+    let mut file = File::open(&path).map_err(io_error(&path))?;
+    file.seek(SeekFrom::Start(position.offset)).map_err(io_error(&path))?;
+    let mut buffer = Vec::new();
+    let line = segment::read_line(&mut BufReader::new(file), &mut buffer);
+    let why = match line.map_err(io_error(&path))? {
+        Line::Whole => match segment::parse(&buffer, 0) {
+            Ok(entry) => return Ok(entry),
+            Err(why) => why,
+        },
+        Line::End | Line::Unterminated => format!("no whole line at byte {}", position.offset),
+    };
+    Err(segment::broken(path, position.offset, why))
+}

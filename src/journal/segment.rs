@@ -1,0 +1,96 @@
+//! The files of the journal: their names, their order, and one line of them.
+
+use std::fs::{self, File};
+use std::io::{BufRead, Read};
+use std::path::{Path, PathBuf};
+
+use super::{Entry, JournalError, LINE_MAX, Position, io_error};
+
+/// The file of segment `number`.
+pub(super) fn path(dir: &Path, number: u32) -> PathBuf {
+    dir.join(format!("{number:010}.jsonl"))
+}
+
+/// The numbers of all segments: empty, or 1 to the last without a gap.
+pub(super) fn list(dir: &Path) -> Result<Vec<u32>, JournalError> {
+    let mut numbers = Vec::new();
+    for file in fs::read_dir(dir).map_err(io_error(dir))? {
+        let name = file.map_err(io_error(dir))?.file_name();
+        // What is kept beside the segments (torn lines, an operator's copies) has other names.
+        let number = name.to_str().and_then(|name| name.strip_suffix(".jsonl"));
+        if let Some(number) = number.filter(|number| number.len() == 10) {
+            numbers.extend(number.parse::<u32>().ok());
+        }
+    }
+    numbers.sort_unstable();
+    for (expected, &number) in (1..).zip(&numbers) {
+        if number != expected {
+            return Err(JournalError::Missing { path: path(dir, expected) });
+        }
+    }
+    Ok(numbers)
+}
+
+/// The bytes from `position` to the end, for progress.
+///
+/// # Errors
+/// When the directory cannot be read, or a segment is missing.
+pub fn bytes_from(dir: &Path, position: Position) -> Result<u64, JournalError> {
+    let mut sum = 0;
+    for number in list(dir)?.into_iter().filter(|&number| number >= position.segment) {
+        let path = path(dir, number);
+        sum += fs::metadata(&path).map_err(io_error(path))?.len();
+    }
+    Ok(sum.saturating_sub(position.offset))
+}
+
+/// Makes the entries of a directory durable: a new file is not there after a crash until its directory was synced.
+pub(super) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error(dir))
+}
+
+/// What [`read_line`] found.
+pub(super) enum Line {
+    /// Nothing more.
+    End,
+    /// A whole line, newline included, is in the buffer.
+    Whole,
+    /// Bytes without a newline behind them are in the buffer.
+    Unterminated,
+}
+
+/// Reads one line into `buffer`, at most [`LINE_MAX`] bytes.
+pub(super) fn read_line(
+    input: &mut impl BufRead,
+    buffer: &mut Vec<u8>,
+) -> Result<Line, std::io::Error> {
+    buffer.clear();
+    let limit = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
+    input.by_ref().take(limit).read_until(b'\n', buffer)?;
+    Ok(match buffer.last() {
+        None => Line::End,
+        Some(b'\n') => Line::Whole,
+        Some(_) => Line::Unterminated,
+    })
+}
+
+/// Reads an entry from its line; `after` is the sequence before it.
+pub(super) fn parse(line: &[u8], after: u64) -> Result<Entry, String> {
+    let entry: Entry =
+        serde_json::from_slice(line).map_err(|fault| format!("not an event: {fault}"))?;
+    if entry.seq <= after {
+        return Err(format!("sequence {} does not follow {after}", entry.seq));
+    }
+    Ok(entry)
+}
+
+/// The error for the line that begins at `offset`; counts lines only now, since most readers start in the middle.
+pub(super) fn broken(path: PathBuf, offset: u64, why: String) -> JournalError {
+    let before = fs::File::open(&path).map(|file| file.take(offset));
+    let newlines = before.map(|before| {
+        let bytes = std::io::BufReader::new(before).bytes();
+        bytes.map_while(Result::ok).filter(|&byte| byte == b'\n').count()
+    });
+    let line = newlines.ok().and_then(|count| u64::try_from(count).ok()).map_or(0, |line| line + 1);
+    JournalError::Broken { path, line, why }
+}

@@ -1,0 +1,163 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::event::{Event, EventId, Tenant, What};
+use crate::smtp::address::RecipientKey;
+use crate::time::Timestamp;
+
+fn event(number: u64) -> Event {
+    Event {
+        id: EventId(format!("id{number}")),
+        at: Timestamp::from_secs(1_764_000_000),
+        address: RecipientKey::parse("user@example.test").expect("an address"),
+        tenant: Tenant::default(),
+        what: What::Engaged,
+    }
+}
+
+fn write(dir: &Path, numbers: std::ops::RangeInclusive<u64>, segment_bytes: u64) {
+    let (mut writer, torn) = Writer::open(dir, segment_bytes).expect("opens");
+    assert_eq!(torn, None);
+    for number in numbers {
+        writer.stage(&event(number)).expect("staged");
+        writer.commit().expect("committed");
+    }
+}
+
+fn sequences(dir: &Path) -> Vec<u64> {
+    let entries = Reader::open(dir).expect("opens").map(|found| found.expect("a line").entry);
+    entries
+        .map(|entry| {
+            assert_eq!(entry.event, event(entry.seq));
+            entry.seq
+        })
+        .collect()
+}
+
+fn segment(dir: &Path, number: u32) -> PathBuf {
+    segment::path(dir, number)
+}
+
+#[test]
+fn lines_read_back_in_order_across_segments() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path().join("journal");
+    write(&dir, 1..=5, 250);
+    write(&dir, 6..=7, 250);
+    assert_eq!(sequences(&dir), [1, 2, 3, 4, 5, 6, 7]);
+    assert!(segment(&dir, 3).exists() && !segment(&dir, 9).exists());
+    let line = fs::read_to_string(segment(&dir, 1)).expect("text");
+    let expected = r#"{"seq":1,"id":"id1","at":"2025-11-24T16:00:00Z","address":"user@example.test","tenant":"default","type":"engaged"}"#;
+    assert_eq!(line.lines().next(), Some(expected));
+    for located in Reader::open(&dir).expect("opens") {
+        let located = located.expect("a line");
+        assert_eq!(read_at(&dir, located.position).expect("a line"), located.entry);
+    }
+    for start in 1..=8 {
+        let found: Vec<u64> = Reader::from_sequence(&dir, start)
+            .expect("opens")
+            .map(|found| found.expect("a line").entry.seq)
+            .collect();
+        assert_eq!(found, (start..=7).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_torn_last_line_is_cut_off_and_kept() {
+    let broken_whole: &[u8] = b"{\"seq\":4,\"id\n";
+    let zeros: &[u8] = &[0; 5000];
+    for torn in [b"{\"seq\":4,\"id\":\"id".as_slice(), broken_whole, zeros, b"\n"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        write(dir.path(), 1..=3, 1 << 20);
+        let path = segment(dir.path(), 1);
+        let good = fs::read(&path).expect("bytes");
+        fs::write(&path, [good.as_slice(), torn].concat()).expect("written");
+        let (mut writer, found) = Writer::open(dir.path(), 1 << 20).expect("opens");
+        let found = found.expect("torn");
+        assert_eq!(found.bytes, torn.len() as u64);
+        assert_eq!(fs::read(&found.kept).expect("bytes"), torn);
+        assert_eq!(fs::read(&path).expect("bytes"), good);
+        writer.stage(&event(4)).expect("staged");
+        writer.commit().expect("committed");
+        assert_eq!(sequences(dir.path()), [1, 2, 3, 4]);
+    }
+}
+
+#[test]
+fn a_broken_line_elsewhere_is_an_error_that_names_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    write(dir.path(), 1..=3, 1 << 20);
+    let path = segment(dir.path(), 1);
+    let text = fs::read_to_string(&path).expect("text");
+    fs::write(&path, text.replace("\"seq\":2,\"id\"", "\"seq\":2,\"xx\"")).expect("written");
+    let check = |error: JournalError| {
+        let shown = error.to_string();
+        assert!(shown.contains("0000000001.jsonl:2: not an event"), "{shown}");
+    };
+    check(Writer::open(dir.path(), 1 << 20).map(drop).expect_err("broken"));
+    check(Reader::open(dir.path()).expect("opens").find_map(Result::err).expect("broken"));
+
+    // A line that is repeated, or taken out of order, is as wrong as one that does not parse.
+    fs::write(&path, [text.as_str(), &text].concat()).expect("written");
+    let error = Writer::open(dir.path(), 1 << 20).map(drop).expect_err("broken");
+    assert!(error.to_string().contains(":4: sequence 1 does not follow 3"), "{error}");
+}
+
+#[test]
+fn a_torn_line_in_an_older_segment_is_damage() {
+    let dir = tempfile::tempdir().expect("a directory");
+    write(dir.path(), 1..=3, 1);
+    let path = segment(dir.path(), 2);
+    let text = fs::read(&path).expect("bytes");
+    fs::write(&path, &text[..text.len() - 1]).expect("written");
+    let error = Reader::open(dir.path()).expect("opens").find_map(Result::err).expect("broken");
+    assert!(error.to_string().contains("0000000002.jsonl:1: the line does not end"), "{error}");
+    fs::remove_file(&path).expect("removed");
+    let error = Writer::open(dir.path(), 1).map(drop).expect_err("missing");
+    assert!(matches!(&error, JournalError::Missing { path: missing } if *missing == path));
+}
+
+#[test]
+fn a_segment_begun_just_before_a_crash_may_be_empty() {
+    let dir = tempfile::tempdir().expect("a directory");
+    write(dir.path(), 1..=2, 1 << 20);
+    fs::write(segment(dir.path(), 2), b"").expect("written");
+    write(dir.path(), 3..=3, 1 << 20);
+    assert_eq!(sequences(dir.path()), [1, 2, 3]);
+}
+
+#[test]
+fn a_failed_commit_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let fault = Fault::default();
+    let (writer, _) = Writer::open(dir.path(), 1 << 20).expect("opens");
+    let mut writer = writer.with_fault(fault.clone());
+    writer.stage(&event(1)).expect("staged");
+    writer.commit().expect("committed");
+    fault.set(true);
+    writer.stage(&event(7)).expect("staged");
+    writer.stage(&event(8)).expect("staged");
+    assert!(writer.commit().is_err());
+    assert!(matches!(writer.stage(&event(2)), Err(JournalError::Paused)));
+    assert!(writer.recover().is_err());
+    assert!(matches!(writer.commit(), Err(JournalError::Paused)));
+    fault.set(false);
+    writer.recover().expect("recovers");
+    assert_eq!(writer.stage(&event(2)).expect("staged").0, 2);
+    writer.commit().expect("committed");
+    assert_eq!(writer.last().map(|(seq, _)| seq), Some(2));
+    assert_eq!(sequences(dir.path()), [1, 2]);
+}
+
+#[test]
+fn an_event_that_would_not_read_back_is_refused_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut writer, _) = Writer::open(dir.path(), 1 << 20).expect("opens");
+    let mut long = event(1);
+    long.id = EventId("x".repeat(LINE_MAX));
+    assert!(matches!(writer.stage(&long), Err(JournalError::Unwritable { .. })));
+    assert_eq!(writer.stage(&event(1)).expect("staged").0, 1);
+    writer.commit().expect("committed");
+    assert_eq!(sequences(dir.path()), [1]);
+}

@@ -1,0 +1,163 @@
+//! Events as lines.
+
+use std::fmt::{self, Write as _};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+use crate::time::Timestamp;
+
+use super::escape::{VALUE_MAX, push_json_string, push_text_value};
+use super::{Format, Writer};
+
+/// A `tracing` layer that writes each event as one line.
+#[derive(Debug)]
+pub struct Lines {
+    format: Format,
+    writer: Writer,
+}
+
+impl Lines {
+    /// Lines of this form, to this writer.
+    pub const fn new(format: Format, writer: Writer) -> Self {
+        Self { format, writer }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        let ours = metadata.fields().field("event").is_some();
+        let mut line = Line::new(self.format, Timestamp::now(), metadata.level().as_str());
+        if !ours {
+            line.text("event", "log");
+            line.text("target", metadata.target());
+        }
+        event.record(&mut Fields { line: &mut line, ours });
+        self.writer.send(line.finish());
+    }
+}
+
+/// A line being written.
+pub(super) struct Line {
+    format: Format,
+    text: String,
+}
+
+impl Line {
+    pub(super) fn new(format: Format, at: Timestamp, level: &str) -> Self {
+        let mut text = String::with_capacity(256);
+        let at = milliseconds(at);
+        // Writing to a String cannot fail.
+        _ = match format {
+            Format::Text => write!(text, "{at} {level}"),
+            Format::Json => {
+                write!(text, r#"{{"time":"{at}","level":"{}""#, level.to_ascii_lowercase())
+            }
+        };
+        Self { format, text }
+    }
+
+    pub(super) fn text(&mut self, key: &str, value: &str) {
+        self.key(key);
+        match self.format {
+            Format::Text => push_text_value(&mut self.text, value),
+            Format::Json => push_json_string(&mut self.text, value),
+        }
+    }
+
+    /// A number or a boolean, which both forms write bare.
+    pub(super) fn bare(&mut self, key: &str, value: impl fmt::Display) {
+        self.key(key);
+        _ = write!(self.text, "{value}");
+    }
+
+    fn key(&mut self, key: &str) {
+        _ = match self.format {
+            Format::Text => write!(self.text, " {key}="),
+            Format::Json => write!(self.text, r#","{key}":"#),
+        };
+    }
+
+    pub(super) fn finish(mut self) -> String {
+        self.text.push_str(match self.format {
+            Format::Text => "\n",
+            Format::Json => "}\n",
+        });
+        self.text
+    }
+}
+
+/// Always three digits of a second, so that lines sort and columns align.
+fn milliseconds(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.as_millis())
+        .map_or_else(|_| at.to_string(), |at| format!("{at:.3}"))
+}
+
+/// Hands the fields of an event to a line. Keys are literals in the source, values may be anyone's.
+struct Fields<'a> {
+    line: &'a mut Line,
+    ours: bool,
+}
+
+impl Fields<'_> {
+    /// `tracing` calls the free text of an event `message`; of ours, `message` is a message's id.
+    fn key(&self, field: &Field) -> &'static str {
+        match field.name() {
+            "message" if !self.ours => "text",
+            name => name.strip_prefix("r#").unwrap_or(name),
+        }
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.line.text(self.key(field), value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let mut text = Capped { text: String::new(), left: VALUE_MAX + 1 };
+        // An error here means that the cap was reached, and what is beyond it is not wanted.
+        _ = write!(text, "{value:?}");
+        self.line.text(self.key(field), &text.text);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.line.bare(self.key(field), value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.line.bare(self.key(field), value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.line.bare(self.key(field), value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // JSON has no infinities.
+        if value.is_finite() {
+            self.line.bare(self.key(field), value);
+        } else {
+            self.line.text(self.key(field), &value.to_string());
+        }
+    }
+}
+
+/// A string that takes so many characters and then says stop, so that showing a huge value costs little.
+struct Capped {
+    text: String,
+    left: usize,
+}
+
+impl fmt::Write for Capped {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        for character in more.chars() {
+            self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
+            self.text.push(character);
+        }
+        Ok(())
+    }
+}

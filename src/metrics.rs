@@ -1,0 +1,191 @@
+//! Every figure that the program counts, in one place: the only user of prometheus-client.
+//!
+//! Labels come from closed sets, never from an address or a domain: a stranger must not be able to make a series.
+
+use std::sync::atomic::AtomicI64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// One label out of a closed set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decided {
+    verdict: &'static str,
+    reason: &'static str,
+}
+
+/// The figures. Everything counts from the start of the program.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    decisions: Family<Decided, Counter>,
+    replies: Family<Kind, Counter>,
+    messages: Family<Kind, Counter>,
+    connections: Family<Kind, Counter>,
+    sessions: Gauge<i64, AtomicI64>,
+    refused_sessions: Family<Kind, Counter>,
+    reloads: Family<Kind, Counter>,
+    client_gone: Counter,
+    ready: Gauge<i64, AtomicI64>,
+    unlearnt: Gauge<i64, AtomicI64>,
+    log_dropped: Gauge<i64, AtomicI64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All figures at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("rcptgate");
+        let decisions = Family::default();
+        registry.register("rcpt", "RCPT decisions of the gate", decisions.clone());
+        let replies = Family::default();
+        registry.register("reply", "Refusals of the next hop by category", Family::clone(&replies));
+        let messages = Family::default();
+        registry.register(
+            "message",
+            "Transactions that reached DATA, by outcome",
+            Family::clone(&messages),
+        );
+        let connections = Family::default();
+        registry.register(
+            "downstream_connection",
+            "Connections to the next hop, by result",
+            Family::clone(&connections),
+        );
+        let sessions = Gauge::default();
+        registry.register("sessions", "Client sessions open now", sessions.clone());
+        let refused_sessions = Family::default();
+        registry.register(
+            "session",
+            "Client sessions, by what became of the connection",
+            Family::clone(&refused_sessions),
+        );
+        let reloads = Family::default();
+        registry.register("reload", "Reloads of files, by result", Family::clone(&reloads));
+        let client_gone = Counter::default();
+        registry.register(
+            "accepted_client_gone",
+            "Messages that the next hop took after the client had gone: its retry will be a duplicate",
+            client_gone.clone(),
+        );
+        let ready = Gauge::default();
+        registry.register("ready", "Whether the gate is ready (1) or not (0)", ready.clone());
+        let unlearnt = Gauge::default();
+        registry.register("unlearnt", "Events that the disk did not take", unlearnt.clone());
+        let log_dropped = Gauge::default();
+        registry.register(
+            "log_dropped",
+            "Log lines dropped because nobody reads them",
+            log_dropped.clone(),
+        );
+        Self {
+            registry,
+            decisions,
+            replies,
+            messages,
+            connections,
+            sessions,
+            refused_sessions,
+            reloads,
+            client_gone,
+            ready,
+            unlearnt,
+            log_dropped,
+        }
+    }
+
+    /// The gate decided on a RCPT.
+    pub fn decided(&self, verdict: &'static str, reason: &'static str) {
+        self.decisions.get_or_create(&Decided { verdict, reason }).inc();
+    }
+
+    /// The next hop refused, for this category of reasons.
+    pub fn replied(&self, category: &'static str) {
+        self.replies.get_or_create(&Kind { kind: category }).inc();
+    }
+
+    /// A transaction that reached DATA ended.
+    pub fn finished(&self, outcome: &'static str, client_gone: bool) {
+        self.messages.get_or_create(&Kind { kind: outcome }).inc();
+        if client_gone && outcome == "delivered" {
+            self.client_gone.inc();
+        }
+    }
+
+    /// A connection to the next hop was tried.
+    pub fn connected(&self, result: &'static str) {
+        self.connections.get_or_create(&Kind { kind: result }).inc();
+    }
+
+    /// A client's session began.
+    pub fn session_began(&self) {
+        self.sessions.inc();
+        self.refused_sessions.get_or_create(&Kind { kind: "served" }).inc();
+    }
+
+    /// A client's session ended.
+    pub fn session_ended(&self) {
+        self.sessions.dec();
+    }
+
+    /// A client was sent away before its session began.
+    pub fn session_refused(&self, why: &'static str) {
+        self.refused_sessions.get_or_create(&Kind { kind: why }).inc();
+    }
+
+    /// A file was read anew.
+    pub fn reloaded(&self, result: &'static str) {
+        self.reloads.get_or_create(&Kind { kind: result }).inc();
+    }
+
+    /// What others count, read when somebody asks.
+    pub fn observe(&self, ready: bool, unlearnt: u64, log_dropped: u64) {
+        self.ready.set(i64::from(ready));
+        self.unlearnt.set(i64::try_from(unlearnt).unwrap_or(i64::MAX));
+        self.log_dropped.set(i64::try_from(log_dropped).unwrap_or(i64::MAX));
+    }
+
+    /// Client sessions open now.
+    pub fn sessions(&self) -> i64 {
+        self.sessions.get()
+    }
+
+    /// Everything in the OpenMetrics text format.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_happened() {
+        let metrics = Metrics::new();
+        metrics.decided("refuse", "quarantine");
+        metrics.finished("delivered", true);
+        metrics.observe(true, 3, 0);
+        let text = metrics.text();
+        assert!(text.contains("rcptgate_rcpt_total{verdict=\"refuse\",reason=\"quarantine\"} 1"));
+        assert!(text.contains("rcptgate_accepted_client_gone_total 1"), "{text}");
+        assert!(text.contains("rcptgate_unlearnt 3"), "{text}");
+    }
+}

@@ -1,0 +1,314 @@
+//! What the fold remembers of one address. Bounded in size; what it forgets is in the journal.
+//!
+//! Serialised with postcard, which has no names: fields and variants are told by their order, so no attribute of serde here may
+//! skip, flatten or untag anything.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::replies::push_printable;
+use super::settings::Distinct;
+use crate::bounce::{Category, Stage};
+use crate::event::{Context, Event, EventId, Evidence, Tenant};
+use crate::time::Timestamp;
+
+/// Most episodes remembered at once, open ones and those already counted.
+pub const EPISODES_MAX: usize = 8;
+/// Most message or campaign keys remembered of one run.
+pub const KEYS_MAX: usize = 16;
+/// Longest key, reply or reason kept, in bytes.
+pub const TEXT_MAX: usize = 160;
+
+/// Everything that the fold remembers of one address. The default is an address of which nothing is known.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Hard bounces since the address last proved good.
+    pub hard: Run,
+    /// Soft bounces since then; each is a step.
+    pub soft: Run,
+    /// Messages that are being deferred, and those whose attempts were counted already.
+    pub episodes: Vec<Episode>,
+    /// The quarantine that replies earned. It stays when it is over, until something replaces or lifts it.
+    pub learnt: Option<Learnt>,
+    /// The quarantine that an operator or an import ordered.
+    pub manual: Option<Manual>,
+    /// The tenants for which the address is blacklisted. As many as the operator has tenants.
+    pub blacklists: BTreeMap<Tenant, Blacklisting>,
+    /// An operator's word that the address may always be written to.
+    pub allowed: Option<Note>,
+    /// When an operator released the address from quarantine, if nothing happened since: the next hard quarantines at once.
+    pub released: Option<Timestamp>,
+    /// The latest delivery or release: evidence that is dated before it is answered already.
+    pub cleared: Option<Timestamp>,
+}
+
+/// Bounces in a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// How many were counted.
+    pub count: u32,
+    /// The first counted one.
+    pub first: Option<Timestamp>,
+    /// The latest counted one.
+    pub last: Option<Timestamp>,
+    /// The latest messages that had their say, so that none has it twice.
+    pub messages: Vec<String>,
+    /// The latest campaigns that were counted, when the policy counts those.
+    pub campaigns: Vec<String>,
+}
+
+/// Attempts of one message that were deferred.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Episode {
+    /// What holds the attempts together.
+    pub key: EpisodeKey,
+    /// The first attempt.
+    pub first: Timestamp,
+    /// The latest attempt.
+    pub last: Timestamp,
+    /// Whether it has become a soft bounce: further attempts change nothing.
+    pub counted: bool,
+    /// The campaign of the message.
+    pub campaign: String,
+    /// The latest attempt that mattered.
+    pub cause: Cause,
+}
+
+/// What holds the attempts of a message together: the best that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EpisodeKey {
+    /// The message key.
+    Message(String),
+    /// The envelope sender, within the window.
+    Sender(String),
+    /// Nothing but the recipient, within the window.
+    Recipient,
+}
+
+/// The observation that decided something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The event.
+    pub id: EventId,
+    /// Why.
+    pub category: Category,
+    /// The command that was answered.
+    pub stage: Stage,
+    /// The reply, cut and on one line.
+    pub reply: String,
+    /// The rule that read it.
+    pub rule: String,
+    /// On whose account it was learnt, because all tenants share it.
+    pub tenant: Tenant,
+}
+
+/// A quarantine earned by replies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learnt {
+    /// The date of the bounce.
+    pub since: Timestamp,
+    /// The moment of release; for good without.
+    pub until: Option<Timestamp>,
+    /// The bounce.
+    pub cause: Cause,
+}
+
+/// An operator's quarantine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manual {
+    /// The moment of release; for good without.
+    pub until: Option<Timestamp>,
+    /// Who, when and why.
+    pub note: Note,
+}
+
+/// Who said so, when and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// When.
+    pub since: Timestamp,
+    /// The event.
+    pub id: EventId,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+}
+
+/// One tenant's blacklist entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blacklisting {
+    /// Who wanted it first.
+    pub origin: Origin,
+    /// When the recipient complained, whoever made the entry.
+    pub complained: Option<Timestamp>,
+    /// Who, when and why; of a complaint, where it came from.
+    pub note: Note,
+}
+
+/// Who wanted a blacklist entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The recipient.
+    Complaint,
+    /// An operator.
+    Operator,
+}
+
+impl Record {
+    /// Whether nothing is known: such a record need not be stored.
+    pub fn is_blank(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether a delivery would change anything, so whether it must be journaled.
+    pub fn awaits_delivery(&self) -> bool {
+        self.hard != Run::default()
+            || self.soft != Run::default()
+            || !self.episodes.is_empty()
+            || self.learnt.is_some()
+            || self.released.is_some()
+    }
+
+    /// Whether evidence of this date is answered by a later delivery or release.
+    pub(super) fn answers(&self, at: Timestamp) -> bool {
+        self.cleared.is_some_and(|cleared| cleared > at)
+    }
+}
+
+impl Learnt {
+    /// Whether it holds at `now`; no longer at the very moment of release.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+impl Manual {
+    /// Whether it holds at `now`; no longer at the very moment of release.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+impl Run {
+    /// Counts one bounce of this date; dates may come out of order.
+    pub(super) fn count(&mut self, at: Timestamp) {
+        self.count = self.count.saturating_add(1);
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.last = Some(self.last.map_or(at, |last| last.max(at)));
+    }
+
+    /// From the first counted bounce to the latest.
+    pub fn span(&self) -> Duration {
+        match (self.first, self.last) {
+            (Some(first), Some(last)) => last.since(first),
+            (None, _) | (_, None) => Duration::ZERO,
+        }
+    }
+
+    /// Forgets everything unless it has seen a bounce after `at`.
+    pub(super) fn reset(&mut self, at: Timestamp) {
+        if self.last.is_none_or(|last| last <= at) {
+            *self = Self::default();
+        }
+    }
+
+    /// Notes a campaign; false if it was there already and the policy counts campaigns.
+    pub(super) fn is_new_campaign(&mut self, distinct: Distinct, campaign: &str) -> bool {
+        match distinct {
+            Distinct::Message => true,
+            Distinct::Campaign => remember(&mut self.campaigns, campaign),
+        }
+    }
+}
+
+impl EpisodeKey {
+    /// The best key that the context offers.
+    pub(super) fn of(context: &Context) -> Self {
+        match (&context.message, &context.sender) {
+            (Some(message), _) => Self::Message(bounded(message).into_owned()),
+            (None, Some(sender)) => Self::Sender(bounded(sender).into_owned()),
+            (None, None) => Self::Recipient,
+        }
+    }
+
+    /// Whether `of(context)` would be this key.
+    pub(super) fn is_of(&self, context: &Context) -> bool {
+        match (self, &context.message, &context.sender) {
+            (Self::Message(key), Some(message), _) => *key == bounded(message),
+            (Self::Sender(key), None, Some(sender)) => *key == bounded(sender),
+            (Self::Recipient, None, None) => true,
+            (Self::Message(_), None, _)
+            | (Self::Sender(_), Some(_), _)
+            | (Self::Sender(_), None, None)
+            | (Self::Recipient, Some(_), _)
+            | (Self::Recipient, None, Some(_)) => false,
+        }
+    }
+
+    /// Whether the client named the message, so that nothing else can be taken for it.
+    pub(super) const fn is_message(&self) -> bool {
+        matches!(self, Self::Message(_))
+    }
+}
+
+impl Cause {
+    pub(super) fn of(event: &Event, evidence: &Evidence) -> Self {
+        Self {
+            id: event.id.clone(),
+            category: evidence.category,
+            stage: evidence.stage,
+            reply: one_line(&evidence.reply),
+            rule: bounded(&evidence.rule).into_owned(),
+            tenant: event.tenant.clone(),
+        }
+    }
+}
+
+/// Notes a key among the latest few; false if it was there already.
+pub(super) fn remember(keys: &mut Vec<String>, key: &str) -> bool {
+    let key = bounded(key);
+    if keys.iter().any(|known| *known == key) {
+        return false;
+    }
+    if keys.len() >= KEYS_MAX {
+        keys.remove(0);
+    }
+    keys.push(key.into_owned());
+    true
+}
+
+/// A key or text of bounded length. A long one keeps its head and ends in a checksum of the whole, so that two long ones that
+/// start alike stay two.
+pub(super) fn bounded(text: &str) -> Cow<'_, str> {
+    if text.len() <= TEXT_MAX {
+        return Cow::Borrowed(text);
+    }
+    let head = text.floor_char_boundary(TEXT_MAX - 9);
+    let checksum = crc32fast::hash(text.as_bytes());
+    Cow::Owned(format!("{}~{checksum:08x}", text.get(..head).unwrap_or("")))
+}
+
+/// A reply as a refusal may quote it: its lines in one, code and status said once, printable, cut.
+fn one_line(reply: &str) -> String {
+    let mut line = String::with_capacity(reply.len().min(TEXT_MAX));
+    match crate::smtp::reply::Reply::from_text(reply) {
+        Some(reply) => {
+            push_printable(&mut line, &reply.code.to_string(), TEXT_MAX);
+            if let Some(status) = reply.status {
+                push_printable(&mut line, &format!(" {status}"), TEXT_MAX);
+            }
+            if !reply.text.is_empty() {
+                line.push(' ');
+                let room = TEXT_MAX.saturating_sub(line.len());
+                push_printable(&mut line, &reply.text, room);
+            }
+        }
+        None => push_printable(&mut line, reply, TEXT_MAX),
+    }
+    line
+}

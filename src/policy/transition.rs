@@ -1,0 +1,171 @@
+//! One step of the fold: what one event does to a record. Pure and total: any event, in any order, gives a record.
+
+use super::episode::{attempt, campaign_of, finish, settle};
+use super::record::{
+    Blacklisting, Cause, EpisodeKey, Learnt, Manual, Note, Origin, Record, bounded, remember,
+};
+use super::settings::Policy;
+use crate::bounce::Effect;
+use crate::event::{Act, Delivery, Event, Evidence, List, What};
+use crate::smtp::address::RecipientKey;
+
+/// The record after one more event of its address.
+///
+/// An event that can say nothing about the address (`Evidence::effect` is none) is the identity, and so is a delivery to an
+/// address of which nothing is known.
+pub fn transition(record: Record, event: &Event, policy: &Policy) -> Record {
+    match &event.what {
+        What::Reply(evidence) => observe(record, event, evidence, policy),
+        What::Delivered(delivery) => clear(record, event, Some(delivery), policy),
+        What::Engaged if policy.engaged_clears => clear(record, event, None, policy),
+        What::Engaged => record,
+        What::Complaint { source } => complain(record, event, source.as_deref()),
+        What::Quarantine { until, act } => {
+            let mut record = record;
+            let newest = record.manual.as_ref().is_none_or(|old| old.note.since <= event.at);
+            if newest {
+                record.manual = Some(Manual { until: *until, note: note(event, act) });
+            }
+            record
+        }
+        What::Blacklist { act } => blacklist(record, event, act),
+        What::Allow { act } => {
+            let mut record = record;
+            record.allowed.get_or_insert_with(|| note(event, act));
+            record
+        }
+        What::Release { from, .. } => release(record, event, *from, policy),
+    }
+}
+
+/// A reply that refused the recipient.
+fn observe(mut record: Record, event: &Event, evidence: &Evidence, policy: &Policy) -> Record {
+    let effect = evidence.effect();
+    if effect == Effect::None || is_role(&event.address) || record.answers(event.at) {
+        return record;
+    }
+    record = settle(record, event.at, policy);
+    if record.learnt.as_ref().is_some_and(|learnt| learnt.until.is_none()) {
+        return record;
+    }
+    match effect {
+        Effect::Hard => hard(&mut record, event, evidence, policy),
+        Effect::Soft if evidence.is_permanent() => finish(&mut record, event, evidence, policy),
+        Effect::Soft => attempt(&mut record, event, evidence, policy),
+        Effect::None => {}
+    }
+    record
+}
+
+/// Postmaster and abuse must stay reachable (RFC 5321 §4.5.1, RFC 2142 §4): nothing is learnt from replies about them.
+fn is_role(address: &RecipientKey) -> bool {
+    matches!(address.local(), "postmaster" | "abuse")
+}
+
+fn hard(record: &mut Record, event: &Event, evidence: &Evidence, policy: &Policy) {
+    let context = &evidence.context;
+    let run = &mut record.hard;
+    if let Some(message) = &context.message {
+        // The message has ended, so it is no longer being deferred.
+        record.episodes.retain(|episode| {
+            episode.counted
+                || !matches!(&episode.key, EpisodeKey::Message(key) if *key == bounded(message))
+        });
+        if !remember(&mut run.messages, message) {
+            return;
+        }
+    }
+    let crowded = run
+        .last
+        .is_some_and(|last| event.at.since(last).max(last.since(event.at)) < policy.hard.min_gap);
+    if crowded || !run.is_new_campaign(policy.hard.distinct, &campaign_of(event, context)) {
+        return;
+    }
+    run.count(event.at);
+    let believed = if record.released.is_some() {
+        true
+    } else if policy.trusts(event.address.domain(), context.receiver.as_deref()) {
+        run.count > policy.hard.trusted_tolerated
+    } else {
+        let long_enough = policy.hard.longer_than.is_zero() || run.span() > policy.hard.longer_than;
+        run.count > policy.hard.tolerated && long_enough
+    };
+    if believed {
+        record.released = None;
+        record.learnt =
+            Some(Learnt { since: event.at, until: None, cause: Cause::of(event, evidence) });
+    }
+}
+
+/// A proof that the mailbox works: counts, steps and the learnt quarantine go, whatever is not newer than the proof.
+fn clear(record: Record, event: &Event, delivery: Option<&Delivery>, policy: &Policy) -> Record {
+    if !record.awaits_delivery() {
+        return record;
+    }
+    let at = event.at;
+    let mut record = settle(record, at, policy);
+    if !record.awaits_delivery() {
+        return record;
+    }
+    record.hard.reset(at);
+    record.soft.reset(at);
+    record.learnt = record.learnt.filter(|learnt| learnt.since > at);
+    record.released = record.released.filter(|released| *released > at);
+    // A message that was counted stays known, or its next attempt would begin again; the one that arrived is over.
+    record.episodes.retain(|episode| {
+        let arrived = delivery.is_some_and(|delivery| episode.key.is_of(&delivery.context));
+        episode.last > at || (episode.counted && !arrived)
+    });
+    record.cleared = record.cleared.max(Some(at));
+    record
+}
+
+fn complain(mut record: Record, event: &Event, source: Option<&str>) -> Record {
+    let entry = record.blacklists.entry(event.tenant.clone()).or_insert_with(|| Blacklisting {
+        origin: Origin::Complaint,
+        complained: None,
+        note: note(event, &Act { reason: source.unwrap_or("").to_owned(), by: String::new() }),
+    });
+    entry.complained = Some(entry.complained.map_or(event.at, |first| first.min(event.at)));
+    record
+}
+
+fn blacklist(mut record: Record, event: &Event, act: &Act) -> Record {
+    record.blacklists.entry(event.tenant.clone()).or_insert_with(|| Blacklisting {
+        origin: Origin::Operator,
+        complained: None,
+        note: note(event, act),
+    });
+    record
+}
+
+fn release(record: Record, event: &Event, from: List, policy: &Policy) -> Record {
+    let at = event.at;
+    let mut record = settle(record, at, policy);
+    match from {
+        List::Quarantine => {
+            record.hard.reset(at);
+            record.soft.reset(at);
+            record.learnt = record.learnt.filter(|learnt| learnt.since > at);
+            record.manual = record.manual.filter(|manual| manual.note.since > at);
+            record.released = record.released.max(Some(at));
+            record.cleared = record.cleared.max(Some(at));
+        }
+        List::Blacklist => {
+            if record.blacklists.get(&event.tenant).is_some_and(|entry| entry.note.since <= at) {
+                record.blacklists.remove(&event.tenant);
+            }
+        }
+        List::Allow => record.allowed = record.allowed.filter(|note| note.since > at),
+    }
+    record
+}
+
+fn note(event: &Event, act: &Act) -> Note {
+    Note {
+        since: event.at,
+        id: event.id.clone(),
+        reason: bounded(&act.reason).into_owned(),
+        by: bounded(&act.by).into_owned(),
+    }
+}

@@ -1,0 +1,346 @@
+//! One session between two sockets, with its deadlines.
+//!
+//! A single task drives both legs, so nothing is handed between threads. Replies and commands of one step leave in one write.
+//! All reads and writes go on side by side: a peer that only writes cannot lock up one that only writes.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Sleep, timeout};
+
+use super::deadline::Watch;
+use super::downstream::{self, Leg};
+use super::report::{Reporter, Settling};
+use super::route::Host;
+use super::side::{Reading, Side, read_some, write_some};
+use super::{Door, DoorSettings};
+use crate::bounce::Stage;
+use crate::session::{
+    Action, Answered, Farewell, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
+};
+use crate::smtp::reply::Reply;
+
+/// Read at once while commands are exchanged: enough for a group of fifty recipients, and little for an idle session to hold.
+const COMMAND_READ: usize = 4 * 1024;
+/// Read at once while content passes: larger reads cost cache misses, smaller ones system calls.
+const CONTENT_READ: usize = 32 * 1024;
+/// Bytes waiting for the next hop above which no content is taken from the client.
+const HIGH_WATER: usize = CONTENT_READ;
+/// How long a client gets to read its last reply and close its side.
+const LINGER: Duration = Duration::from_secs(1);
+/// Bytes thrown away behind the last reply before the connection is closed all the same.
+const LINGER_MAX: usize = 64 * 1024;
+
+type Opening = Pin<Box<dyn Future<Output = Result<Leg, Reply>> + Send>>;
+
+/// Drives one session to its end.
+pub(super) async fn run(stream: TcpStream, client: SocketAddr, number: u64, door: Arc<Door>) {
+    let _ = stream.set_nodelay(true);
+    let settings = session_settings(&door, client);
+    Connection {
+        session: Session::new(settings),
+        out: Outputs::default(),
+        client: Side::new(stream),
+        leg: None,
+        opening: None,
+        settling: JoinSet::new(),
+        reporter: Reporter::new(Arc::clone(&door), client, number),
+        door,
+        next_hop: None,
+    }
+    .drive()
+    .await;
+}
+
+fn session_settings(door: &Door, client: SocketAddr) -> Settings {
+    let settings = &door.settings;
+    Settings {
+        hostname: Arc::clone(&settings.hostname),
+        offer: door.route.offer(),
+        limits: settings.limits,
+        may_relay: DoorSettings::lists(&settings.clients, client.ip()),
+        xforward: DoorSettings::lists(&settings.xforward, client.ip()),
+        client: client.ip().to_canonical().to_string().into(),
+    }
+}
+
+/// What woke the driver.
+enum Woken {
+    FromClient,
+    ToClient(std::io::Result<()>),
+    FromDownstream,
+    ToDownstream(std::io::Result<()>),
+    Opened(Result<Leg, Reply>),
+    Settled(Ticket),
+    Deadline,
+    Drain,
+    Halt,
+}
+
+struct Connection {
+    door: Arc<Door>,
+    session: Session,
+    out: Outputs,
+    client: Side,
+    leg: Option<Side>,
+    next_hop: Option<Host>,
+    opening: Option<Opening>,
+    settling: JoinSet<Ticket>,
+    reporter: Reporter,
+}
+
+impl Connection {
+    async fn drive(mut self) {
+        let mut sleep = Box::pin(tokio::time::sleep(self.door.settings.timeouts.client));
+        let mut watch = Watch::default();
+        let mut drained = false;
+        self.session.step(Input::Accepted, &mut self.out);
+        while self.act() {
+            watch.set(&self.session, &self.door.settings.timeouts, sleep.as_mut());
+            let woken = self.wait(sleep.as_mut(), drained).await;
+            let moved = matches!(woken, Woken::FromClient | Woken::ToDownstream(Ok(())));
+            match woken {
+                Woken::FromClient | Woken::FromDownstream | Woken::ToDownstream(Ok(())) => {}
+                Woken::ToClient(Ok(())) => {}
+                Woken::ToClient(Err(_)) => self.client_is_lost(),
+                Woken::ToDownstream(Err(_)) => self.downstream_is_lost(),
+                Woken::Opened(result) => self.opened(result),
+                Woken::Settled(ticket) => self.session.step(Input::Settled(ticket), &mut self.out),
+                Woken::Deadline => self.expired(),
+                Woken::Drain => {
+                    drained = true;
+                    self.session.step(Input::Drain, &mut self.out);
+                }
+                Woken::Halt => break,
+            }
+            // Content has no turns: there every piece that moves starts the deadline anew.
+            if moved && self.session.waiting() == Waiting::Content {
+                watch = Watch::default();
+            }
+            self.feed();
+        }
+        self.leave().await;
+    }
+
+    /// Waits for whatever comes first. Writes come first, so that what is owed leaves before more is taken in.
+    async fn wait(&mut self, deadline: Pin<&mut Sleep>, drained: bool) -> Woken {
+        let (to_client, to_downstream) =
+            (!self.out.to_client.is_empty(), !self.out.to_downstream.is_empty());
+        let wants_client = self.client.state == Reading::Open
+            && self.session.wants_client()
+            && self.out.to_downstream.len() < HIGH_WATER
+            && self.out.to_client.len() < HIGH_WATER;
+        let content = self.session.waiting() == Waiting::Content;
+        let room = if content { CONTENT_READ } else { COMMAND_READ };
+        let leg_reads = self.leg.as_ref().is_some_and(|leg| leg.state == Reading::Open);
+        let (client_read, client_write) = self.client.halves();
+        let (leg_read, leg_write) = self.leg.as_mut().map(Side::halves).unzip();
+        tokio::select! {
+            biased;
+            result = write_some(Some(client_write), &mut self.out.to_client), if to_client => {
+                Woken::ToClient(result)
+            }
+            result = write_some(leg_write, &mut self.out.to_downstream), if to_downstream => {
+                Woken::ToDownstream(result)
+            }
+            Some(Ok(ticket)) = self.settling.join_next(), if !self.settling.is_empty() => {
+                Woken::Settled(ticket)
+            }
+            () = read_some(leg_read, COMMAND_READ), if leg_reads => Woken::FromDownstream,
+            () = read_some(Some(client_read), room), if wants_client => Woken::FromClient,
+            result = opening(&mut self.opening) => Woken::Opened(result),
+            () = deadline => Woken::Deadline,
+            () = self.door.halt.cancelled() => Woken::Halt,
+            () = self.door.drain.cancelled(), if !drained => Woken::Drain,
+        }
+    }
+
+    /// Gives the session what has been read, the next hop's first: it must have been heard before more is sent to it.
+    fn feed(&mut self) {
+        if let Some(leg) = &mut self.leg {
+            if !leg.input.is_empty() {
+                let unsent = !self.out.to_downstream.is_empty();
+                let sent = if unsent { Sent::Partly } else { Sent::All };
+                self.session.step(Input::Downstream(&mut leg.input, sent), &mut self.out);
+            }
+            if leg.state == Reading::Ended {
+                leg.state = Reading::Told;
+                self.session.step(Input::DownstreamClosed, &mut self.out);
+            }
+        }
+        self.feed_client();
+        if self.client.input.is_empty() && self.session.waiting() == Waiting::Client {
+            // An idle session holds no buffer but the one that its next command is read into.
+            self.client.input = BytesMut::new();
+            self.out.to_downstream = BytesMut::new();
+        }
+    }
+
+    fn feed_client(&mut self) {
+        while !self.client.input.is_empty() && self.session.wants_client() {
+            let before = self.client.input.len();
+            self.session.step(Input::Client(&mut self.client.input), &mut self.out);
+            // The verdict on a clean address takes less time than waking anybody would.
+            let judged = self.judge();
+            if !judged && self.client.input.len() == before {
+                break;
+            }
+        }
+        let used_up = self.client.input.is_empty() || self.session.wants_client();
+        if self.client.state == Reading::Ended && used_up {
+            self.client.state = Reading::Told;
+            self.session.step(Input::ClientClosed, &mut self.out);
+        }
+    }
+
+    /// Answers the session's question, if it has one.
+    fn judge(&mut self) -> bool {
+        let Some(Action::Ask(envelope, recipient)) =
+            self.out.actions.pop_back_if(|action| matches!(action, Action::Ask(..)))
+        else {
+            return false;
+        };
+        let verdict = self.reporter.judge(&envelope, &recipient);
+        self.session.step(Input::Verdict(verdict), &mut self.out);
+        true
+    }
+
+    /// Does what the session asked for; false when the session is over.
+    fn act(&mut self) -> bool {
+        let mut goes_on = true;
+        while let Some(action) = self.out.actions.pop_front() {
+            match action {
+                Action::Ask(envelope, recipient) => {
+                    let verdict = self.reporter.judge(&envelope, &recipient);
+                    self.session.step(Input::Verdict(verdict), &mut self.out);
+                    self.feed_client();
+                }
+                Action::Open => {
+                    let door = Arc::clone(&self.door);
+                    self.opening = Some(Box::pin(async move { downstream::open(&door).await }));
+                }
+                Action::CloseDownstream(farewell) => self.close_downstream(farewell),
+                Action::CloseClient => goes_on = false,
+                Action::Answered(answered) => self.answered(&answered),
+                Action::Finished(finished) => {
+                    self.reporter.finished(&finished, self.next_hop.as_ref());
+                }
+            }
+        }
+        goes_on
+    }
+
+    fn answered(&mut self, answered: &Answered) {
+        match self.reporter.answered(answered, self.next_hop.as_ref()) {
+            Settling::Nothing => {}
+            Settling::Now(ticket) => self.session.step(Input::Settled(ticket), &mut self.out),
+            Settling::Later(ticket, settled) => {
+                self.settling.spawn(async move {
+                    settled.await;
+                    ticket
+                });
+            }
+        }
+    }
+
+    fn opened(&mut self, result: Result<Leg, Reply>) {
+        self.opening = None;
+        let input = match result {
+            Ok(Leg { stream, capabilities, host }) => {
+                self.leg = Some(Side::new(stream));
+                self.next_hop = Some(host);
+                Input::Opened(capabilities)
+            }
+            Err(reply) => Input::NotOpened(reply),
+        };
+        self.session.step(input, &mut self.out);
+    }
+
+    fn client_is_lost(&mut self) {
+        self.out.to_client.clear();
+        self.client.input.clear();
+        if self.client.state == Reading::Open {
+            self.client.state = Reading::Ended;
+        }
+    }
+
+    fn downstream_is_lost(&mut self) {
+        self.out.to_downstream.clear();
+        if let Some(leg) = &mut self.leg {
+            // What it said before it closed is heard first: an early refusal has its reason there.
+            let _ = leg.read.try_read_buf(&mut leg.input);
+            if leg.state == Reading::Open {
+                leg.state = Reading::Ended;
+            }
+        }
+    }
+
+    fn close_downstream(&mut self, farewell: Farewell) {
+        self.out.to_downstream.clear();
+        let Some(leg) = self.leg.take() else { return };
+        // Dropping closes it, without an end that the client did not send.
+        if farewell == Farewell::Quit
+            && leg.state == Reading::Open
+            && let Ok(stream) = leg.read.reunite(leg.write)
+        {
+            downstream::quit(stream, self.door.settings.timeouts.quit);
+        }
+    }
+
+    fn expired(&mut self) {
+        let waiting = match self.session.waiting() {
+            // Content that does not move because the next hop takes none is the next hop's fault.
+            Waiting::Content if !self.out.to_downstream.is_empty() => {
+                Waiting::Downstream(Stage::EndOfData)
+            }
+            Waiting::Client if self.session.leg_is_idle() => {
+                return self.session.release_leg(&mut self.out);
+            }
+            waiting @ (Waiting::Client
+            | Waiting::Content
+            | Waiting::Downstream(_)
+            | Waiting::Driver
+            | Waiting::Nothing) => waiting,
+        };
+        self.session.step(Input::Expired(waiting), &mut self.out);
+    }
+
+    /// Sends what is left, then closes so that the client can read it: closing over unread bytes would reset the connection and
+    /// take the last reply with it.
+    async fn leave(mut self) {
+        let last_words = async {
+            self.client.write.write_all_buf(&mut self.out.to_client).await?;
+            self.client.write.shutdown().await?;
+            let mut rest = [0; 1024];
+            let mut discarded = 0;
+            while discarded < LINGER_MAX {
+                match self.client.read.read(&mut rest).await? {
+                    0 => break,
+                    read => discarded += read,
+                }
+            }
+            Ok::<(), std::io::Error>(())
+        };
+        if self.client.state == Reading::Open {
+            let _ = timeout(LINGER, last_words).await;
+        } else {
+            let _ = timeout(LINGER, self.client.write.write_all_buf(&mut self.out.to_client)).await;
+        }
+        self.reporter.ended();
+    }
+}
+
+/// Waits for a connection to the next hop; for ever when none is being made.
+async fn opening(opening: &mut Option<Opening>) -> Result<Leg, Reply> {
+    match opening {
+        Some(opening) => opening.await,
+        None => std::future::pending().await,
+    }
+}

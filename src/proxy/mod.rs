@@ -1,0 +1,132 @@
+//! The SMTP door: sockets around [`crate::session`].
+//!
+//! | file | holds |
+//! |---|---|
+//! | `listener` | accepting, limits on connections, drain |
+//! | `connection` | one session between two sockets |
+//! | `side` | one of the two sockets |
+//! | `deadline` | how long what is waited for |
+//! | `report` | what a session saw, told to the gate, the log and the metrics |
+//! | `route` | the next hop, and what it was last seen to offer |
+//! | `downstream` | making a connection to the next hop |
+
+mod connection;
+mod deadline;
+mod downstream;
+pub mod listener;
+mod report;
+pub mod route;
+mod side;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Tenant;
+use crate::gate::Gate;
+use crate::log::Addresses;
+use crate::metrics::Metrics;
+use crate::session::Limits;
+use route::Route;
+
+/// Everything that the sessions of one listener share.
+pub struct Door {
+    /// Judges and learns.
+    pub gate: Gate,
+    /// Where mail goes.
+    pub route: Route,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// How addresses are shown in the log.
+    pub addresses: Addresses,
+    /// Of this listener.
+    pub settings: DoorSettings,
+    /// Cancelled once: no further transaction.
+    pub drain: CancellationToken,
+    /// Cancelled when waiting is over: every connection is closed at once.
+    pub halt: CancellationToken,
+}
+
+/// The settings of one listener.
+#[derive(Clone, Debug)]
+pub struct DoorSettings {
+    /// The gate's own name.
+    pub hostname: Arc<str>,
+    /// On whose account mail through this listener is.
+    pub tenant: Tenant,
+    /// Who may relay.
+    pub clients: Vec<IpNet>,
+    /// Whose XFORWARD is believed.
+    pub xforward: Vec<IpNet>,
+    /// Bounds on a session.
+    pub limits: Limits,
+    /// Bounds on waiting.
+    pub timeouts: Timeouts,
+    /// Connections at a time.
+    pub connections: usize,
+    /// Connections at a time from one address; loopback is exempt, since there the MTA itself sits.
+    pub connections_per_client: usize,
+    /// Whether refusals are only logged.
+    pub monitor: bool,
+}
+
+impl DoorSettings {
+    fn lists(networks: &[IpNet], client: IpAddr) -> bool {
+        // A v4 client of a v6 socket is judged as what it is.
+        let client = client.to_canonical();
+        networks.iter().any(|network| network.contains(&client))
+    }
+}
+
+/// Bounds on waiting. Each towards the next hop ends before the client's own for the same command, or the client would give up
+/// first; the reply to the end of data is the exception: an early 451 there makes duplicates (RFC 5321 §4.5.3.2.6, RFC 1047).
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// The client's next command (RFC 5321 §4.5.3.2.7: at least five minutes).
+    pub client: Duration,
+    /// The client's next piece of content.
+    pub content: Duration,
+    /// Connecting to one address.
+    pub connect: Duration,
+    /// Connecting, greeting and EHLO together, over all addresses.
+    pub opening: Duration,
+    /// The next hop's reply to MAIL and RCPT.
+    pub reply: Duration,
+    /// Its reply to DATA: clients wait 120 s.
+    pub data: Duration,
+    /// Its taking one block of content: clients wait 180 s.
+    pub block: Duration,
+    /// Its reply to the end of data: clients wait 600 s.
+    pub end_of_data: Duration,
+    /// Its reply to RSET.
+    pub reset: Duration,
+    /// Its reply to QUIT, waited for in the background.
+    pub quit: Duration,
+    /// A connection to the next hop on which nothing goes on.
+    pub idle_connection: Duration,
+    /// An event on its way to the disk, before the reply is sent all the same.
+    pub durable: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            client: seconds(300),
+            content: seconds(180),
+            connect: seconds(30),
+            opening: seconds(240),
+            reply: seconds(280),
+            data: seconds(110),
+            block: seconds(170),
+            end_of_data: seconds(590),
+            reset: seconds(20),
+            quit: seconds(5),
+            idle_connection: seconds(30),
+            durable: seconds(2),
+        }
+    }
+}

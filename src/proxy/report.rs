@@ -1,0 +1,278 @@
+//! What a session saw, told to the gate, the log and the metrics.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::Door;
+use super::route::Host;
+use crate::bounce::Stage;
+use crate::bounce::classify::Classification;
+use crate::event::{Context, Tenant};
+use crate::gate::{About, Ack, Unlearnt};
+use crate::policy::verdict::Verdict;
+use crate::session::{Answered, Envelope, Finished, Outcome, Ticket};
+use crate::smtp::address::{Recipient, RecipientKey, ReversePath};
+use crate::smtp::reply::Reply;
+use crate::time::Timestamp;
+
+/// Speaks for one session.
+pub(super) struct Reporter {
+    door: Arc<Door>,
+    client: SocketAddr,
+    session: String,
+}
+
+/// When the client may hear a reply.
+pub(super) enum Settling {
+    /// It does not wait for us.
+    Nothing,
+    /// Now: nothing was worth writing down.
+    Now(Ticket),
+    /// When this is done: the event is on disk, or cannot be, or takes too long.
+    Later(Ticket, Pin<Box<dyn Future<Output = ()> + Send>>),
+}
+
+impl Reporter {
+    pub(super) fn new(door: Arc<Door>, client: SocketAddr, number: u64) -> Self {
+        door.metrics.session_began();
+        let session = format!("{number:x}");
+        tracing::debug!(event = "connect", client = %client.ip(), session);
+        Self { door, client, session }
+    }
+
+    /// What the gate says to this recipient. In monitor mode what would have been refused is logged and counted, and passes.
+    pub(super) fn judge(&self, envelope: &Envelope, recipient: &Recipient) -> Verdict {
+        let Some(key) = recipient.key() else { return Verdict::Forward };
+        let decision = self.door.gate.judge(&key, &self.door.settings.tenant, Timestamp::now());
+        let (verdict, reply) = match &decision.verdict {
+            Verdict::Forward => {
+                self.door.metrics.decided("forward", decision.reason.name());
+                return decision.verdict;
+            }
+            Verdict::Refuse(reply) => ("refuse", reply),
+            Verdict::Defer(reply) => ("defer", reply),
+        };
+        let monitor = self.door.settings.monitor;
+        let shown = if monitor { "forward" } else { verdict };
+        self.door.metrics.decided(shown, decision.reason.name());
+        let would = if monitor { verdict } else { "" };
+        self.rcpt(
+            envelope,
+            &key,
+            Decided { verdict: shown, reason: decision.reason.name(), would },
+            None,
+            reply,
+        );
+        if monitor { Verdict::Forward } else { decision.verdict }
+    }
+
+    /// The next hop answered for a recipient.
+    pub(super) fn answered(&self, answered: &Answered, next_hop: Option<&Host>) -> Settling {
+        let Answered { envelope, recipient, stage, reply, recipients, ticket } = answered;
+        let Some(key) = recipient.key() else {
+            return ticket.map_or(Settling::Nothing, Settling::Now);
+        };
+        if matches!(stage, Stage::Rcpt | Stage::Mail | Stage::Connect) {
+            let decided = Decided { verdict: "forward", reason: "none", would: "" };
+            self.rcpt(envelope, &key, decided, next_hop, reply);
+        }
+        let Some(ticket) = *ticket else { return Settling::Nothing };
+        let about = self.about(envelope, key, next_hop);
+        let learning = self.door.gate.refused(&about, *stage, reply, *recipients, Timestamp::now());
+        self.door.metrics.replied(learning.classification.category.name());
+        let learnt = self.learnt(envelope, about.address, *stage, reply, learning.classification);
+        match learning.durable {
+            Some(durable) => {
+                let settled = async move { learnt.log(Some(durable.in_time().await)) };
+                Settling::Later(ticket, Box::pin(settled))
+            }
+            None => {
+                learnt.log(None);
+                Settling::Now(ticket)
+            }
+        }
+    }
+
+    fn learnt(
+        &self,
+        envelope: &Envelope,
+        address: RecipientKey,
+        stage: Stage,
+        reply: &Reply,
+        read: Classification,
+    ) -> Learnt {
+        Learnt {
+            recipient: self.door.addresses.show(&address),
+            domain: address.domain().to_owned(),
+            tenant: self.door.settings.tenant.clone(),
+            session: self.session.clone(),
+            message: envelope.ident.clone(),
+            stage,
+            read,
+            reply: self.door.addresses.scrub(&reply.to_string()).into_owned(),
+        }
+    }
+
+    /// A transaction ended.
+    pub(super) fn finished(&self, finished: &Finished, next_hop: Option<&Host>) {
+        let outcome = match finished.outcome {
+            Outcome::Delivered => "delivered",
+            Outcome::Refused => "refused",
+            Outcome::Aborted => "aborted",
+            Outcome::Unknown => "unknown",
+        };
+        self.door.metrics.finished(outcome, finished.client_gone);
+        let envelope = &finished.envelope;
+        tracing::info!(
+            event = "message",
+            outcome,
+            sender = self.sender(envelope),
+            recipients = finished.recipients.len(),
+            size = finished.octets,
+            tenant = %self.door.settings.tenant,
+            client = %self.client.ip(),
+            session = self.session,
+            message = envelope.ident.as_deref().unwrap_or_default(),
+            downstream = next_hop.map(ToString::to_string).unwrap_or_default(),
+            downstream_id = queue_id(&finished.reply).unwrap_or_default(),
+            client_gone = finished.client_gone,
+            reply = %self.door.addresses.scrub(&finished.reply.to_string()),
+        );
+        if finished.outcome == Outcome::Delivered {
+            let now = Timestamp::now();
+            for key in finished.recipients.iter().filter_map(Recipient::key) {
+                let about = self.about(envelope, key, next_hop);
+                self.door.gate.delivered(&about, &finished.reply, now);
+            }
+        }
+    }
+
+    /// The session is over.
+    pub(super) fn ended(&self) {
+        self.door.metrics.session_ended();
+        tracing::debug!(event = "disconnect", client = %self.client.ip(), session = self.session);
+    }
+
+    fn sender(&self, envelope: &Envelope) -> String {
+        match &envelope.sender {
+            ReversePath::Null => envelope.sender.to_string(),
+            ReversePath::Mailbox(mailbox) => self.door.addresses.show(&RecipientKey::of(mailbox)),
+        }
+    }
+
+    fn about(&self, envelope: &Envelope, address: RecipientKey, next_hop: Option<&Host>) -> About {
+        let context = Context {
+            message: envelope.message.clone(),
+            sender: Some(envelope.sender.to_string()),
+            campaign: None,
+            receiver: next_hop.map(ToString::to_string),
+        };
+        About { address, tenant: self.door.settings.tenant.clone(), context }
+    }
+
+    fn rcpt(
+        &self,
+        envelope: &Envelope,
+        key: &RecipientKey,
+        decided: Decided,
+        next_hop: Option<&Host>,
+        reply: &Reply,
+    ) {
+        let Decided { verdict, reason, would } = decided;
+        let downstream = next_hop.map(ToString::to_string).unwrap_or_default();
+        tracing::info!(
+            event = "rcpt",
+            verdict,
+            reason,
+            would,
+            recipient = %self.door.addresses.show(key),
+            domain = key.domain(),
+            tenant = %self.door.settings.tenant,
+            client = %self.client.ip(),
+            session = self.session,
+            message = envelope.ident.as_deref().unwrap_or_default(),
+            downstream,
+            reply = %self.door.addresses.scrub(&reply.to_string()),
+        );
+    }
+}
+
+/// What the gate decided, in the words of the log.
+struct Decided {
+    verdict: &'static str,
+    reason: &'static str,
+    /// In monitor mode: the verdict that was not carried out.
+    would: &'static str,
+}
+
+/// A refusal of the next hop and what it means, for the log.
+struct Learnt {
+    recipient: String,
+    domain: String,
+    tenant: Tenant,
+    session: String,
+    message: Option<String>,
+    stage: Stage,
+    read: Classification,
+    reply: String,
+}
+
+impl Learnt {
+    /// Logs what became of it; without an outcome it said nothing about the address, and nothing was written down.
+    fn log(self, outcome: Option<Result<Ack, Unlearnt>>) {
+        let (result, standing, error) = match &outcome {
+            None => ("ignored", "", String::new()),
+            Some(Ok(ack)) => {
+                ("learnt", ack.change.map_or("", |change| change.after.name()), String::new())
+            }
+            Some(Err(unlearnt)) => ("unlearnt", "", unlearnt.to_string()),
+        };
+        tracing::info!(
+            event = "learn",
+            result,
+            category = self.read.category.name(),
+            scope = self.read.scope.name(),
+            effect = self.read.effect.name(),
+            stage = self.stage.name(),
+            rule = %self.read.rule,
+            standing,
+            recipient = self.recipient,
+            domain = self.domain,
+            tenant = %self.tenant,
+            session = self.session,
+            message = self.message.as_deref().unwrap_or_default(),
+            reply = self.reply,
+            error,
+        );
+    }
+}
+
+/// The queue id in a reply to end of data, as Postfix (`queued as X`), Exim (`OK id=X`) and Sendmail (`X Message accepted`)
+/// give it. For the log only.
+fn queue_id(reply: &Reply) -> Option<&str> {
+    let text = reply.text.as_ref();
+    let behind = |mark: &str| text.split_once(mark).map(|(_, rest)| rest);
+    let found = behind("queued as ")
+        .or_else(|| behind("id="))
+        .or_else(|| text.split_once(" Message accepted").map(|(id, _)| id))?;
+    found.split_ascii_whitespace().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queue_ids() {
+        let check = |text: &str, expected: Option<&str>| {
+            let reply = Reply::from_text(text).expect("a reply");
+            assert_eq!(queue_id(&reply), expected, "{text}");
+        };
+        check("250 2.0.0 Ok: queued as 4F5D2A1", Some("4F5D2A1"));
+        check("250 OK id=1sXyZ-0001Ab-2c", Some("1sXyZ-0001Ab-2c"));
+        check("250 2.0.0 s8C7 Message accepted for delivery", Some("s8C7"));
+        check("250 ok", None);
+    }
+}

@@ -1,0 +1,113 @@
+//! From 354 to the final reply.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::leg::{Awaited, Sent};
+use super::{Action, Finished, Outcome, Outputs, Phase, Session, replies};
+use crate::smtp::data::{DataDecoder, DataFault, Progress};
+use crate::smtp::reply::Reply;
+
+impl Session {
+    /// The next hop said 354 and so does the gate.
+    pub(super) fn begin_content(&mut self) {
+        self.phase = Phase::Content(DataDecoder::new(self.settings.limits.content_line));
+    }
+
+    /// Takes content from the client. Says whether commands may follow at once.
+    pub(super) fn content(&mut self, bytes: &mut BytesMut, out: &mut Outputs) -> bool {
+        match std::mem::replace(&mut self.phase, Phase::Command) {
+            Phase::Content(decoder) => self.pass_on(decoder, bytes, out),
+            Phase::Swallow(mut decoder, reply) => match decoder.swallow(bytes) {
+                Progress::End => self.owed.push(reply),
+                Progress::More => {
+                    self.phase = Phase::Swallow(decoder, reply);
+                    return false;
+                }
+            },
+            phase @ (Phase::Command
+            | Phase::Asking(_)
+            | Phase::Opening(_)
+            | Phase::GoAhead
+            | Phase::Final(_)
+            | Phase::Over) => self.phase = phase,
+        }
+        match self.phase {
+            Phase::Content(_) => false,
+            Phase::Swallow(..) => !bytes.is_empty(),
+            Phase::Command
+            | Phase::Asking(_)
+            | Phase::Opening(_)
+            | Phase::GoAhead
+            | Phase::Final(_)
+            | Phase::Over => true,
+        }
+    }
+
+    fn pass_on(&mut self, mut decoder: DataDecoder, bytes: &mut BytesMut, out: &mut Outputs) {
+        let kept = out.to_downstream.len();
+        let fault = match decoder.transfer(bytes, &mut out.to_downstream) {
+            Err(DataFault::Smuggling) => replies::BARE_IN_CONTENT,
+            Err(DataFault::LineTooLong) => replies::CONTENT_LINE,
+            Ok(Progress::More) if self.is_too_large(&decoder) => replies::TOO_LARGE,
+            Ok(Progress::More) => return self.phase = Phase::Content(decoder),
+            Ok(Progress::End) if self.is_too_large(&decoder) => {
+                // The end is among the bytes just added: it must not go out.
+                out.to_downstream.truncate(kept);
+                self.break_off(decoder.octets(), &replies::TOO_LARGE, out);
+                self.phase = Phase::Command;
+                return self.owed.push(replies::TOO_LARGE);
+            }
+            Ok(Progress::End) => return self.end_content(decoder.octets()),
+        };
+        self.break_off(decoder.octets(), &fault, out);
+        self.phase = Phase::Swallow(decoder, fault);
+    }
+
+    fn is_too_large(&self, decoder: &DataDecoder) -> bool {
+        self.settings.limits.size > 0 && decoder.message_octets() > self.settings.limits.size
+    }
+
+    fn end_content(&mut self, octets: u64) {
+        let Some(transaction) = &self.transaction else { return };
+        let slot = self.owed.push_awaited();
+        let envelope = transaction.envelope.clone();
+        self.leg.awaited.push_back(Awaited { command: Sent::EndOfData(slot), envelope });
+        self.phase = Phase::Final(octets);
+    }
+
+    /// Breaks the message off: the next hop never sees its end, so it delivers nothing.
+    pub(super) fn break_off(&mut self, octets: u64, reply: &Reply, out: &mut Outputs) {
+        self.finish(Outcome::Aborted, octets, reply, out);
+        self.abort_leg(reply, out);
+    }
+
+    /// Reports how the transaction ended, and drops it.
+    pub(super) fn finish(
+        &mut self,
+        outcome: Outcome,
+        octets: u64,
+        reply: &Reply,
+        out: &mut Outputs,
+    ) {
+        self.report(outcome, octets, reply, out);
+        self.transaction = None;
+    }
+
+    /// Reports how a transaction ended for those whom the next hop had accepted, if there are any.
+    pub(super) fn report(&self, outcome: Outcome, octets: u64, reply: &Reply, out: &mut Outputs) {
+        let Some(transaction) = &self.transaction else { return };
+        if transaction.accepted.is_empty() {
+            return;
+        }
+        out.actions.push_back(Action::Finished(Finished {
+            envelope: Arc::clone(&transaction.envelope),
+            recipients: transaction.accepted.clone(),
+            octets,
+            outcome,
+            reply: reply.clone(),
+            client_gone: self.client_gone,
+        }));
+    }
+}

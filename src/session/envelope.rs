@@ -1,0 +1,249 @@
+//! MAIL, RCPT and DATA as the client sends them.
+
+use std::sync::Arc;
+
+use super::transaction::{Asked, Envelope, MailState, Transaction, Wants};
+use super::{Action, Farewell, Outcome, Outputs, Phase, Session, replies};
+use crate::policy::verdict::Verdict;
+use crate::smtp::address::{Recipient, ReversePath};
+use crate::smtp::command::Parameter;
+use crate::smtp::extensions::{Capabilities, Size};
+use crate::smtp::reply::Reply;
+
+impl Session {
+    pub(super) fn mail(&mut self, sender: ReversePath, parameters: Vec<Parameter>) {
+        let refusal = match self.greeted {
+            None => Some(replies::NO_EHLO),
+            Some(_) if self.transaction.is_some() => Some(replies::NESTED_MAIL),
+            Some(_) => None,
+        };
+        if let Some(refusal) = refusal {
+            return self.error(refusal);
+        }
+        if self.draining {
+            return self.send_away(replies::SHUTDOWN);
+        }
+        if self.transactions >= self.settings.limits.transactions {
+            return self.send_away(replies::TOO_MANY_TRANSACTIONS);
+        }
+        match self.begin(sender, parameters) {
+            Ok(transaction) => {
+                self.mail_refused = false;
+                self.transaction = Some(transaction);
+                self.owed.push(replies::SENDER_OK);
+            }
+            Err(refusal) => {
+                self.mail_refused = true;
+                self.error(refusal);
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        sender: ReversePath,
+        parameters: Vec<Parameter>,
+    ) -> Result<Transaction, Reply> {
+        let wants = self.wants(&parameters)?;
+        if let ReversePath::Mailbox(mailbox) = &sender
+            && mailbox.needs_smtputf8()
+            && !wants.smtputf8
+        {
+            return Err(replies::NEED_UTF8);
+        }
+        if let (Some(declared), Some(limit)) = (wants.size, self.offered_size())
+            && declared > limit
+        {
+            return Err(replies::TOO_LARGE);
+        }
+        let ident = self.ident.take();
+        let envid = parameters.iter().find(|parameter| parameter.keyword == "ENVID");
+        let envid = envid.and_then(|parameter| parameter.value.clone());
+        let message = match (&ident, &envid) {
+            (Some(ident), _) => Some(format!("{}/{ident}", self.settings.client)),
+            (None, Some(envid)) => Some(format!("envid/{envid}")),
+            (None, None) => None,
+        };
+        self.transactions += 1;
+        Ok(Transaction {
+            envelope: Arc::new(Envelope { sender, ident, envid, message }),
+            parameters,
+            wants,
+            mail: MailState::Unsent,
+            asked: 0,
+            pending: 0,
+            accepted: Vec::new(),
+        })
+    }
+
+    /// Checks the parameters of MAIL against what was offered. After HELO nothing was.
+    fn wants(&self, parameters: &[Parameter]) -> Result<Wants, Reply> {
+        let offer =
+            if self.greeted == Some(true) { self.settings.offer } else { Capabilities::default() };
+        let mut wants = Wants::default();
+        for Parameter { keyword, value } in parameters {
+            let value = value.as_deref();
+            let offered = match (keyword.as_str(), value) {
+                ("SIZE", Some(digits)) => {
+                    wants.size = Some(octets(digits).ok_or(replies::PARAMETER)?);
+                    offer.size != Size::Absent
+                }
+                ("BODY", Some(body)) if body.eq_ignore_ascii_case("7BIT") => offer.eight_bit_mime,
+                ("BODY", Some(body)) if body.eq_ignore_ascii_case("8BITMIME") => {
+                    wants.eight_bit_mime = true;
+                    offer.eight_bit_mime
+                }
+                ("SMTPUTF8", None) => {
+                    wants.smtputf8 = true;
+                    offer.smtputf8
+                }
+                ("RET" | "ENVID", Some(value)) => {
+                    wants.dsn = true;
+                    offer.dsn && is_xtext(value)
+                }
+                _ => false,
+            };
+            if !offered {
+                return Err(replies::PARAMETER);
+            }
+        }
+        Ok(wants)
+    }
+
+    pub(super) fn rcpt(
+        &mut self,
+        recipient: Recipient,
+        parameters: Vec<Parameter>,
+        out: &mut Outputs,
+    ) {
+        let (may_relay, dsn) = (self.settings.may_relay, self.settings.offer.dsn);
+        let limit = self.settings.limits.recipients;
+        let Some(transaction) = &mut self.transaction else {
+            return self.without_mail();
+        };
+        let offered = |parameter: &Parameter| {
+            matches!(parameter.keyword.as_str(), "NOTIFY" | "ORCPT")
+                && parameter.value.as_deref().is_some_and(is_xtext)
+        };
+        if !parameters.iter().all(|parameter| dsn && offered(parameter)) {
+            return self.error(replies::PARAMETER);
+        }
+        transaction.asked += 1;
+        let answer = match (&transaction.mail, &recipient) {
+            _ if !may_relay => Some(replies::NO_RELAY),
+            _ if transaction.asked > limit => Some(replies::TOO_MANY_RCPT),
+            (_, Recipient::Mailbox(mailbox))
+                if mailbox.needs_smtputf8() && !transaction.wants.smtputf8 =>
+            {
+                Some(replies::NEED_UTF8)
+            }
+            _ => None,
+        };
+        if let Some(answer) = answer {
+            return self.owed.push(answer);
+        }
+        let envelope = Arc::clone(&transaction.envelope);
+        out.actions.push_back(Action::Ask(envelope, recipient.clone()));
+        self.phase = Phase::Asking(Asked { recipient, parameters });
+    }
+
+    pub(super) fn judged(&mut self, verdict: Verdict, out: &mut Outputs) {
+        let Phase::Asking(_) = self.phase else { return };
+        let Phase::Asking(asked) = std::mem::replace(&mut self.phase, Phase::Command) else {
+            return;
+        };
+        match verdict {
+            Verdict::Refuse(reply) | Verdict::Defer(reply) => self.owed.push(reply),
+            Verdict::Forward => self.forward(asked, out),
+        }
+    }
+
+    /// Sends a recipient on, over a connection that is there or has to be opened first.
+    fn forward(&mut self, asked: Asked, out: &mut Outputs) {
+        let Some(transaction) = &self.transaction else { return };
+        if let MailState::Failed(reply) = &transaction.mail {
+            return self.owed.push(reply.clone());
+        }
+        if !self.leg.is_open() {
+            self.phase = Phase::Opening(asked);
+            return out.actions.push_back(Action::Open);
+        }
+        self.send_rcpt(asked, out);
+    }
+
+    pub(super) fn opened(&mut self, capabilities: Capabilities, out: &mut Outputs) {
+        match std::mem::replace(&mut self.phase, Phase::Command) {
+            Phase::Opening(asked) => {
+                self.leg.open(capabilities);
+                self.send_rcpt(asked, out);
+            }
+            // The client left meanwhile: nobody would ever close it.
+            phase @ (Phase::Command
+            | Phase::Asking(_)
+            | Phase::GoAhead
+            | Phase::Content(_)
+            | Phase::Swallow(..)
+            | Phase::Final(_)
+            | Phase::Over) => {
+                self.phase = phase;
+                out.actions.push_back(Action::CloseDownstream(Farewell::Quit));
+            }
+        }
+    }
+
+    pub(super) fn not_opened(&mut self, reply: Reply, _out: &mut Outputs) {
+        if let Phase::Opening(_) = self.phase {
+            self.phase = Phase::Command;
+            self.owed.push(reply.clone());
+            // One attempt a transaction: its further recipients need the same next hop.
+            if let Some(transaction) = &mut self.transaction {
+                transaction.mail = MailState::Failed(reply);
+            }
+        }
+    }
+
+    pub(super) fn data(&mut self, more: bool, out: &mut Outputs) {
+        let Some(transaction) = &self.transaction else {
+            return self.without_mail();
+        };
+        if more {
+            // See `Phase::GoAhead`: a client that does not wait for 354 is not to be believed about what is content.
+            return self.out_of_step(out);
+        }
+        if transaction.asked == 0 {
+            return self.owed.push(replies::NO_RCPT);
+        }
+        let refusal = match &transaction.mail {
+            MailState::Failed(reply) if !transaction.accepted.is_empty() => reply.clone(),
+            MailState::Sent if transaction.pending > 0 || !transaction.accepted.is_empty() => {
+                return self.send_data(out);
+            }
+            MailState::Failed(_) | MailState::Unsent | MailState::Sent => replies::NO_VALID_RCPT,
+        };
+        // The transaction ends here as it does when the next hop refuses DATA: nothing of it is left for the next message.
+        self.report(Outcome::Aborted, 0, &refusal, out);
+        self.drop_transaction(out);
+        self.owed.push(refusal);
+    }
+}
+
+/// A number of octets: digits only, at most twenty (RFC 1870 §4), checked, so that no size wraps around.
+fn octets(digits: &str) -> Option<u64> {
+    let fits = (1..=20).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| digits.parse().ok()).flatten()
+}
+
+/// Whether a value is xtext or plain (RFC 3461 §4), and decodes to no NUL or other control character.
+fn is_xtext(value: &str) -> bool {
+    let mut bytes = value.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'+' {
+            let mut digit = || bytes.next().and_then(|byte| (byte as char).to_digit(16));
+            let decoded = digit().zip(digit()).map(|(high, low)| high * 16 + low);
+            if decoded.is_none_or(|byte| byte < 0x20 || byte == 0x7f) {
+                return false;
+            }
+        }
+    }
+    true
+}

@@ -1,0 +1,279 @@
+//! The connection to the next hop: what has been sent over it and not been answered.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::owed::SlotId;
+use super::transaction::{Asked, Envelope, MailState, Transaction};
+use super::{Action, Answered, Farewell, Outcome, Outputs, Phase, Session, replies};
+use crate::bounce::Stage;
+use crate::smtp::address::Recipient;
+use crate::smtp::command::Parameter;
+use crate::smtp::extensions::{Capabilities, Size};
+use crate::smtp::reply::{Reply, ReplyDecoder};
+
+/// A command that the next hop has not answered.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    pub(super) command: Sent,
+    /// The transaction it belongs to: it may have been dropped meanwhile.
+    pub(super) envelope: Arc<Envelope>,
+}
+
+/// What was sent, and where its reply goes.
+#[derive(Debug)]
+pub(super) enum Sent {
+    Mail,
+    Rcpt(Recipient, SlotId),
+    Data(SlotId),
+    EndOfData(SlotId),
+    Rset,
+}
+
+impl Sent {
+    pub(super) const fn stage(&self) -> Stage {
+        match self {
+            Self::Mail => Stage::Mail,
+            Self::Rcpt(..) => Stage::Rcpt,
+            Self::Data(_) => Stage::Data,
+            Self::EndOfData(_) => Stage::EndOfData,
+            Self::Rset => Stage::Rset,
+        }
+    }
+
+    /// The place of its reply; MAIL and RSET were answered by the gate itself.
+    pub(super) const fn slot(&self) -> Option<SlotId> {
+        match self {
+            Self::Rcpt(_, slot) | Self::Data(slot) | Self::EndOfData(slot) => Some(*slot),
+            Self::Mail | Self::Rset => None,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Leg {
+    capabilities: Option<Capabilities>,
+    pub(super) awaited: VecDeque<Awaited>,
+    /// Without PIPELINING: the recipient that waits until MAIL is answered.
+    pub(super) held: Option<(Asked, SlotId)>,
+    /// The reply to the last MAIL that was answered, if it was refused: what follows it is refused for its sake.
+    pub(super) refused_mail: Option<Reply>,
+    pub(super) replies: ReplyDecoder,
+}
+
+impl Leg {
+    pub(super) fn open(&mut self, capabilities: Capabilities) {
+        *self = Self { capabilities: Some(capabilities), ..Self::default() };
+    }
+
+    pub(super) const fn is_open(&self) -> bool {
+        self.capabilities.is_some()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_open() && self.awaited.is_empty()
+    }
+
+    pub(super) fn awaited_stage(&self) -> Option<Stage> {
+        self.awaited.front().map(|awaited| awaited.command.stage())
+    }
+
+    fn pipelining(&self) -> bool {
+        self.capabilities.is_some_and(|capabilities| capabilities.pipelining)
+    }
+
+    /// Takes back a DATA that has not been answered: the place of its reply.
+    pub(super) fn take_back_data(&mut self) -> Option<SlotId> {
+        let Sent::Data(slot) = self.awaited.back()?.command else { return None };
+        self.awaited.pop_back();
+        Some(slot)
+    }
+
+    /// Whether a next hop without PIPELINING still owes a reply: it drops clients that do not wait.
+    pub(super) fn is_lock_step_busy(&self) -> bool {
+        !self.awaited.is_empty() && !self.pipelining()
+    }
+
+    /// Tells an open next hop to forget a transaction that it knows of.
+    pub(super) fn forget(&mut self, transaction: Transaction, out: &mut Outputs) {
+        let knows = match transaction.mail {
+            MailState::Unsent => false,
+            MailState::Sent | MailState::Failed(_) => self.is_open(),
+        };
+        if knows {
+            out.to_downstream.extend_from_slice(b"RSET\r\n");
+            let envelope = transaction.envelope;
+            self.awaited.push_back(Awaited { command: Sent::Rset, envelope });
+        }
+    }
+}
+
+impl Session {
+    /// Sends MAIL if it has not gone, then RCPT; behind PIPELINING both in one write.
+    pub(super) fn send_rcpt(&mut self, asked: Asked, out: &mut Outputs) {
+        let Some(transaction) = &mut self.transaction else { return };
+        let Some(there) = self.leg.capabilities else { return };
+        if let Some(refusal) = lacking(transaction, &asked, &there) {
+            return self.owed.push(refusal);
+        }
+        if let MailState::Unsent = transaction.mail {
+            transaction.mail = MailState::Sent;
+            write_mail(transaction, &there, &mut out.to_downstream);
+            let envelope = Arc::clone(&transaction.envelope);
+            self.leg.awaited.push_back(Awaited { command: Sent::Mail, envelope });
+        }
+        transaction.pending += 1;
+        let envelope = Arc::clone(&transaction.envelope);
+        let slot = self.owed.push_awaited();
+        if self.leg.is_lock_step_busy() {
+            self.leg.held = Some((asked, slot));
+        } else {
+            self.write_rcpt(asked, slot, envelope, out);
+        }
+    }
+
+    pub(super) fn write_rcpt(
+        &mut self,
+        asked: Asked,
+        slot: SlotId,
+        envelope: Arc<Envelope>,
+        out: &mut Outputs,
+    ) {
+        let _ = write!(out.to_downstream, "RCPT TO:{}", asked.recipient);
+        write_parameters(&asked.parameters, &mut out.to_downstream);
+        let command = Sent::Rcpt(asked.recipient, slot);
+        self.leg.awaited.push_back(Awaited { command, envelope });
+    }
+
+    pub(super) fn send_data(&mut self, out: &mut Outputs) {
+        let Some(transaction) = &self.transaction else { return };
+        out.to_downstream.extend_from_slice(b"DATA\r\n");
+        let slot = self.owed.push_awaited();
+        let envelope = Arc::clone(&transaction.envelope);
+        self.leg.awaited.push_back(Awaited { command: Sent::Data(slot), envelope });
+        self.phase = Phase::GoAhead;
+    }
+
+    /// Leaves the next hop, if there is one, when nothing is awaited; at once when something is.
+    pub(super) fn close_leg(&mut self, farewell: Farewell, out: &mut Outputs) {
+        if !self.leg.is_open() {
+            return;
+        }
+        // Behind an unanswered command a QUIT's reply could be taken for that command's.
+        let farewell = if self.leg.is_idle() { farewell } else { Farewell::Abort };
+        self.leg = Leg::default();
+        out.actions.push_back(Action::CloseDownstream(farewell));
+    }
+
+    /// Closes the next hop's connection at once, and settles everything that it still owes with `reply`.
+    pub(super) fn abort_leg(&mut self, reply: &Reply, out: &mut Outputs) {
+        if self.leg.is_open() {
+            out.to_downstream.clear();
+            out.actions.push_back(Action::CloseDownstream(Farewell::Abort));
+        }
+        let leg = std::mem::take(&mut self.leg);
+        for awaited in leg.awaited {
+            let Some(slot) = awaited.command.slot() else { continue };
+            let reply = match &awaited.command {
+                Sent::EndOfData(_) => replies::UNKNOWN_OUTCOME,
+                Sent::Mail | Sent::Rcpt(..) | Sent::Data(_) | Sent::Rset => reply.clone(),
+            };
+            report_lost(awaited, &reply, out);
+            self.owed.settle(slot, reply);
+        }
+        if let Some((_, slot)) = leg.held {
+            self.owed.settle(slot, reply.clone());
+        }
+    }
+
+    /// The next hop is lost, whatever was going on. The client's session goes on: to a client with one relay host, a closed
+    /// connection or a 421 would hold up all of its mail.
+    pub(super) fn lose_leg(&mut self, reply: &Reply, out: &mut Outputs) {
+        if !self.leg.is_open() {
+            return;
+        }
+        match std::mem::replace(&mut self.phase, Phase::Command) {
+            Phase::Content(decoder) => {
+                self.break_off(decoder.octets(), reply, out);
+                self.phase = Phase::Swallow(decoder, reply.clone());
+            }
+            Phase::Final(octets) => {
+                self.finish(Outcome::Unknown, octets, &replies::UNKNOWN_OUTCOME, out);
+                self.abort_leg(reply, out);
+            }
+            Phase::GoAhead => self.break_off(0, reply, out),
+            phase @ (Phase::Command
+            | Phase::Asking(_)
+            | Phase::Opening(_)
+            | Phase::Swallow(..)
+            | Phase::Over) => {
+                self.phase = phase;
+                self.abort_leg(reply, out);
+                if let Some(transaction) = &mut self.transaction
+                    && let MailState::Sent = transaction.mail
+                {
+                    transaction.pending = 0;
+                    transaction.mail = MailState::Failed(reply.clone());
+                }
+            }
+        }
+    }
+}
+
+/// A recipient whose answer never came: for the log, no evidence.
+fn report_lost(awaited: Awaited, reply: &Reply, out: &mut Outputs) {
+    if let Sent::Rcpt(recipient, _) = awaited.command {
+        out.actions.push_back(Action::Answered(Answered {
+            envelope: awaited.envelope,
+            recipient,
+            stage: Stage::Connect,
+            reply: reply.clone(),
+            recipients: 1,
+            ticket: None,
+        }));
+    }
+}
+
+/// What the transaction was promised and this next hop does not have: refused for the recipient, never dropped silently.
+fn lacking(transaction: &Transaction, asked: &Asked, there: &Capabilities) -> Option<Reply> {
+    let wants = &transaction.wants;
+    let too_large = wants.size.zip(there.size.limit()).is_some_and(|(size, limit)| size > limit);
+    if wants.smtputf8 && !there.smtputf8 {
+        Some(replies::NO_UTF8_THERE)
+    } else if wants.eight_bit_mime && !there.eight_bit_mime {
+        Some(replies::NO_8BIT_THERE)
+    } else if (wants.dsn || !asked.parameters.is_empty()) && !there.dsn {
+        Some(replies::NO_DSN_THERE)
+    } else if too_large {
+        Some(replies::TOO_LARGE)
+    } else {
+        None
+    }
+}
+
+fn write_mail(transaction: &Transaction, there: &Capabilities, to: &mut BytesMut) {
+    let _ = write!(to, "MAIL FROM:{}", transaction.envelope.sender);
+    // SIZE and BODY=7BIT state what is so anyway: a next hop that does not know them loses nothing.
+    let known = |parameter: &&Parameter| match parameter.keyword.as_str() {
+        "SIZE" => there.size != Size::Absent,
+        "BODY" => there.eight_bit_mime,
+        _ => true,
+    };
+    write_parameters(transaction.parameters.iter().filter(known), to);
+}
+
+fn write_parameters<'all>(
+    parameters: impl IntoIterator<Item = &'all Parameter>,
+    to: &mut BytesMut,
+) {
+    for Parameter { keyword, value } in parameters {
+        let _ = match value {
+            Some(value) => write!(to, " {keyword}={value}"),
+            None => write!(to, " {keyword}"),
+        };
+    }
+    to.extend_from_slice(b"\r\n");
+}

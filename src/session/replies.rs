@@ -1,0 +1,98 @@
+//! What the gate itself says. Every text starts with `rcptgate:`, so that a person, a classifier or another gate can tell it
+//! from the next hop's; the catalogue is in the tests' README.
+
+use std::borrow::Cow;
+
+use crate::smtp::command::CommandFault;
+use crate::smtp::reply::Reply;
+use crate::smtp::status::EnhancedStatus;
+
+const fn reply(code: u16, status: (u8, u16, u16), text: &'static str) -> Reply {
+    Reply::new(code, EnhancedStatus::new(status.0, status.1, status.2), text)
+}
+
+pub(super) const OK: Reply = reply(250, (2, 0, 0), "rcptgate: ok");
+pub(super) const SENDER_OK: Reply = reply(250, (2, 1, 0), "rcptgate: sender ok");
+pub(super) const BYE: Reply = reply(221, (2, 0, 0), "rcptgate: bye");
+pub(super) const VRFY: Reply = reply(252, (2, 5, 0), "rcptgate: send some mail and see");
+pub(super) const HELP: Reply =
+    reply(214, (2, 0, 0), "rcptgate: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP");
+
+pub(super) const SHUTDOWN: Reply = reply(421, (4, 3, 2), "rcptgate: shutting down, try again");
+pub(super) const IDLE: Reply = reply(421, (4, 4, 2), "rcptgate: idle for too long");
+pub(super) const TOO_MANY_ERRORS: Reply = reply(421, (4, 7, 0), "rcptgate: too many errors");
+pub(super) const TOO_MANY_TRANSACTIONS: Reply =
+    reply(421, (4, 7, 0), "rcptgate: enough messages for one connection");
+
+pub(super) const SYNC: Reply =
+    reply(554, (5, 5, 0), "rcptgate: protocol synchronization: you spoke before you were asked");
+pub(super) const LINE_TOO_LONG: Reply = reply(500, (5, 5, 2), "rcptgate: line too long");
+pub(super) const BARE_LINE_END: Reply =
+    reply(500, (5, 5, 2), "rcptgate: bare CR or LF in a command");
+pub(super) const NOT_SMTP: Reply = reply(502, (5, 5, 1), "rcptgate: this is an SMTP server");
+pub(super) const NOT_IMPLEMENTED: Reply = reply(502, (5, 5, 1), "rcptgate: not implemented");
+pub(super) const BDAT: Reply = reply(521, (5, 5, 1), "rcptgate: CHUNKING is not offered here");
+pub(super) const NOT_YOU: Reply = reply(550, (5, 7, 0), "rcptgate: not authorized");
+
+pub(super) const NO_EHLO: Reply = reply(503, (5, 5, 1), "rcptgate: send EHLO first");
+pub(super) const NESTED_MAIL: Reply = reply(503, (5, 5, 1), "rcptgate: nested MAIL command");
+pub(super) const NO_MAIL: Reply = reply(503, (5, 5, 1), "rcptgate: need MAIL command");
+pub(super) const NO_RCPT: Reply = reply(503, (5, 5, 1), "rcptgate: need RCPT command");
+pub(super) const NO_VALID_RCPT: Reply = reply(554, (5, 5, 1), "rcptgate: no valid recipients");
+pub(super) const IN_TRANSACTION: Reply =
+    reply(503, (5, 5, 1), "rcptgate: not within a transaction");
+pub(super) const NO_RELAY: Reply = reply(550, (5, 7, 1), "rcptgate: you may not relay here");
+pub(super) const TOO_MANY_RCPT: Reply = reply(452, (4, 5, 3), "rcptgate: too many recipients");
+pub(super) const PARAMETER: Reply =
+    reply(555, (5, 5, 4), "rcptgate: parameter not offered or malformed");
+pub(super) const NEED_UTF8: Reply =
+    reply(553, (5, 6, 7), "rcptgate: address needs SMTPUTF8, which MAIL did not ask for");
+pub(super) const TOO_LARGE: Reply = reply(552, (5, 3, 4), "rcptgate: message larger than is taken");
+
+pub(super) const NO_UTF8_THERE: Reply =
+    reply(550, (5, 6, 7), "rcptgate: the next hop does not take SMTPUTF8");
+pub(super) const NO_8BIT_THERE: Reply =
+    reply(554, (5, 6, 3), "rcptgate: the next hop does not take 8BITMIME");
+pub(super) const NO_DSN_THERE: Reply =
+    reply(451, (4, 3, 0), "rcptgate: the next hop no longer offers DSN, try again");
+
+pub(super) const LOST: Reply = reply(451, (4, 4, 2), "rcptgate: connection to the next hop lost");
+pub(super) const BROKEN_OFF: Reply = reply(451, (4, 5, 0), "rcptgate: broken off with the message");
+pub(super) const CLIENT_LOST: Reply = reply(451, (4, 4, 2), "rcptgate: the client was lost");
+pub(super) const TIMED_OUT: Reply = reply(451, (4, 4, 2), "rcptgate: the next hop took too long");
+pub(super) const UNKNOWN_OUTCOME: Reply = reply(
+    451,
+    (4, 4, 2),
+    "rcptgate: the next hop was lost before its final reply, outcome unknown",
+);
+pub(super) const VIOLATION: Reply =
+    reply(451, (4, 5, 0), "rcptgate: the next hop broke the protocol");
+
+pub(super) const BARE_IN_CONTENT: Reply =
+    reply(550, (5, 5, 2), "rcptgate: bare CR, bare LF or NUL in the message");
+pub(super) const CONTENT_LINE: Reply =
+    reply(554, (5, 6, 0), "rcptgate: line too long in the message");
+
+/// The greeting.
+pub(super) fn greeting(hostname: &str) -> Reply {
+    Reply::plain(220, Cow::Owned(format!("{hostname} ESMTP rcptgate")))
+}
+
+/// What a line that is no command gets.
+pub(super) fn fault(fault: CommandFault) -> Reply {
+    let (code, status) = match fault {
+        CommandFault::Character => (500, (5, 5, 2)),
+        CommandFault::Unknown => (500, (5, 5, 1)),
+        CommandFault::Argument => (501, (5, 5, 4)),
+        CommandFault::Sender(_) => (501, (5, 1, 7)),
+        CommandFault::Recipient(_) => (501, (5, 1, 3)),
+    };
+    let status = EnhancedStatus::new(status.0, status.1, status.2);
+    Reply::with_text(code, status, Cow::Owned(format!("rcptgate: {fault}")))
+}
+
+/// A 421 of the next hop: its connection has ended, the client's goes on (a 421 would make the client defer all its mail).
+pub(super) fn instead_of_421(said: &Reply) -> Reply {
+    let status = said.status.unwrap_or(EnhancedStatus::new(4, 4, 2));
+    Reply::with_text(451, status, said.text.clone())
+}

@@ -1,0 +1,64 @@
+//! A transaction: MAIL to end of data. Dropping the value is the reset, so nothing can be left over.
+
+use std::sync::Arc;
+
+use crate::smtp::address::{Recipient, ReversePath};
+use crate::smtp::command::Parameter;
+use crate::smtp::reply::Reply;
+
+/// What everybody may know of a transaction: shared with the actions that speak of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Envelope {
+    /// The sender.
+    pub sender: ReversePath,
+    /// The client's queue id, from XFORWARD IDENT.
+    pub ident: Option<String>,
+    /// ENVID of RFC 3461, as it was sent.
+    pub envid: Option<String>,
+    /// Tells messages apart: IDENT with the client's address, else ENVID.
+    pub message: Option<String>,
+}
+
+/// What the client asked of MAIL, by extension.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wants {
+    pub(super) eight_bit_mime: bool,
+    pub(super) smtputf8: bool,
+    pub(super) dsn: bool,
+    pub(super) size: Option<u64>,
+}
+
+/// A recipient that the client asked for, with its parameters.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) recipient: Recipient,
+    pub(super) parameters: Vec<Parameter>,
+}
+
+/// How MAIL fares with the next hop.
+#[derive(Debug)]
+pub(super) enum MailState {
+    /// Not sent: nobody was worth it yet.
+    Unsent,
+    /// Sent; its reply has not come, or was 2yz.
+    Sent,
+    /// The next hop will not have this transaction, or has been lost: what further recipients are told.
+    Failed(Reply),
+}
+
+/// A transaction under way.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    /// Shared with the commands under way: a reply whose envelope is another one belongs to a transaction that was dropped.
+    pub(super) envelope: Arc<Envelope>,
+    /// MAIL parameters as they go on, if the next hop takes them.
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) wants: Wants,
+    pub(super) mail: MailState,
+    /// Recipients asked for, whatever became of them.
+    pub(super) asked: u32,
+    /// Recipients sent to the next hop whose reply has not come.
+    pub(super) pending: u32,
+    /// Recipients that the next hop accepted, in order.
+    pub(super) accepted: Vec<Recipient>,
+}

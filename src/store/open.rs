@@ -1,0 +1,114 @@
+//! Opening the index, checking all of it, and getting a broken one out of the way.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::codec::{self, Meta};
+use super::filter::Filter;
+use super::{Store, StoreError, contain};
+use crate::time::Timestamp;
+
+/// How often a locked index is tried again: the process that was killed a moment ago may still hold it.
+const LOCK_RETRY: Duration = Duration::from_millis(50);
+
+pub(super) fn open(
+    path: &Path,
+    cache_bytes: u64,
+    lock_wait: Duration,
+) -> Result<(Store, Filter), StoreError> {
+    let db = open_locked(path, cache_bytes, lock_wait)?;
+    let (meta, filter) = contain(|| check(&db))?;
+    let store = Store {
+        db,
+        meta: Mutex::new(meta),
+        failed: AtomicBool::new(false),
+        #[cfg(test)]
+        fault: crate::journal::Fault::default(),
+    };
+    Ok((store, filter))
+}
+
+fn open_locked(path: &Path, cache_bytes: u64, wait: Duration) -> Result<sled::Db, StoreError> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let config = sled::Config::new()
+            .path(path)
+            .cache_capacity(cache_bytes)
+            .mode(sled::Mode::LowSpace)
+            // The writer flushes; sled's own flusher ends for good at its first error.
+            .flush_every_ms(None);
+        match contain(|| Ok(config.open()?)) {
+            // sled has no error of its own for this.
+            Err(StoreError::Failed(sled::Error::Io(error)))
+                if error.to_string().contains("could not acquire lock") =>
+            {
+                if waited >= wait {
+                    return Err(StoreError::Locked { path: path.to_owned() });
+                }
+                std::thread::sleep(LOCK_RETRY);
+                waited += LOCK_RETRY;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Reads every record; number and sum must be those that the last batch left.
+fn check(db: &sled::Db) -> Result<(Meta, Filter), StoreError> {
+    let expected = match db.get(codec::META_KEY)? {
+        Some(value) => codec::decode_meta(&value)?,
+        None => Meta::default(),
+    };
+    let mut found = Meta { applied: expected.applied.clone(), ..Meta::default() };
+    // Room for as many again, so that it rarely grows between two starts.
+    let filter = Filter::with_room(expected.count.saturating_mul(2));
+    let mut address = String::new();
+    for entry in db.scan_prefix(codec::record_prefix(None)) {
+        let (key, value) = entry?;
+        codec::decode_record(&key, &value)?;
+        codec::address_of(&key, &mut address)?;
+        found.add(&value);
+        filter.insert(&address);
+    }
+    if found != expected {
+        let why = format!(
+            "{} records where {} were written, or an older state of one",
+            found.count, expected.count
+        );
+        return Err(StoreError::Damaged { why });
+    }
+    Ok((expected, filter))
+}
+
+/// A filter with the addresses of all records.
+pub(super) fn fill(db: &sled::Db, count: u64) -> Result<Filter, StoreError> {
+    let filter = Filter::with_room(count.saturating_mul(2));
+    let mut address = String::new();
+    for entry in db.scan_prefix(codec::record_prefix(None)) {
+        let (key, _) = entry?;
+        codec::address_of(&key, &mut address)?;
+        filter.insert(&address);
+    }
+    Ok(filter)
+}
+
+/// Renames the index at `path` to `index.broken-<now>`, beside it, for whoever wants to look; says where it is.
+///
+/// # Errors
+/// When it cannot be renamed.
+pub fn move_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
+    let stem = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let time = now.to_string().replace(':', "");
+    let aside = (0..)
+        .map(|turn: u32| match turn {
+            0 => path.with_file_name(format!("{stem}.broken-{time}")),
+            turn => path.with_file_name(format!("{stem}.broken-{time}-{turn}")),
+        })
+        .find(|aside| !aside.exists())
+        .unwrap_or_else(|| path.with_file_name(format!("{stem}.broken")));
+    std::fs::rename(path, &aside)
+        .map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+    Ok(aside)
+}

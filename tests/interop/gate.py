@@ -1,0 +1,126 @@
+"""The gate itself, and the world around it that most scenarios need."""
+
+import signal
+import subprocess
+
+from lab import REPOSITORY, Process, expect, free_port, wait_for
+from mail import SENDER, reports, with_id
+from postfix import Postfix
+
+BINARY = REPOSITORY / "target/debug/rcptgate"
+
+CONFIG = """\
+hostname = "gate.test"
+data_dir = "data"
+[[listen]]
+address  = "127.0.0.1:{port}"
+protocol = "smtp"
+clients  = ["127.0.0.0/8"]
+tls      = "off"
+tenant   = "default"
+[downstream]
+route = "fixed"
+hosts = ["127.0.0.1:{downstream}"]
+tls   = "off"
+[lists]
+disposable         = "disposable-domains.txt"
+builtin_disposable = true
+trusted            = "trusted-domains.txt"
+allow              = "allow.txt"
+[policy]
+preset = "quarantine"
+mode   = "{mode}"
+[admin]
+listen = "127.0.0.1:{admin}"
+[log]
+format = "text"
+"""
+
+
+class Gate:
+    """`rcptgate serve` with a configuration and a store of its own."""
+
+    def __init__(self, lab, downstream, trusted=(), mode="enforce"):
+        self.home = lab.folder("gate")
+        self.port, self.admin = free_port(), free_port()
+        self.config = self.home / "rcptgate.toml"
+        self.config.write_text(CONFIG.format(
+            port=self.port, downstream=downstream, admin=self.admin, mode=mode))
+        for name, lines in (("trusted-domains", trusted), ("disposable-domains", ()), ("allow", ())):
+            (self.home / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+        self.process = None
+        lab.keep(self)
+        self.begin()
+
+    def begin(self):
+        self.process = Process([BINARY, "serve", "-c", self.config], self.home / "gate.log")
+
+        def ready():
+            expect(self.process.running(), f"the gate ended at once:\n{self.process.said()}")
+            return "ready" in self.process.said()
+
+        wait_for(ready, lambda: f"the gate is ready:\n{self.process.said()}")
+
+    def stop(self):
+        if self.process and self.process.running():
+            code = self.process.stop()
+            expect(code == 0, f"the gate ended with {code} on SIGTERM:\n{self.tail()}")
+
+    def kill(self):
+        """Without a chance to put anything in order."""
+        self.process.stop(signal.SIGKILL)
+
+    def command(self, *words):
+        """An operator's command; returns what it prints."""
+        done = subprocess.run(
+            [BINARY, *words, "-c", self.config], capture_output=True, text=True, timeout=60, check=False)
+        expect(done.returncode == 0, f"rcptgate {' '.join(words)}: {done.returncode} {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def log(self):
+        return self.process.output.read_text(errors="replace")
+
+    def logged(self, *parts):
+        """The log's lines that contain all of `parts`, over every start so far."""
+        return [line for line in self.log().splitlines() if all(part in line for part in parts)]
+
+    def tail(self, lines=15):
+        return "\n    ".join(["", *self.log().splitlines()[-lines:]])
+
+
+class World:
+    """client Postfix -> gate -> downstream Postfix. The client delivers bounces to the sender's own mailbox."""
+
+    def __init__(self, lab, mailboxes, trusted=(), mode="enforce", client=None, downstream=None):
+        self.downstream = Postfix(lab, "downstream", mailboxes, **(downstream or {}))
+        self.gate = Gate(lab, self.downstream.port, trusted, mode)
+        self.client = Postfix(lab, "client", [SENDER], **{
+            "relayhost": f"[127.0.0.1]:{self.gate.port}", "smtp_send_xforward_command": "yes"} | (client or {}))
+
+    def send(self, message, *recipients):
+        return message.send(self.client.port, list(recipients))
+
+    def arrived(self, message, address, patience=60):
+        """Waits for the message in the downstream's mailbox; it must be there once."""
+        found = wait_for(lambda: with_id(self.downstream.box(address), message),
+                         lambda: f"delivery to {address}: {self.tails()}", patience)
+        expect(len(found) == 1, f"{address} has the message {len(found)} times")
+        return found[0]
+
+    def bounced(self, message, *addresses):
+        """Waits for reports about all of `addresses`; returns their texts in that order."""
+        def told():
+            said = reports(with_id(self.client.box(SENDER), message))
+            return said if all(address in said for address in addresses) else None
+
+        said = wait_for(told, lambda: f"bounces of {', '.join(addresses)}: {self.tails()}")
+        return [said[address] for address in addresses]
+
+    def settled(self):
+        """Waits until no MTA has anything left to do."""
+        self.client.wait_empty()
+        self.downstream.wait_empty()
+
+    def tails(self):
+        return (f"\n  client:{self.client.tail()}\n  gate:{self.gate.tail()}"
+                f"\n  downstream:{self.downstream.tail()}")

@@ -1,0 +1,200 @@
+"""Real Postfix, several instances side by side, none of them the machine's own."""
+
+import os
+import pwd
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from lab import Failed, Process, expect, free_port, greets, wait_for
+from mail import read_maildir
+
+MASTER = """\
+127.0.0.1:{port} inet n - n - - smtpd
+postlog   unix-dgram n - n - 1 postlogd
+pickup    unix n - n 60 1 pickup
+cleanup   unix n - n - 0 cleanup
+qmgr      unix n - n 300 1 qmgr
+rewrite   unix - - n - - trivial-rewrite
+bounce    unix - - n - 0 bounce
+defer     unix - - n - 0 bounce
+trace     unix - - n - 0 bounce
+verify    unix - - n - 1 verify
+flush     unix n - n 1000? 0 flush
+proxymap  unix - - n - - proxymap
+smtp      unix - - n - - smtp
+lmtp      unix - - n - - lmtp
+relay     unix - - n - - smtp
+showq     unix n - n - - showq
+error     unix - - n - - error
+retry     unix - - n - - error
+discard   unix - - n - - discard
+local     unix - n n - - local
+virtual   unix - n n - - virtual
+anvil     unix - - n - 1 anvil
+scache    unix - - n - 1 scache
+"""
+
+# What every instance here has in common: loopback only, own directories, no name service, quick to retry.
+COMMON = {
+    "compatibility_level": "3.6",
+    "inet_interfaces": "127.0.0.1",
+    "inet_protocols": "ipv4",
+    "mynetworks": "127.0.0.0/8",
+    "mydestination": "",
+    "alias_maps": "",
+    "alias_database": "",
+    "local_recipient_maps": "",
+    "local_transport": "error:5.1.1 no local mail here",
+    "disable_dns_lookups": "yes",
+    "smtp_host_lookup": "native",
+    "smtpd_peername_lookup": "no",
+    "smtpd_relay_restrictions": "permit_mynetworks, reject",
+    "smtpd_recipient_restrictions": "",
+    "smtpd_tls_security_level": "none",
+    "smtp_tls_security_level": "none",
+    "virtual_alias_maps": "",
+    "virtual_uid_maps": "static:65534",
+    "virtual_gid_maps": "static:65534",
+    "virtual_mailbox_limit": "0",
+    "mailbox_size_limit": "0",
+    "message_size_limit": "50000000",
+    "biff": "no",
+    "queue_run_delay": "1s",
+    "minimal_backoff_time": "1s",
+    "maximal_backoff_time": "2s",
+    "queue_minfree": "0",
+    "smtpd_error_sleep_time": "0",
+    "smtpd_soft_error_limit": "1000",
+    "smtpd_hard_error_limit": "1000",
+    "smtpd_client_connection_count_limit": "0",
+    "smtpd_recipient_limit": "1000",
+    "smtp_destination_recipient_limit": "500",
+    "in_flow_delay": "0",
+    "maximal_queue_lifetime": "1d",
+}
+
+
+class Postfix:
+    """One instance; it delivers mail for `mailboxes` itself and sends the rest to `relayhost` when there is one."""
+
+    def __init__(self, lab, name, mailboxes, port=None, **settings):
+        self.name = name
+        self.port = port or free_port()
+        self.config = lab.folder(f"{name}/config")
+        self.queue = lab.folder(f"{name}/queue")
+        self.data = lab.folder(f"{name}/data", owner="postfix")
+        self.mail = lab.folder(f"{name}/mail", owner=65534)
+        self.log = self.config.parent / "mail.log"
+        self.process = None
+        self.configure(mailboxes, settings)
+        lab.keep(self)
+        self.begin()
+
+    def configure(self, mailboxes, settings):
+        table = self.config / "mailboxes"
+        table.write_text("".join(f"{address} {folder(address)}/\n" for address in mailboxes))
+        domains = sorted({address.rpartition("@")[2] for address in mailboxes})
+        main = COMMON | {
+            "myhostname": f"{self.name}.test",
+            "queue_directory": self.queue,
+            "data_directory": self.data,
+            "maillog_file": self.log,
+            "maillog_file_prefixes": self.log.parent,
+            "virtual_mailbox_domains": ", ".join(domains),
+            "virtual_mailbox_maps": f"texthash:{table}",
+            "virtual_mailbox_base": self.mail,
+        } | settings
+        (self.config / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in main.items()))
+        (self.config / "master.cf").write_text(MASTER.format(port=self.port))
+
+    def begin(self):
+        """In the foreground, as our own child, until it greets."""
+        self.process = Process(
+            ["postfix", "-c", self.config, "start-fg"], self.config.parent / "start.log")
+
+        def up():
+            expect(self.process.running(), f"{self.name} ended at once: {self.process.said()} {self.text()}")
+            return greets(self.port)
+
+        wait_for(up, lambda: f"{self.name} greets on {self.port}: {self.process.said()} {self.text()}")
+
+    def stop(self):
+        """Ends the master, which ends its own; `postfix stop` would do the same and hide the wait."""
+        if self.process is None or not self.process.running():
+            return
+        master = wait_for(self.master, f"{self.name} has a master process")
+        os.kill(master, signal.SIGTERM)
+        self.process.child.wait(30)
+        wait_for(lambda: not greets(self.port), f"{self.name} no longer listens")
+
+    def master(self):
+        try:
+            return int((self.queue / "pid/master.pid").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def text(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def logged(self, pattern):
+        """The log's lines that match."""
+        return [line for line in self.text().splitlines() if re.search(pattern, line)]
+
+    def box(self, address):
+        """The messages delivered to this address."""
+        return read_maildir(self.mail / folder(address))
+
+    def queued(self):
+        """How many messages wait here. Read twice, since a message may change folders while we look."""
+        def count():
+            places = ("maildrop", "incoming", "active", "deferred")
+            return sum(1 for place in places for path in (self.queue / place).rglob("*") if path.is_file())
+        return max(count(), count())
+
+    def deferred(self):
+        return sum(1 for path in (self.queue / "deferred").rglob("*") if path.is_file())
+
+    def wait_empty(self):
+        wait_for(lambda: self.queued() == 0,
+                 lambda: f"{self.name} has an empty queue, {self.queued()} are left: {self.tail()}", 120)
+
+    def tail(self, lines=15):
+        return "\n    ".join(["", *self.text().splitlines()[-lines:]])
+
+
+def folder(address):
+    user, _, domain = address.rpartition("@")
+    return f"{domain}/{user}"
+
+
+class SmtpSink:
+    """Postfix's smtp-sink: a downstream that misbehaves on demand and keeps nothing."""
+
+    def __init__(self, lab, *options, port=None):
+        self.port = port or free_port()
+        self.process = Process(
+            ["smtp-sink", "-c", "-u", "nobody", *options, f"127.0.0.1:{self.port}", "64"],
+            lab.root / f"sink-{self.port}.log")
+        lab.keep(self)
+        wait_for(lambda: greets(self.port), lambda: f"smtp-sink greets: {self.process.said()}")
+
+    def stop(self):
+        self.process.stop()
+
+
+def needed():
+    """What this machine lacks to run Postfix here, in words; empty when all is there."""
+    problems = []
+    if os.getuid() != 0:
+        problems.append("root is needed: Postfix starts as root and drops its privileges")
+    for command in ("postfix", "smtp-sink", "swaks"):
+        found = subprocess.run(["sh", "-c", f"command -v {command}"], capture_output=True)
+        if found.returncode:
+            problems.append(f"{command} is not installed (apt-get install postfix swaks)")
+    try:
+        pwd.getpwnam("postfix")
+    except KeyError:
+        problems.append("there is no user postfix")
+    return problems

@@ -1,0 +1,297 @@
+//! A gate in this process between a raw client and a scripted next hop, all on loopback and on ports that the system picks.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use rcptgate::bounce::classify::Classifier;
+use rcptgate::dns::Resolver;
+use rcptgate::event::Tenant;
+use rcptgate::gate::{Gate, GateSettings};
+use rcptgate::log::Addresses;
+use rcptgate::metrics::Metrics;
+use rcptgate::policy::Policy;
+use rcptgate::policy::verdict::Listing;
+use rcptgate::proxy::route::{Host, Route};
+use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
+use rcptgate::session::Limits;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A gate and its surroundings. Dropping it ends everything.
+pub struct Lab {
+    pub gate: Gate,
+    pub door: SocketAddr,
+    pub downstream: Downstream,
+    pub metrics: Arc<Metrics>,
+    pub drain: CancellationToken,
+    pub sessions: TaskTracker,
+    halt: CancellationToken,
+    data: tempfile::TempDir,
+}
+
+/// What a test may change.
+pub struct Wish {
+    pub limits: Limits,
+    pub timeouts: Timeouts,
+    pub monitor: bool,
+    pub may_relay: bool,
+    pub connections: usize,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        let (limits, timeouts) = (Limits::default(), Timeouts::default());
+        Self { limits, timeouts, monitor: false, may_relay: true, connections: 100 }
+    }
+}
+
+impl Lab {
+    pub async fn new(downstream: Downstream) -> Self {
+        Self::with(downstream, Wish::default()).await
+    }
+
+    pub async fn with(downstream: Downstream, wish: Wish) -> Self {
+        let data = tempfile::tempdir().expect("a directory");
+        let policy = Policy::preset("quarantine").expect("the preset");
+        let opened = Gate::open(
+            GateSettings::new(data.path().join("data")),
+            policy,
+            Classifier::builtin(),
+            |_, _| {},
+        )
+        .expect("a gate");
+        let host = Host { name: "127.0.0.1".to_owned(), port: downstream.address.port() };
+        let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
+        let loopback = vec!["127.0.0.0/8".parse().expect("a network")];
+        let metrics = Arc::new(Metrics::new());
+        let door = Door {
+            gate: opened.gate.clone(),
+            route: Route::fixed(vec![host], Resolver::new(&[]).expect("a resolver")),
+            metrics: Arc::clone(&metrics),
+            addresses: Addresses::Full,
+            settings: DoorSettings {
+                hostname: "gate.test".into(),
+                tenant: Tenant::default(),
+                clients: if wish.may_relay { loopback.clone() } else { Vec::new() },
+                xforward: loopback,
+                limits: wish.limits,
+                timeouts: wish.timeouts,
+                connections: wish.connections,
+                connections_per_client: 50,
+                monitor: wish.monitor,
+            },
+            drain: drain.clone(),
+            halt: halt.clone(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let sessions = TaskTracker::new();
+        tokio::spawn(listener::serve(listener, Arc::new(door), sessions.clone()));
+        Self { gate: opened.gate, door: address, downstream, metrics, drain, sessions, halt, data }
+    }
+
+    /// Makes a domain disposable.
+    pub fn disposable(&self, domain: &'static str) {
+        self.gate.set_listing(Arc::new(move |recipient| Listing {
+            allowed: false,
+            disposable: (recipient.domain() == domain).then(|| domain.to_owned()),
+        }));
+    }
+
+    /// The journal as it stands on disk.
+    pub fn journal(&self) -> String {
+        let folder = std::fs::read_dir(self.data.path().join("data/journal")).expect("the journal");
+        let segments = folder.map(|entry| entry.expect("an entry").path());
+        segments.map(|path| std::fs::read_to_string(path).expect("a segment")).collect()
+    }
+
+    /// A client that has been greeted and has said EHLO.
+    pub async fn client(&self) -> Client {
+        let mut client = Client::connect(self.door).await;
+        client.expect("220 gate.test").await;
+        client.send("EHLO client.test").await;
+        let _ = client.reply().await;
+        client
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.halt.cancel();
+    }
+}
+
+/// A client that says what it is told to.
+pub struct Client {
+    read: BufReader<OwnedReadHalf>,
+    write: OwnedWriteHalf,
+}
+
+impl Client {
+    pub async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        stream.set_nodelay(true).expect("an option");
+        let (read, write) = stream.into_split();
+        Self { read: BufReader::new(read), write }
+    }
+
+    /// Sends a line, or several joined by `\n`, in one write.
+    pub async fn send(&mut self, lines: &str) {
+        let bytes = format!("{}\r\n", lines.replace('\n', "\r\n"));
+        self.raw(bytes.as_bytes()).await;
+    }
+
+    pub async fn raw(&mut self, bytes: &[u8]) {
+        self.write.write_all(bytes).await.expect("a write");
+    }
+
+    /// The next reply, its lines joined by `\n`; empty at the end of the connection.
+    pub async fn reply(&mut self) -> String {
+        let mut reply = String::new();
+        loop {
+            let mut line = String::new();
+            let read = self.read.read_line(&mut line).await.unwrap_or(0);
+            if read == 0 {
+                return reply;
+            }
+            let line = line.strip_suffix("\r\n").expect("a whole line");
+            if !reply.is_empty() {
+                reply.push('\n');
+            }
+            reply.push_str(line);
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return reply;
+            }
+        }
+    }
+
+    /// Reads a reply that must start with this.
+    pub async fn expect(&mut self, start: &str) -> String {
+        let reply = self.reply().await;
+        assert!(reply.starts_with(start), "expected {start:?}, got {reply:?}");
+        reply
+    }
+
+    /// Sends and reads the reply.
+    pub async fn ask(&mut self, line: &str, start: &str) -> String {
+        self.send(line).await;
+        self.expect(start).await
+    }
+
+    /// The end of the connection.
+    pub async fn expect_end(&mut self) {
+        let mut rest = Vec::new();
+        let _ = self.read.read_to_end(&mut rest).await;
+        assert!(rest.is_empty(), "{:?}", String::from_utf8_lossy(&rest));
+    }
+}
+
+/// How a next hop answers a line; `None` closes the connection. Content ends with a line `.`, which is asked about as `.`.
+pub type Answer = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+/// A next hop that answers as it is told to and writes down what it hears.
+pub struct Downstream {
+    pub address: SocketAddr,
+    heard: Arc<Mutex<Vec<String>>>,
+    news: Arc<Notify>,
+}
+
+impl Downstream {
+    /// Accepts everything, but answers these prefixes of lines in these ways.
+    pub async fn answering(answers: &[(&str, &str)]) -> Self {
+        let answers: Vec<(String, String)> = answers
+            .iter()
+            .map(|(line, answer)| ((*line).to_owned(), (*answer).to_owned()))
+            .collect();
+        Self::start(Arc::new(move |line: &str| {
+            let found = answers.iter().find(|(start, _)| line.starts_with(start.as_str()));
+            Some(found.map_or_else(|| usual(line), |(_, answer)| answer.clone()))
+        }))
+        .await
+    }
+
+    pub async fn start(answer: Arc<Answer>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let news = Arc::new(Notify::new());
+        let log = Log { lines: Arc::clone(&heard), news: Arc::clone(&news) };
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                log.add("CONNECT");
+                tokio::spawn(converse(stream, Arc::clone(&answer), log.clone()));
+            }
+        });
+        Self { address, heard, news }
+    }
+
+    /// Everything heard so far: `CONNECT`, command lines, lines of content, `CLOSED`.
+    pub fn heard(&self) -> Vec<String> {
+        self.heard.lock().expect("the log").clone()
+    }
+
+    /// Waits until what has been heard is as wanted.
+    pub async fn until(&self, wanted: impl Fn(&[String]) -> bool) {
+        loop {
+            let more = self.news.notified();
+            if wanted(&self.heard()) {
+                return;
+            }
+            more.await;
+        }
+    }
+}
+
+fn usual(line: &str) -> String {
+    match line.split(' ').next().unwrap_or_default() {
+        "" => "220 sink.test ESMTP".to_owned(),
+        "EHLO" => {
+            "250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 100000000".to_owned()
+        }
+        "DATA" => "354 go on".to_owned(),
+        "." => "250 2.0.0 ok queued as SINK1".to_owned(),
+        "QUIT" => "221 bye".to_owned(),
+        _ => "250 2.1.0 ok".to_owned(),
+    }
+}
+
+/// What a next hop has heard.
+#[derive(Clone)]
+struct Log {
+    lines: Arc<Mutex<Vec<String>>>,
+    news: Arc<Notify>,
+}
+
+impl Log {
+    fn add(&self, line: &str) {
+        self.lines.lock().expect("the log").push(line.to_owned());
+        self.news.notify_waiters();
+    }
+}
+
+async fn converse(stream: TcpStream, answer: Arc<Answer>, log: Log) {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read);
+    let (mut question, mut content) = (String::new(), false);
+    loop {
+        if !content || question == "." {
+            let Some(said) = answer(&question) else { break };
+            content = said.starts_with("354");
+            if !said.is_empty() && write.write_all(format!("{said}\r\n").as_bytes()).await.is_err()
+            {
+                break;
+            }
+        }
+        let mut line = Vec::new();
+        if lines.read_until(b'\n', &mut line).await.unwrap_or(0) == 0 {
+            break;
+        }
+        question = String::from_utf8_lossy(&line).trim_end_matches("\r\n").to_owned();
+        log.add(&question);
+    }
+    log.add("CLOSED");
+}
