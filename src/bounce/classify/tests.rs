@@ -139,6 +139,9 @@ fn wordy() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    // What fails becomes a specimen, not a file of seeds.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_bytes_have_a_category(bytes in prop::collection::vec(any::<u8>(), 0..2000), code in 200_u16..600) {
         let text = format!("{code} {}", String::from_utf8_lossy(&bytes));
