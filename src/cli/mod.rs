@@ -1,7 +1,8 @@
 //! The commands.
 
 pub mod check;
-pub mod disposable;
 pub mod classify;
+pub mod demo;
+pub mod disposable;
 pub mod exit;
 pub mod simulate;
