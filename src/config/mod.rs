@@ -30,7 +30,7 @@ pub use error::{ConfigError, listed};
 pub use lists::{load_lists, load_policy};
 pub use live::{LiveLists, Reload};
 pub use settings::{
-    AddressForm, AdminSettings, Connect, DnsSettings, DownstreamSettings, LimitSettings, ListFile,
+    AddressForm, AdminSettings, DnsSettings, DownstreamSettings, LimitSettings, ListFile,
     ListPaths, ListenSettings, LogSettings, Mode, OnStoreFailure, PolicyChoice, PolicySource,
     Settings, StoreSettings, TimeoutSettings,
 };

@@ -112,11 +112,7 @@ fn downstream(table: Table<'_, '_>) -> DownstreamSettings {
     if !table.has("hosts") || table.is_empty_list("hosts") {
         table.fault("hosts", "route = \"fixed\" needs a host, such as [\"smtp.example.net:25\"]");
     }
-    let connect = [("rcpt", Connect::Rcpt), ("mail", Connect::Mail)];
-    let settings = DownstreamSettings {
-        hosts: hosts.unwrap_or_default(),
-        connect: table.choice("connect", Connect::default(), &connect, &[]),
-    };
+    let settings = DownstreamSettings { hosts: hosts.unwrap_or_default() };
     table.done();
     settings
 }

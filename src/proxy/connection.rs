@@ -241,11 +241,9 @@ impl Connection {
         match self.reporter.answered(answered, self.next_hop.as_ref()) {
             Settling::Nothing => {}
             Settling::Now(ticket) => self.session.step(Input::Settled(ticket), &mut self.out),
-            Settling::Later(ticket, durable) => {
-                let patience = self.door.settings.timeouts.durable;
+            Settling::Later(ticket, settled) => {
                 self.settling.spawn(async move {
-                    // Durable, refused or too late: the reply goes either way (the gate counts what was not learnt).
-                    let _ = timeout(patience, durable).await;
+                    settled.await;
                     ticket
                 });
             }
