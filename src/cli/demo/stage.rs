@@ -71,6 +71,7 @@ impl Stage {
             lists: Lists { allow, ..Lists::embedded() },
             doors: [cast::SHOP, cast::NEWS].map(|tenant| (loopback, door(tenant))).into(),
             hosts: vec![Host { name: "127.0.0.1".to_owned(), port: receivers.address.port() }],
+            tls: crate::proxy::route::Protection::Off,
             dns: Vec::new(),
             addresses: Addresses::Full,
         };
