@@ -1,4 +1,5 @@
 //! rcptgate
+pub mod admin;
 pub mod app;
 pub mod bounce;
 pub mod cli;
