@@ -45,7 +45,7 @@ pub fn load_lists(paths: &ListPaths) -> Result<Lists, Vec<ConfigError>> {
     }
 }
 
-/// Reads the policy; the trusted domains of the lists, if there is such a list, replace its own.
+/// Reads the policy; the trusted domains of the lists, if there is a file of them, replace those it has from the start.
 ///
 /// # Errors
 /// Every fault of the policy file.
@@ -56,7 +56,7 @@ pub fn load_policy(choice: &PolicyChoice, lists: &Lists) -> Result<Policy, Vec<C
         PolicySource::File(file) => load_policy_file(file)?,
     };
     if let Some(trusted) = &lists.trusted {
-        policy.trusted = trusted.iter().map(str::to_owned).collect();
+        policy.trusted.clone_from(trusted);
     }
     Ok(policy)
 }
@@ -64,7 +64,8 @@ pub fn load_policy(choice: &PolicyChoice, lists: &Lists) -> Result<Policy, Vec<C
 fn load_policy_file(file: &Path) -> Result<Policy, Vec<ConfigError>> {
     let text = read_text(file).map_err(|error| vec![error])?;
     let located = |fault: PolicyFault| {
-        ConfigError::of_file(file, fault.problem).at(fault.line, fault.key, "")
+        // A fault of the file as a whole is told at its first line.
+        ConfigError::of_file(file, fault.problem).at(fault.line.or(Some(1)), fault.key, "")
     };
     Policy::from_toml(&text).map_err(|faults| faults.into_iter().map(located).collect())
 }
@@ -74,19 +75,26 @@ fn load<T>(
     list: &ListFile,
     parse: impl FnOnce(&[u8]) -> Result<T, Vec<ListFault>>,
 ) -> Result<Option<T>, Vec<ConfigError>> {
-    let bytes = match read(&list.path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !list.required => return Ok(None),
-        Err(error) => return Err(vec![unreadable(&list.path, &error)]),
-    };
+    let bytes = read_list(list).map_err(|why| vec![ConfigError::of_file(&list.path, why)])?;
+    let Some(bytes) = bytes else { return Ok(None) };
     let located = |fault: ListFault| {
         ConfigError::of_file(&list.path, fault.why).at(Some(fault.line), "", &fault.text)
     };
     parse(&bytes).map(Some).map_err(|faults| faults.into_iter().map(located).collect())
 }
 
+/// A list's content; `None` when it is not there and need not be.
+pub(super) fn read_list(list: &ListFile) -> Result<Option<Vec<u8>>, String> {
+    match read(&list.path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !list.required => Ok(None),
+        Err(error) => Err(cannot_read(&list.path, &error)),
+    }
+}
+
 pub(super) fn read_text(file: &Path) -> Result<String, ConfigError> {
-    let bytes = read(file).map_err(|error| unreadable(file, &error))?;
+    let bytes = read(file)
+        .map_err(|error| ConfigError::of_file(file, format!("cannot be read: {error}")))?;
     String::from_utf8(bytes).map_err(|error| {
         let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -108,6 +116,6 @@ pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-fn unreadable(file: &Path, error: &io::Error) -> ConfigError {
-    ConfigError::of_file(file, format!("cannot be read: {error}"))
+pub(super) fn cannot_read(file: &Path, error: &io::Error) -> String {
+    format!("{} cannot be read: {error}", file.display())
 }

@@ -21,13 +21,16 @@ mod values;
 use std::env;
 use std::path::{Path, PathBuf};
 
+use crate::lists::Lists;
+
 use reader::Reader;
+use sections::Files;
 
 pub use error::{ConfigError, listed};
 pub use lists::{load_lists, load_policy};
 pub use live::{LiveLists, Reload};
 pub use settings::{
-    AddressForm, AdminSettings, Connect, DnsSettings, DownstreamSettings, LimitSettings, ListFile,
+    AddressForm, AdminSettings, DnsSettings, DownstreamSettings, LimitSettings, ListFile,
     ListPaths, ListenSettings, LogSettings, Mode, OnStoreFailure, PolicyChoice, PolicySource,
     Settings, StoreSettings, TimeoutSettings,
 };
@@ -59,7 +62,8 @@ pub fn find(given: Option<&Path>) -> Result<PathBuf, ConfigError> {
 /// Every fault of it.
 pub fn read(file: &Path) -> Result<Settings, Vec<ConfigError>> {
     let text = lists::read_text(file).map_err(|error| vec![error])?;
-    parse(file, &text)
+    let (settings, errors) = parse(file, &text, Files::Leave);
+    if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }
 
 /// Reads the configuration file and tries the lists and the policy that it names.
@@ -68,25 +72,23 @@ pub fn read(file: &Path) -> Result<Settings, Vec<ConfigError>> {
 /// Every fault of every file.
 pub fn load(file: &Path) -> Result<Settings, Vec<ConfigError>> {
     let text = lists::read_text(file).map_err(|error| vec![error])?;
-    let (settings, mut errors) = parse_leniently(file, &text);
-    let lists = load_lists(&settings.lists).unwrap_or_else(|faults| {
-        errors.extend(faults);
-        crate::lists::Lists::embedded()
-    });
-    errors.extend(load_policy(&settings.policy, &lists).err().unwrap_or_default());
+    let (settings, mut errors) = parse(file, &text, Files::Try);
+    // What has no line is a file that cannot be read, and told already.
+    let mut tell = |faults: Vec<ConfigError>| {
+        errors.extend(faults.into_iter().filter(|fault| fault.line.is_some()));
+    };
+    let lists = load_lists(&settings.lists);
+    let policy = load_policy(&settings.policy, lists.as_ref().unwrap_or(&Lists::embedded()));
+    tell(lists.err().unwrap_or_default());
+    tell(policy.err().unwrap_or_default());
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }
 
-fn parse(file: &Path, text: &str) -> Result<Settings, Vec<ConfigError>> {
-    let (settings, errors) = parse_leniently(file, text);
-    if errors.is_empty() { Ok(settings) } else { Err(errors) }
-}
-
-/// The settings with defaults in place of whatever is wrong, and what is wrong.
-fn parse_leniently(file: &Path, text: &str) -> (Settings, Vec<ConfigError>) {
+/// The settings, with defaults in place of whatever is wrong, and what is wrong.
+fn parse(file: &Path, text: &str, files: Files) -> (Settings, Vec<ConfigError>) {
     let reader = Reader::new(file, text);
     let table = reader.parse();
-    let settings = sections::settings(file, reader.top(table.get_ref()));
+    let settings = sections::settings(file, reader.top(table.get_ref()), files);
     (settings, reader.into_errors())
 }
 

@@ -4,7 +4,8 @@
 //! reading goes on. Whatever was not asked for is unknown, and the nearest key that was asked for is suggested.
 
 use std::cell::RefCell;
-use std::ops::Range;
+use std::collections::BTreeSet;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Reader<'a> {
     file: &'a Path,
     text: &'a str,
     errors: RefCell<Vec<ConfigError>>,
+    /// Lines that do not parse: whatever else is wrong with what could be saved of them is no news.
+    broken: RefCell<BTreeSet<usize>>,
     #[cfg(test)]
     pub not_given: RefCell<Vec<String>>,
 }
@@ -40,6 +43,7 @@ impl<'a> Reader<'a> {
             file,
             text,
             errors: RefCell::default(),
+            broken: RefCell::default(),
             #[cfg(test)]
             not_given: RefCell::default(),
         }
@@ -49,9 +53,11 @@ impl<'a> Reader<'a> {
     pub fn parse(&self) -> Spanned<DeTable<'a>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
-            let span = error.span().unwrap_or(0..0);
-            let line = self.text.lines().nth(self.line(span.start) - 1).unwrap_or_default();
-            self.fault(&span, String::new(), line, error.message());
+            let span = error.span().unwrap_or_default();
+            let line = self.line(span.start);
+            let source = self.text.lines().nth(line - 1).unwrap_or_default();
+            self.fault(&span, String::new(), source, error.message());
+            self.broken.borrow_mut().insert(line);
         }
         table
     }
@@ -68,9 +74,11 @@ impl<'a> Reader<'a> {
     }
 
     fn fault(&self, span: &Range<usize>, key: String, value: &str, why: impl Into<String>) {
-        let error =
-            ConfigError::of_file(self.file, why).at(Some(self.line(span.start)), key, value);
-        self.errors.borrow_mut().push(error);
+        let line = self.line(span.start);
+        if !self.broken.borrow().contains(&line) {
+            let error = ConfigError::of_file(self.file, why).at(Some(line), key, value);
+            self.errors.borrow_mut().push(error);
+        }
     }
 
     fn line(&self, offset: usize) -> usize {
@@ -201,17 +209,17 @@ impl<'a, 'r> Table<'a, 'r> {
     }
 
     /// A number in a range.
-    pub fn number(&self, key: &'static str, default: usize, range: Range<usize>) -> usize {
+    pub fn number(&self, key: &'static str, default: usize, range: RangeInclusive<usize>) -> usize {
         let read = |value: &DeValue<'_>| {
             let number = integer(value).ok_or_else(|| wrong_type("a whole number", value))?;
             let number = number.try_into().ok().filter(|number| range.contains(number));
-            number.ok_or_else(|| format!("must be from {} to {}", range.start, range.end - 1))
+            number.ok_or_else(|| format!("must be from {} to {}", range.start(), range.end()))
         };
         self.read(key, read).unwrap_or(default)
     }
 
     /// A number of octets in a range, `"64KiB"` or a plain number.
-    pub fn size(&self, key: &'static str, default: u64, range: Range<u64>) -> u64 {
+    pub fn size(&self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
         let read = |value: &DeValue<'_>| {
             let size = match (integer(value), value.as_str()) {
                 (Some(octets), _) => u64::try_from(octets).map_err(|_| "must not be negative")?,
@@ -220,21 +228,26 @@ impl<'a, 'r> Table<'a, 'r> {
                     return Err(wrong_type("octets as a number or as \"64KiB\"", value));
                 }
             };
-            let (low, high) = (show_size(range.start), show_size(range.end - 1));
+            let (low, high) = (show_size(*range.start()), show_size(*range.end()));
             range.contains(&size).then_some(size).ok_or(format!("must be from {low} to {high}"))
         };
         self.read(key, read).unwrap_or(default)
     }
 
     /// A span of time in a range, `"300s"`.
-    pub fn span(&self, key: &'static str, default: Duration, range: Range<Duration>) -> Duration {
+    pub fn span(
+        &self,
+        key: &'static str,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Duration {
         let parse = |text: &str| {
             let span = humantime::parse_duration(text)
                 .map_err(|error| format!("expected a span of time such as \"90s\": {error}"))?;
-            let (low, high) = (range.start, range.end);
+            let (low, high) = (*range.start(), *range.end());
             range.contains(&span).then_some(span).ok_or_else(|| {
                 let show = humantime::format_duration;
-                format!("must be from {} to below {}", show(low), show(high))
+                format!("must be from {} to {}", show(low), show(high))
             })
         };
         self.parsed(key, parse).unwrap_or(default)
@@ -275,11 +288,15 @@ impl<'a, 'r> Table<'a, 'r> {
             if asked.contains(&name) {
                 continue;
             }
+            // A table's text would be the rest of the section.
+            let value = self.entries.and_then(|entries| entries.get(name));
+            let value = value.filter(|value| !value.get_ref().is_table());
+            let source = value.and_then(|value| self.reader.text.get(value.span()));
             let why = match nearest(name, &asked) {
                 Some(near) => format!("unknown key; did you mean {near}?"),
                 None => format!("unknown key; known here: {}", asked.join(", ")),
             };
-            self.reader.fault(&key.span(), self.path_of(name), "", why);
+            self.reader.fault(&key.span(), self.path_of(name), source.unwrap_or_default(), why);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::ops::Range;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::event::Tenant;
 use crate::log::Format;
 use crate::policy::Policy;
 
+use super::lists::{cannot_read, read, read_list};
 use super::reader::Table;
 use super::settings::*;
 use super::values::{
@@ -20,12 +21,21 @@ use super::values::{
 };
 
 /// Any count is bounded: a slip of the pen must not lift a limit.
-const COUNT: Range<usize> = 1..1_000_001;
+const COUNT: RangeInclusive<usize> = 1..=1_000_000;
 /// Any wait is bounded, and none is nothing.
-const WAIT: Range<Duration> = Duration::from_millis(1)..Duration::from_secs(86_401);
+const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+
+/// Whether the files that the configuration names are tried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    /// They must be readable.
+    Try,
+    /// They are somebody else's matter.
+    Leave,
+}
 
 /// Everything, from the top table. Faults are noted in the table's reader.
-pub(super) fn settings(file: &Path, top: Table<'_, '_>) -> Settings {
+pub(super) fn settings(file: &Path, top: Table<'_, '_>, files: Files) -> Settings {
     let defaults = Settings::defaults(file);
     let settings = Settings {
         file: defaults.file,
@@ -45,6 +55,9 @@ pub(super) fn settings(file: &Path, top: Table<'_, '_>) -> Settings {
         store: store(top.table("store")),
     };
     clashes(&settings, &top);
+    if files == Files::Try {
+        unreadable(&settings, &top);
+    }
     top.done();
     settings
 }
@@ -99,11 +112,7 @@ fn downstream(table: Table<'_, '_>) -> DownstreamSettings {
     if !table.has("hosts") || table.is_empty_list("hosts") {
         table.fault("hosts", "route = \"fixed\" needs a host, such as [\"smtp.example.net:25\"]");
     }
-    let connect = [("rcpt", Connect::Rcpt), ("mail", Connect::Mail)];
-    let settings = DownstreamSettings {
-        hosts: hosts.unwrap_or_default(),
-        connect: table.choice("connect", Connect::default(), &connect, &[]),
-    };
+    let settings = DownstreamSettings { hosts: hosts.unwrap_or_default() };
     table.done();
     settings
 }
@@ -189,9 +198,9 @@ fn limits(table: Table<'_, '_>) -> LimitSettings {
         connections: count("connections", default.connections),
         connections_per_client: count("connections_per_client", default.connections_per_client),
         // RFC 5321 §4.5.3.1.4: 512 octets at least.
-        line: table.number("line", default.line, 512..65_537),
+        line: table.number("line", default.line, 512..=65_536),
         recipients: count("recipients", default.recipients),
-        size: table.size("size", default.size, 1024..(4 << 30) + 1),
+        size: table.size("size", default.size, 1024..=4 << 30),
         errors: count("errors", default.errors),
         junk: count("junk", default.junk),
         transactions: count("transactions", default.transactions),
@@ -224,8 +233,8 @@ fn store(table: Table<'_, '_>) -> StoreSettings {
     let default = StoreSettings::default();
     let failure = [("defer", OnStoreFailure::Defer), ("accept", OnStoreFailure::Accept)];
     let settings = StoreSettings {
-        cache: table.size("cache", default.cache, 1 << 20..(64 << 30) + 1),
-        segment_bytes: table.size("segment_bytes", default.segment_bytes, 4096..(4 << 30) + 1),
+        cache: table.size("cache", default.cache, 1 << 20..=64 << 30),
+        segment_bytes: table.size("segment_bytes", default.segment_bytes, 4096..=4 << 30),
         durable_wait: table.span("durable_wait", default.durable_wait, WAIT),
         on_store_failure: table.choice("on_store_failure", default.on_store_failure, &failure, &[]),
     };
@@ -256,6 +265,23 @@ fn clashes(settings: &Settings, top: &Table<'_, '_>) {
             let why = format!("mail to {host} would come back in at {own}");
             top.table("downstream").fault("hosts", why);
         }
+    }
+}
+
+/// Files that cannot be read, told at the keys that name them.
+fn unreadable(settings: &Settings, top: &Table<'_, '_>) {
+    let lists = &settings.lists;
+    let named =
+        [("disposable", &lists.disposable), ("trusted", &lists.trusted), ("allow", &lists.allow)];
+    for (key, list) in named {
+        if let Err(why) = read_list(list) {
+            top.table("lists").fault(key, why);
+        }
+    }
+    if let PolicySource::File(file) = &settings.policy.source
+        && let Err(error) = read(file)
+    {
+        top.table("policy").fault("file", cannot_read(file, &error));
     }
 }
 

@@ -104,18 +104,6 @@ fn loopback() -> Vec<IpNet> {
 pub struct DownstreamSettings {
     /// The next hops, tried in order; at least one.
     pub hosts: Vec<HostPort>,
-    /// When the downstream connection is opened.
-    pub connect: Connect,
-}
-
-/// When the downstream connection is opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Connect {
-    /// At the first RCPT that is not refused.
-    #[default]
-    Rcpt,
-    /// At MAIL, so that MAIL is answered by the downstream.
-    Mail,
 }
 
 /// `[dns]`.

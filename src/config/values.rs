@@ -53,7 +53,7 @@ fn host_port(host: String, port: u16) -> Result<HostPort, String> {
 /// A host name, of one label or more, as keys have it.
 pub(super) fn parse_name(text: &str) -> Result<String, String> {
     let fits = !text.starts_with('[') && RecipientKey::parse(&format!("x@{text}")).is_ok();
-    if fits { Ok(domain_key(text)) } else { Err("no host name".to_owned()) }
+    if fits { Ok(domain_key(text)) } else { Err("not a host name".to_owned()) }
 }
 
 /// The name that the gate greets with: a host name or an address literal (RFC 5321 §4.1.3).

@@ -75,7 +75,8 @@ pub fn parse_addresses(bytes: &[u8]) -> Result<AddressSet, Vec<ListFault>> {
     let mut domains = HashSet::new();
     each_entry(bytes, |text| {
         if text.contains('@') && !text.starts_with('@') {
-            let key = RecipientKey::parse(text).map_err(|fault| format!("no address: {fault}"))?;
+            let key =
+                RecipientKey::parse(text).map_err(|fault| format!("not an address: {fault}"))?;
             addresses.insert(key);
         } else {
             domains.insert(domain_entry(text)?);
@@ -112,10 +113,10 @@ pub fn domain_entry(text: &str) -> Result<String, String> {
     let fits = RecipientKey::parse(&format!("x@{text}")).is_ok() && !text.starts_with('[');
     let key = domain_key(text);
     if !fits {
-        return Err("no domain".to_owned());
+        return Err("not a domain name".to_owned());
     }
     if !key.contains('.') {
-        return Err("no domain: a single label, without a dot".to_owned());
+        return Err("not a domain name: a single label, without a dot".to_owned());
     }
     Ok(key)
 }

@@ -21,6 +21,9 @@ pub use file::{
     Entry, ListFault, domain_entry, entry_of, parse_addresses, parse_disposable, parse_domains,
 };
 
+/// The trusted domains that hold where there is no file of them.
+const TRUSTED: &str = include_str!("../../config/trusted-domains.txt");
+
 /// Everything that lists say, as one immutable value: a reload makes a new one and swaps it whole.
 #[derive(Clone, Debug)]
 pub struct Lists {
@@ -28,7 +31,7 @@ pub struct Lists {
     pub disposable: Disposable,
     /// Recipients that are never refused.
     pub allow: AddressSet,
-    /// Domains whose first hard bounce is believed; without a file of them the policy's own hold.
+    /// Domains whose first hard bounce is believed; without a file of them the embedded ones, which a policy has from the start.
     pub trusted: Option<DomainSet>,
 }
 
@@ -38,10 +41,10 @@ impl Lists {
         Self { disposable: Disposable::embedded(), allow: AddressSet::default(), trusted: None }
     }
 
-    /// The trusted domains of a policy that names none.
+    /// The trusted domains that hold where there is no file of them.
     pub fn embedded_trusted() -> DomainSet {
         // A test keeps the shipped file free of faults.
-        parse_domains(include_bytes!("../../config/trusted-domains.txt")).unwrap_or_default()
+        parse_domains(TRUSTED.as_bytes()).unwrap_or_default()
     }
 
     /// Whether the recipient is on the allow list, and else the entry that makes it disposable: allow beats disposable.

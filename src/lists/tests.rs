@@ -62,9 +62,11 @@ fn the_builtin_list_spares_honest_mail() {
 }
 
 #[test]
-fn every_line_of_the_embedded_file_is_an_entry() {
-    let text = include_str!("../../config/not-disposable.txt");
-    assert_eq!(parse_domains(text.as_bytes()).map(|set| set.is_empty()), Ok(false));
+fn every_line_of_the_embedded_files_is_an_entry() {
+    for text in [include_str!("../../config/not-disposable.txt"), TRUSTED] {
+        assert_eq!(parse_domains(text.as_bytes()).map(|set| set.is_empty()), Ok(false));
+    }
+    assert!(Lists::embedded_trusted().contains_suffix("gmail.com").is_some());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,6 +33,8 @@ const COMMAND_READ: usize = 4 * 1024;
 const CONTENT_READ: usize = 32 * 1024;
 /// Bytes waiting for the next hop above which no content is taken from the client.
 const HIGH_WATER: usize = CONTENT_READ;
+/// How long a client gets to read its last reply and close its side.
+const LINGER: Duration = Duration::from_secs(1);
 /// Bytes thrown away behind the last reply before the connection is closed all the same.
 const LINGER_MAX: usize = 64 * 1024;
 
@@ -238,11 +241,9 @@ impl Connection {
         match self.reporter.answered(answered, self.next_hop.as_ref()) {
             Settling::Nothing => {}
             Settling::Now(ticket) => self.session.step(Input::Settled(ticket), &mut self.out),
-            Settling::Later(ticket, durable) => {
-                let patience = self.door.settings.timeouts.durable;
+            Settling::Later(ticket, settled) => {
                 self.settling.spawn(async move {
-                    // Durable, refused or too late: the reply goes either way (the gate counts what was not learnt).
-                    let _ = timeout(patience, durable).await;
+                    settled.await;
                     ticket
                 });
             }
@@ -314,7 +315,6 @@ impl Connection {
     /// Sends what is left, then closes so that the client can read it: closing over unread bytes would reset the connection and
     /// take the last reply with it.
     async fn leave(mut self) {
-        let patience = self.door.settings.timeouts.quit;
         let last_words = async {
             self.client.write.write_all_buf(&mut self.out.to_client).await?;
             self.client.write.shutdown().await?;
@@ -329,10 +329,9 @@ impl Connection {
             Ok::<(), std::io::Error>(())
         };
         if self.client.state == Reading::Open {
-            let _ = timeout(patience, last_words).await;
+            let _ = timeout(LINGER, last_words).await;
         } else {
-            let _ =
-                timeout(patience, self.client.write.write_all_buf(&mut self.out.to_client)).await;
+            let _ = timeout(LINGER, self.client.write.write_all_buf(&mut self.out.to_client)).await;
         }
         self.reporter.ended();
     }

@@ -17,13 +17,22 @@ impl Session {
 
     pub(super) fn client_bytes(&mut self, bytes: &mut BytesMut, out: &mut Outputs) {
         loop {
+            if self.owes_too_much() {
+                self.owed.flush(&mut out.to_client);
+            }
             match self.phase {
                 Phase::Command if self.is_held_up() => return,
                 Phase::Command => match take_line(bytes, self.settings.limits.line) {
                     Ok(None) => return,
                     Ok(Some(line)) => self.line(&line, !bytes.is_empty(), out),
-                    Err(fault) => self.line_fault(fault, out),
+                    Err(fault) => self.line_fault(fault),
                 },
+                // The go-ahead waits behind a reply that is not on disk: the client cannot have seen it.
+                Phase::Content(_) | Phase::Swallow(..)
+                    if !self.owed.is_empty() && !bytes.is_empty() =>
+                {
+                    self.out_of_step(out);
+                }
                 Phase::Content(_) | Phase::Swallow(..) => {
                     if !self.content(bytes, out) {
                         return;
@@ -31,7 +40,7 @@ impl Session {
                 }
                 // Nothing may follow DATA before 354 (RFC 2920 §3.1): content taken for commands, or the reverse, is how
                 // mail is smuggled.
-                Phase::GoAhead if !bytes.is_empty() => return self.send_away(replies::SYNC, out),
+                Phase::GoAhead if !bytes.is_empty() => self.out_of_step(out),
                 Phase::Over => return bytes.clear(),
                 Phase::GoAhead | Phase::Asking(_) | Phase::Opening(_) | Phase::Final(_) => return,
             }
@@ -41,43 +50,57 @@ impl Session {
     /// Whether commands wait in the client's buffer: too many replies are owed, or a next hop without PIPELINING must answer
     /// the last command first.
     pub(super) fn is_held_up(&self) -> bool {
-        self.owed.len() >= self.settings.limits.pipeline || self.leg.is_lock_step_busy()
+        self.owes_too_much() || self.leg.is_lock_step_busy()
+    }
+
+    fn owes_too_much(&self) -> bool {
+        self.owed.len() >= self.settings.limits.pipeline
     }
 
     fn line(&mut self, line: &[u8], more: bool, out: &mut Outputs) {
         self.turns += 1;
         let command = match Command::parse(line) {
             Ok(command) => command,
-            Err(fault) => return self.error(replies::fault(fault), out),
+            Err(fault) => return self.error(replies::fault(fault)),
         };
         match command {
             Command::Ehlo(_) => self.hello(true, out),
             Command::Helo(_) => self.hello(false, out),
-            Command::Mail(sender, parameters) => self.mail(sender, parameters, out),
+            Command::Mail(sender, parameters) => self.mail(sender, parameters),
             Command::Rcpt(recipient, parameters) => self.rcpt(recipient, parameters, out),
             Command::Data => self.data(more, out),
-            Command::Rset => {
-                self.drop_transaction(out);
-                self.junk(replies::OK, out);
-            }
-            Command::Noop => self.junk(replies::OK, out),
-            Command::Help => self.junk(replies::HELP, out),
-            Command::Vrfy => self.junk(replies::VRFY, out),
-            Command::Xforward(attributes) => self.xforward(attributes, out),
-            Command::Xclient => self.error(replies::NOT_YOU, out),
-            Command::NotImplemented => self.error(replies::NOT_IMPLEMENTED, out),
-            Command::Quit => self.send_away(replies::BYE, out),
+            Command::Rset => self.rset(out),
+            Command::Noop => self.junk(replies::OK),
+            Command::Help => self.junk(replies::HELP),
+            Command::Vrfy => self.junk(replies::VRFY),
+            Command::Xforward(attributes) => self.xforward(attributes),
+            Command::Xclient => self.error(replies::NOT_YOU),
+            Command::NotImplemented => self.error(replies::NOT_IMPLEMENTED),
+            Command::Quit => self.send_away(replies::BYE),
             // What follows is content of a length that we have not agreed on: it must never be read as commands.
-            Command::Bdat => self.send_away(replies::BDAT, out),
-            Command::NotSmtp => self.send_away(replies::NOT_SMTP, out),
+            Command::Bdat => self.send_away(replies::BDAT),
+            Command::NotSmtp => self.send_away(replies::NOT_SMTP),
         }
     }
 
-    fn line_fault(&mut self, fault: LineFault, out: &mut Outputs) {
+    fn rset(&mut self, out: &mut Outputs) {
+        self.ident = None;
+        self.mail_refused = false;
+        // One that ends a transaction is no idle talk: Postfix sends it behind every message whose recipients were all refused.
+        if self.transaction.is_some() {
+            self.drop_transaction(out);
+            self.owed.push(replies::OK);
+        } else {
+            self.junk(replies::OK);
+        }
+    }
+
+    fn line_fault(&mut self, fault: LineFault) {
         match fault {
-            LineFault::TooLong => self.error(replies::LINE_TOO_LONG, out),
-            LineFault::Endless => self.send_away(replies::LINE_TOO_LONG, out),
-            LineFault::BareLineEnd => self.send_away(replies::BARE_LINE_END, out),
+            LineFault::TooLong => self.error(replies::LINE_TOO_LONG),
+            LineFault::Endless => self.send_away(replies::LINE_TOO_LONG),
+            LineFault::BareLineEnd => self.send_away(replies::BARE_LINE_END),
+            LineFault::Tls => self.send_away(replies::NOT_SMTP),
         }
     }
 
@@ -85,10 +108,14 @@ impl Session {
         // RFC 5321 §4.1.4: a later EHLO resets as RSET does.
         self.drop_transaction(out);
         self.ident = None;
-        self.greeted = Some(esmtp);
+        self.mail_refused = false;
+        let again = self.greeted.replace(esmtp).is_some();
         self.owed.enhanced = esmtp;
         let text = if esmtp { self.keywords() } else { self.settings.hostname.to_string() };
         self.owed.push_plain(Reply::plain(250, Cow::Owned(text)));
+        if again {
+            self.count_junk();
+        }
     }
 
     fn keywords(&self) -> String {
@@ -121,47 +148,75 @@ impl Session {
         }
     }
 
-    fn xforward(&mut self, attributes: Vec<(String, String)>, out: &mut Outputs) {
+    fn xforward(&mut self, attributes: Vec<(String, String)>) {
         if !self.settings.xforward {
-            return self.error(replies::NOT_YOU, out);
+            return self.error(replies::NOT_YOU);
         }
         if self.transaction.is_some() {
-            return self.error(replies::IN_TRANSACTION, out);
+            return self.error(replies::IN_TRANSACTION);
         }
         for (name, value) in attributes {
             if name == "IDENT" {
-                self.ident = Some(value).filter(|ident| ident != "[UNAVAILABLE]");
+                // Nothing that several messages could share: it is their key.
+                let nothing = ["", "[UNAVAILABLE]", "[TEMPUNAVAIL]"].contains(&value.as_str());
+                self.ident = (!nothing).then_some(value);
             }
         }
         self.owed.push(replies::OK);
     }
 
     /// A command that does nothing: harmless in small numbers.
-    fn junk(&mut self, reply: Reply, out: &mut Outputs) {
+    fn junk(&mut self, reply: Reply) {
+        self.owed.push(reply);
+        self.count_junk();
+    }
+
+    fn count_junk(&mut self) {
         self.junk += 1;
         if self.junk > self.settings.limits.junk {
-            self.error(reply, out)
-        } else {
-            self.owed.push(reply)
+            self.count_error();
+        }
+    }
+
+    /// RCPT or DATA without a MAIL that was taken. Behind a refused one they come in numbers, from a client that pipelines.
+    pub(super) fn without_mail(&mut self) {
+        match self.greeted {
+            None => self.error(replies::NO_EHLO),
+            Some(_) if self.mail_refused => self.junk(replies::NO_MAIL),
+            Some(_) => self.error(replies::NO_MAIL),
         }
     }
 
     /// A fault of the client's. Policy refusals do not come here: a client may legally hear a thousand of them.
-    pub(super) fn error(&mut self, reply: Reply, out: &mut Outputs) {
-        self.errors += 1;
+    pub(super) fn error(&mut self, reply: Reply) {
         self.owed.push(reply);
+        self.count_error();
+    }
+
+    fn count_error(&mut self) {
+        self.errors += 1;
         if self.errors >= self.settings.limits.errors {
-            self.send_away(replies::TOO_MANY_ERRORS, out);
+            self.send_away(replies::TOO_MANY_ERRORS);
         }
     }
 
     /// The last reply of the session. It still waits its turn behind those that the next hop owes.
-    pub(super) fn send_away(&mut self, last: Reply, out: &mut Outputs) {
+    pub(super) fn send_away(&mut self, last: Reply) {
         self.owed.push(last);
         self.transaction = None;
-        if matches!(self.phase, Phase::GoAhead) {
-            self.abort_leg(&replies::SYNC, out);
+        self.phase = Phase::Over;
+    }
+
+    /// The client went on before it was asked to. DATA hears of it, in its turn; what the next hop still owed for recipients is
+    /// put off, since no message will come of it.
+    pub(super) fn out_of_step(&mut self, out: &mut Outputs) {
+        match (self.leg.take_back_data(), &self.phase) {
+            (Some(slot), _) => self.owed.settle(slot, replies::SYNC),
+            (None, Phase::Content(_) | Phase::Swallow(..)) => self.owed.replace_last(replies::SYNC),
+            (None, _) => self.owed.push(replies::SYNC),
         }
+        self.finish(Outcome::Aborted, 0, &replies::SYNC, out);
+        self.abort_leg(&replies::BROKEN_OFF, out);
         self.phase = Phase::Over;
     }
 
@@ -183,7 +238,9 @@ impl Session {
 
     pub(super) fn expired(&mut self, waiting: Waiting, out: &mut Outputs) {
         match waiting {
-            Waiting::Client => self.send_away(replies::IDLE, out),
+            // A deadline may fire in the instant in which what it waited for arrived.
+            Waiting::Client | Waiting::Content if waiting != self.waiting() => {}
+            Waiting::Client => self.send_away(replies::IDLE),
             Waiting::Content => {
                 self.owed.push(replies::IDLE);
                 self.give_up(out);
@@ -196,12 +253,24 @@ impl Session {
 
     /// Nothing further is worth doing for this client: the transaction is broken off without an end.
     pub(super) fn give_up(&mut self, out: &mut Outputs) {
-        if let Phase::Content(decoder) = &self.phase {
-            let octets = decoder.octets();
-            self.finish(Outcome::Aborted, octets, &replies::CLIENT_LOST, out);
+        match &self.phase {
+            Phase::Content(decoder) => {
+                let octets = decoder.octets();
+                self.break_off(octets, &replies::CLIENT_LOST, out);
+            }
+            Phase::GoAhead => self.break_off(0, &replies::CLIENT_LOST, out),
+            Phase::Command
+            | Phase::Asking(_)
+            | Phase::Opening(_)
+            | Phase::Swallow(..)
+            | Phase::Final(_)
+            | Phase::Over => {
+                self.transaction = None;
+                if !self.leg.is_idle() {
+                    self.abort_leg(&replies::CLIENT_LOST, out);
+                }
+            }
         }
-        self.transaction = None;
-        self.abort_leg(&replies::LOST, out);
         self.phase = Phase::Over;
     }
 

@@ -1,5 +1,7 @@
 //! From 354 to the final reply.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 
 use super::leg::{Awaited, Sent};
@@ -64,7 +66,7 @@ impl Session {
     }
 
     fn is_too_large(&self, decoder: &DataDecoder) -> bool {
-        self.settings.limits.size > 0 && decoder.octets() > self.settings.limits.size
+        self.settings.limits.size > 0 && decoder.message_octets() > self.settings.limits.size
     }
 
     fn end_content(&mut self, octets: u64) {
@@ -89,10 +91,19 @@ impl Session {
         reply: &Reply,
         out: &mut Outputs,
     ) {
-        let Some(transaction) = self.transaction.take() else { return };
+        self.report(outcome, octets, reply, out);
+        self.transaction = None;
+    }
+
+    /// Reports how a transaction ended for those whom the next hop had accepted, if there are any.
+    pub(super) fn report(&self, outcome: Outcome, octets: u64, reply: &Reply, out: &mut Outputs) {
+        let Some(transaction) = &self.transaction else { return };
+        if transaction.accepted.is_empty() {
+            return;
+        }
         out.actions.push_back(Action::Finished(Finished {
-            envelope: transaction.envelope,
-            recipients: transaction.accepted,
+            envelope: Arc::clone(&transaction.envelope),
+            recipients: transaction.accepted.clone(),
             octets,
             outcome,
             reply: reply.clone(),

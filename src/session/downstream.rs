@@ -32,14 +32,15 @@ impl Session {
         let Some(awaited) = self.leg.awaited.pop_front() else {
             return self.unasked(&reply, out);
         };
+        let is_final = matches!(awaited.command, Command::EndOfData(_));
+        if is_final && sent == Sent::Partly {
+            return self.answered_early(&awaited.command, &reply, out);
+        }
         // Another reply right behind the last one that is due: which of the two answers the command? A 421 is no such riddle,
         // a server may say it at any time (RFC 5321 §3.8); and a 2yz to our end of data stands, whatever follows.
-        let last = self.leg.awaited.is_empty() && self.leg.held.is_none();
-        let is_final = matches!(awaited.command, Command::EndOfData(_));
-        let riddle = last && !behind.is_empty() && !behind.starts_with(b"421") && !is_final;
-        // A reply to an end that has not left here is no reply to it.
-        let early = is_final && sent == Sent::Partly;
-        let odd = riddle || early || !is_due(&awaited.command, &reply);
+        let stands = is_final && reply.is_success();
+        let riddle = self.leg.awaited.is_empty() && !is_goodbye(behind) && !stands;
+        let odd = riddle || !is_due(&awaited.command, &reply);
         if odd || reply.code.get() == 421 && !is_final {
             self.leg.awaited.push_front(awaited);
             let told = if odd { replies::VIOLATION } else { replies::instead_of_421(&reply) };
@@ -60,12 +61,20 @@ impl Session {
     /// A reply to nothing. During content it is an early refusal, which Postfix and others do send; otherwise the server is
     /// saying goodbye, or is out of step.
     fn unasked(&mut self, reply: &Reply, out: &mut Outputs) {
-        let told = match (&self.phase, reply.severity()) {
-            (_, Severity::Transient) if reply.code.get() == 421 => replies::instead_of_421(reply),
-            (Phase::Content(_), Severity::Transient | Severity::Permanent) => reply.clone(),
-            (_, _) => replies::VIOLATION,
-        };
-        self.lose_leg(&told, out);
+        let in_content = matches!(self.phase, Phase::Content(_));
+        self.lose_leg(&early_refusal(reply, in_content), out);
+    }
+
+    /// A reply to an end of data that has not left here: it is about what came before, and the end never goes out.
+    fn answered_early(&mut self, command: &Command, reply: &Reply, out: &mut Outputs) {
+        let told = early_refusal(reply, true);
+        if let Phase::Final(octets) = self.phase {
+            self.phase = Phase::Command;
+            self.break_off(octets, &told, out);
+        }
+        if let Some(slot) = command.slot() {
+            self.owed.settle(slot, told);
+        }
     }
 
     fn mail_answered(&mut self, envelope: &Arc<Envelope>, reply: Reply, out: &mut Outputs) {
@@ -148,7 +157,8 @@ impl Session {
             return self.abort_leg(&replies::LOST, out);
         }
         if anyone {
-            self.refused_message(Stage::Data, slot, reply, out);
+            self.refused_message(Stage::Data, slot, &reply, out);
+            self.report(Outcome::Refused, 0, &reply, out);
         } else {
             self.owed.settle(slot, replies::NO_VALID_RCPT);
         }
@@ -156,28 +166,29 @@ impl Session {
     }
 
     fn message_answered(&mut self, slot: SlotId, reply: Reply, out: &mut Outputs) {
-        let Phase::Final(octets) = std::mem::replace(&mut self.phase, Phase::Command) else {
-            return;
-        };
-        let goodbye = reply.code.get() == 421;
-        let reply = if goodbye { replies::instead_of_421(&reply) } else { reply };
+        let Phase::Final(octets) = self.phase else { return };
+        self.phase = Phase::Command;
         if reply.is_success() {
+            // Whoever delivers is neither confused nor idle: a connection that is kept for a thousand messages starts anew.
+            (self.errors, self.junk) = (0, 0);
             self.owed.settle(slot, reply.clone());
-            self.finish(Outcome::Delivered, octets, &reply, out);
-        } else {
-            self.refused_message(Stage::EndOfData, slot, reply.clone(), out);
-            self.finish(Outcome::Refused, octets, &reply, out);
+            return self.finish(Outcome::Delivered, octets, &reply, out);
         }
-        if goodbye {
+        self.refused_message(Stage::EndOfData, slot, &reply, out);
+        if reply.code.get() == 421 {
+            self.finish(Outcome::Refused, octets, &replies::instead_of_421(&reply), out);
             self.abort_leg(&replies::LOST, out);
+        } else {
+            self.finish(Outcome::Refused, octets, &reply, out);
         }
     }
 
     /// A reply to DATA or to the end of data refuses the message for all accepted recipients at once: with more than one it
-    /// says nothing about any of them.
-    fn refused_message(&mut self, stage: Stage, slot: SlotId, reply: Reply, out: &mut Outputs) {
+    /// says nothing about any of them; nor does a 421, which is about the connection.
+    fn refused_message(&mut self, stage: Stage, slot: SlotId, reply: &Reply, out: &mut Outputs) {
         let Some(transaction) = &self.transaction else { return };
-        let alone = transaction.accepted.len() == 1;
+        let goodbye = reply.code.get() == 421;
+        let alone = transaction.accepted.len() == 1 && !goodbye;
         let recipients = u32::try_from(transaction.accepted.len()).unwrap_or(u32::MAX);
         for recipient in &transaction.accepted {
             out.actions.push_back(Action::Answered(Answered {
@@ -189,12 +200,30 @@ impl Session {
                 ticket: alone.then_some(slot),
             }));
         }
-        if alone { self.owed.hold(slot, reply) } else { self.owed.settle(slot, reply) }
+        let told = if goodbye { replies::instead_of_421(reply) } else { reply.clone() };
+        if alone { self.owed.hold(slot, told) } else { self.owed.settle(slot, told) }
     }
 
     /// The transaction under way, if it is the one that a reply belongs to.
     fn current(&mut self, envelope: &Arc<Envelope>) -> Option<&mut super::Transaction> {
         self.transaction.as_mut().filter(|now| Arc::ptr_eq(&now.envelope, envelope))
+    }
+}
+
+/// Whether what follows a reply is nothing, or as far as it goes a 421.
+fn is_goodbye(behind: &[u8]) -> bool {
+    behind.iter().zip(b"421").all(|(byte, expected)| byte == expected)
+}
+
+/// What a reply that comes before the end of data has left makes of the message.
+fn early_refusal(reply: &Reply, in_content: bool) -> Reply {
+    match reply.severity() {
+        Severity::Transient if reply.code.get() == 421 => replies::instead_of_421(reply),
+        Severity::Transient | Severity::Permanent if in_content => reply.clone(),
+        Severity::Transient
+        | Severity::Permanent
+        | Severity::Completion
+        | Severity::Intermediate => replies::VIOLATION,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::transaction::{Asked, Envelope, MailState, Transaction, Wants};
-use super::{Action, Outputs, Phase, Session, replies};
+use super::{Action, Farewell, Outcome, Outputs, Phase, Session, replies};
 use crate::policy::verdict::Verdict;
 use crate::smtp::address::{Recipient, ReversePath};
 use crate::smtp::command::Parameter;
@@ -11,32 +11,31 @@ use crate::smtp::extensions::{Capabilities, Size};
 use crate::smtp::reply::Reply;
 
 impl Session {
-    pub(super) fn mail(
-        &mut self,
-        sender: ReversePath,
-        parameters: Vec<Parameter>,
-        out: &mut Outputs,
-    ) {
+    pub(super) fn mail(&mut self, sender: ReversePath, parameters: Vec<Parameter>) {
         let refusal = match self.greeted {
             None => Some(replies::NO_EHLO),
             Some(_) if self.transaction.is_some() => Some(replies::NESTED_MAIL),
             Some(_) => None,
         };
         if let Some(refusal) = refusal {
-            return self.error(refusal, out);
+            return self.error(refusal);
         }
         if self.draining {
-            return self.send_away(replies::SHUTDOWN, out);
+            return self.send_away(replies::SHUTDOWN);
         }
         if self.transactions >= self.settings.limits.transactions {
-            return self.send_away(replies::TOO_MANY_TRANSACTIONS, out);
+            return self.send_away(replies::TOO_MANY_TRANSACTIONS);
         }
         match self.begin(sender, parameters) {
             Ok(transaction) => {
+                self.mail_refused = false;
                 self.transaction = Some(transaction);
                 self.owed.push(replies::SENDER_OK);
             }
-            Err(refusal) => self.error(refusal, out),
+            Err(refusal) => {
+                self.mail_refused = true;
+                self.error(refusal);
+            }
         }
     }
 
@@ -120,15 +119,14 @@ impl Session {
         let (may_relay, dsn) = (self.settings.may_relay, self.settings.offer.dsn);
         let limit = self.settings.limits.recipients;
         let Some(transaction) = &mut self.transaction else {
-            let refusal = if self.greeted.is_some() { replies::NO_MAIL } else { replies::NO_EHLO };
-            return self.error(refusal, out);
+            return self.without_mail();
         };
         let offered = |parameter: &Parameter| {
             matches!(parameter.keyword.as_str(), "NOTIFY" | "ORCPT")
                 && parameter.value.as_deref().is_some_and(is_xtext)
         };
         if !parameters.iter().all(|parameter| dsn && offered(parameter)) {
-            return self.error(replies::PARAMETER, out);
+            return self.error(replies::PARAMETER);
         }
         transaction.asked += 1;
         let answer = match (&transaction.mail, &recipient) {
@@ -144,7 +142,6 @@ impl Session {
         if let Some(answer) = answer {
             return self.owed.push(answer);
         }
-        transaction.wants.dsn |= !parameters.is_empty();
         let envelope = Arc::clone(&transaction.envelope);
         out.actions.push_back(Action::Ask(envelope, recipient.clone()));
         self.phase = Phase::Asking(Asked { recipient, parameters });
@@ -175,11 +172,22 @@ impl Session {
     }
 
     pub(super) fn opened(&mut self, capabilities: Capabilities, out: &mut Outputs) {
-        self.leg.open(capabilities);
-        if let Phase::Opening(_) = self.phase
-            && let Phase::Opening(asked) = std::mem::replace(&mut self.phase, Phase::Command)
-        {
-            self.send_rcpt(asked, out);
+        match std::mem::replace(&mut self.phase, Phase::Command) {
+            Phase::Opening(asked) => {
+                self.leg.open(capabilities);
+                self.send_rcpt(asked, out);
+            }
+            // The client left meanwhile: nobody would ever close it.
+            phase @ (Phase::Command
+            | Phase::Asking(_)
+            | Phase::GoAhead
+            | Phase::Content(_)
+            | Phase::Swallow(..)
+            | Phase::Final(_)
+            | Phase::Over) => {
+                self.phase = phase;
+                out.actions.push_back(Action::CloseDownstream(Farewell::Quit));
+            }
         }
     }
 
@@ -196,28 +204,26 @@ impl Session {
 
     pub(super) fn data(&mut self, more: bool, out: &mut Outputs) {
         let Some(transaction) = &self.transaction else {
-            let refusal = if self.greeted.is_some() { replies::NO_MAIL } else { replies::NO_EHLO };
-            return self.error(refusal, out);
-        };
-        let refusal = match &transaction.mail {
-            _ if more => None,
-            _ if transaction.asked == 0 => Some(replies::NO_RCPT),
-            MailState::Failed(reply) if !transaction.accepted.is_empty() => Some(reply.clone()),
-            MailState::Failed(_) | MailState::Unsent => Some(replies::NO_VALID_RCPT),
-            MailState::Sent if transaction.pending == 0 && transaction.accepted.is_empty() => {
-                Some(replies::NO_VALID_RCPT)
-            }
-            MailState::Sent => None,
+            return self.without_mail();
         };
         if more {
             // See `Phase::GoAhead`: a client that does not wait for 354 is not to be believed about what is content.
-            self.phase = Phase::GoAhead;
-            return self.send_away(replies::SYNC, out);
+            return self.out_of_step(out);
         }
-        match refusal {
-            Some(reply) => self.owed.push(reply),
-            None => self.send_data(out),
+        if transaction.asked == 0 {
+            return self.owed.push(replies::NO_RCPT);
         }
+        let refusal = match &transaction.mail {
+            MailState::Failed(reply) if !transaction.accepted.is_empty() => reply.clone(),
+            MailState::Sent if transaction.pending > 0 || !transaction.accepted.is_empty() => {
+                return self.send_data(out);
+            }
+            MailState::Failed(_) | MailState::Unsent | MailState::Sent => replies::NO_VALID_RCPT,
+        };
+        // The transaction ends here as it does when the next hop refuses DATA: nothing of it is left for the next message.
+        self.report(Outcome::Aborted, 0, &refusal, out);
+        self.drop_transaction(out);
+        self.owed.push(refusal);
     }
 }
 

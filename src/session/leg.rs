@@ -85,6 +85,13 @@ impl Leg {
         self.capabilities.is_some_and(|capabilities| capabilities.pipelining)
     }
 
+    /// Takes back a DATA that has not been answered: the place of its reply.
+    pub(super) fn take_back_data(&mut self) -> Option<SlotId> {
+        let Sent::Data(slot) = self.awaited.back()?.command else { return None };
+        self.awaited.pop_back();
+        Some(slot)
+    }
+
     /// Whether a next hop without PIPELINING still owes a reply: it drops clients that do not wait.
     pub(super) fn is_lock_step_busy(&self) -> bool {
         !self.awaited.is_empty() && !self.pipelining()
@@ -197,10 +204,7 @@ impl Session {
                 self.finish(Outcome::Unknown, octets, &replies::UNKNOWN_OUTCOME, out);
                 self.abort_leg(reply, out);
             }
-            Phase::GoAhead => {
-                self.abort_leg(reply, out);
-                self.transaction = None;
-            }
+            Phase::GoAhead => self.break_off(0, reply, out),
             phase @ (Phase::Command
             | Phase::Asking(_)
             | Phase::Opening(_)

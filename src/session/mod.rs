@@ -42,7 +42,7 @@ use crate::smtp::reply::Reply;
 use leg::Leg;
 use owed::{Owed, SlotId};
 pub use transaction::Envelope;
-use transaction::{Asked, Transaction};
+use transaction::{Asked, MailState, Transaction};
 
 /// What a session is set up with; the same for all sessions of a listener but for the last three.
 #[derive(Clone, Debug)]
@@ -107,7 +107,8 @@ pub enum Input<'buffer> {
     Accepted,
     /// The client sent bytes; what can be used now is taken off the front.
     Client(&'buffer mut BytesMut),
-    /// The client will send no more.
+    /// The client will send no more, and what it sent has been offered for as long as the session wanted it: a client that
+    /// half-closes behind QUIT is still owed replies. A connection that was reset is reported at once.
     ClientClosed,
     /// The answer to [`Action::Ask`].
     Verdict(Verdict),
@@ -267,6 +268,8 @@ pub struct Session {
     /// Of the client: set by EHLO (true) or HELO (false).
     greeted: Option<bool>,
     ident: Option<String>,
+    /// The last MAIL was refused, so that a pipelining client's RCPTs behind it are no faults of their own.
+    mail_refused: bool,
     transactions: u32,
     errors: u32,
     junk: u32,
@@ -287,6 +290,7 @@ impl Session {
             transaction: None,
             greeted: None,
             ident: None,
+            mail_refused: false,
             transactions: 0,
             errors: 0,
             junk: 0,
@@ -320,16 +324,20 @@ impl Session {
     /// What the session is waiting for.
     pub fn waiting(&self) -> Waiting {
         match self.phase {
-            Phase::Over => Waiting::Nothing,
-            Phase::Content(_) | Phase::Swallow(..) => Waiting::Content,
+            Phase::Over if self.owed.is_empty() => Waiting::Nothing,
+            Phase::Content(_) | Phase::Swallow(..) if self.owed.is_empty() => Waiting::Content,
             Phase::Asking(_) | Phase::Opening(_) => Waiting::Driver,
-            Phase::Command | Phase::GoAhead | Phase::Final(_) => {
-                match (self.leg.awaited_stage(), self.owed.is_empty()) {
-                    (Some(stage), _) => Waiting::Downstream(stage),
-                    (None, false) => Waiting::Driver,
-                    (None, true) => Waiting::Client,
-                }
-            }
+            // Whoever leaves, and whose go-ahead has not gone out, still waits for what is owed.
+            Phase::Command
+            | Phase::GoAhead
+            | Phase::Final(_)
+            | Phase::Content(_)
+            | Phase::Swallow(..)
+            | Phase::Over => match (self.leg.awaited_stage(), self.owed.is_empty()) {
+                (Some(stage), _) => Waiting::Downstream(stage),
+                (None, false) => Waiting::Driver,
+                (None, true) => Waiting::Client,
+            },
         }
     }
 
@@ -349,9 +357,10 @@ impl Session {
         }
     }
 
-    /// Whether a connection to the next hop is open and nothing is under way on it.
+    /// Whether a connection to the next hop is open and nothing is under way on it, so that it may be released.
     pub fn leg_is_idle(&self) -> bool {
-        self.leg.is_idle() && self.transaction.is_none()
+        let untouched = |now: &Transaction| matches!(now.mail, MailState::Unsent);
+        self.leg.is_idle() && self.transaction.as_ref().is_none_or(untouched)
     }
 
     /// Tells the next hop goodbye because the connection has been idle for too long.

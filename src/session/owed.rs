@@ -67,6 +67,13 @@ impl Owed {
         self.put(id, Slot::Held(reply));
     }
 
+    /// Takes back a go-ahead that still waits behind others.
+    pub(super) fn replace_last(&mut self, reply: Reply) {
+        if let Some(slot) = self.slots.back_mut() {
+            *slot = Slot::Ready(reply);
+        }
+    }
+
     /// A held reply may go. A place that holds none, or has gone, is left alone: the driver may be late.
     pub(super) fn release(&mut self, id: SlotId) {
         if let Some(slot) = self.slot(id)

@@ -57,6 +57,7 @@ pub(super) const NO_DSN_THERE: Reply =
     reply(451, (4, 3, 0), "rcptgate: the next hop no longer offers DSN, try again");
 
 pub(super) const LOST: Reply = reply(451, (4, 4, 2), "rcptgate: connection to the next hop lost");
+pub(super) const BROKEN_OFF: Reply = reply(451, (4, 5, 0), "rcptgate: broken off with the message");
 pub(super) const CLIENT_LOST: Reply = reply(451, (4, 4, 2), "rcptgate: the client was lost");
 pub(super) const TIMED_OUT: Reply = reply(451, (4, 4, 2), "rcptgate: the next hop took too long");
 pub(super) const UNKNOWN_OUTCOME: Reply = reply(

@@ -114,7 +114,7 @@ impl Command {
             "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" | "DELETE" | "PATCH" => {
                 Ok(Self::NotSmtp)
             }
-            _ if verb.len() > 1 && verb.ends_with(':') => Ok(Self::NotSmtp),
+            _ if verb.find(':').is_some_and(|at| at > 0) => Ok(Self::NotSmtp),
             _ => Err(CommandFault::Unknown),
         }
     }
@@ -165,7 +165,15 @@ fn path_end(text: &str) -> Option<usize> {
 fn parameters(text: &str) -> Result<Vec<Parameter>, CommandFault> {
     let parameters: Option<Vec<_>> =
         text.split([' ', '\t']).filter(|word| !word.is_empty()).map(parameter).collect();
-    parameters.filter(|all| all.len() <= PARAMETERS_MAX).ok_or(CommandFault::Argument)
+    // Of two SIZEs one would be checked and the other believed by the next hop.
+    let unique = |all: &[Parameter]| {
+        let mut keywords: Vec<_> = all.iter().map(|parameter| &parameter.keyword).collect();
+        keywords.sort_unstable();
+        keywords.windows(2).all(|pair| pair.first() != pair.last())
+    };
+    parameters
+        .filter(|all| all.len() <= PARAMETERS_MAX && unique(all))
+        .ok_or(CommandFault::Argument)
 }
 
 /// `keyword[=value]`: RFC 5321 §4.1.2 `esmtp-keyword` and `esmtp-value` (no `=`, no space, no control), with UTF-8 by RFC 6531.
@@ -244,6 +252,7 @@ mod tests {
             ("RCPT TO:<a@b.test>x", None),
             ("RCPT TO:<a@b.test> a=b=c", None),
             ("RCPT TO:<a@b.test> =c", None),
+            ("RCPT TO:<a@b.test> X=1 x=2", None),
             ("RCPT <a@b.test>", None),
             ("RCPT", None),
         ];
@@ -280,6 +289,7 @@ mod tests {
         assert_eq!(parse("MAIL FROM:<>"), Command::Mail(ReversePath::Null, Vec::new()));
         assert_eq!(parse("GET / HTTP/1.1"), Command::NotSmtp);
         assert_eq!(parse("Subject: hello"), Command::NotSmtp);
+        assert_eq!(parse("Received:from x"), Command::NotSmtp);
         let attributes = vec![("IDENT".to_owned(), "4F+A".to_owned()), ("HELO".into(), "x".into())];
         assert_eq!(parse("XFORWARD IDENT=4F+2BA HELO=x"), Command::Xforward(attributes));
     }

@@ -34,17 +34,26 @@ pub struct DataDecoder {
     at_line_start: bool,
     line_octets: usize,
     octets: u64,
+    /// Dots at the start of a line, which stuffing or the end put there.
+    dots: u64,
+    ended: bool,
 }
 
 impl DataDecoder {
     /// A decoder right behind 354, which counts as the start of a line.
     pub const fn new(line_limit: usize) -> Self {
-        Self { line_limit, at_line_start: true, line_octets: 0, octets: 0 }
+        Self { line_limit, at_line_start: true, line_octets: 0, octets: 0, dots: 0, ended: false }
     }
 
     /// Octets taken so far, the end included.
     pub const fn octets(&self) -> u64 {
         self.octets
+    }
+
+    /// Octets of the message so far as SIZE counts them: without stuffed dots and the end (RFC 1870 §3).
+    pub const fn message_octets(&self) -> u64 {
+        let end = if self.ended { 2 } else { 0 };
+        self.octets.saturating_sub(self.dots + end)
     }
 
     /// Moves content from `input` to `output` as far as it is known to be clean, up to and including the end.
@@ -65,6 +74,9 @@ impl DataDecoder {
         }
         self.measure_lines(stretch)?;
         output.extend_from_slice(stretch);
+        self.dots += u64::from(self.at_line_start && stretch.starts_with(b"."));
+        self.dots += memmem::find_iter(stretch, b"\n.").count() as u64;
+        self.ended = progress == Progress::End;
         self.take(input, length);
         Ok(progress)
     }

@@ -83,7 +83,11 @@ impl Capabilities {
             eight_bit_mime: self.eight_bit_mime,
             smtputf8: self.smtputf8 && self.eight_bit_mime,
             dsn: self.dsn,
-            size: self.size,
+            // A declared size is of use to the gate whether or not the next hop hears of it.
+            size: match self.size {
+                Size::Absent => Size::Unlimited,
+                limit @ (Size::Unlimited | Size::Limited(_)) => limit,
+            },
             ..Self::GATE
         }
     }
@@ -100,6 +104,9 @@ impl Capabilities {
             size: match (self.size.limit(), other.size.limit()) {
                 (Some(one), Some(two)) => Size::Limited(one.min(two)),
                 (Some(limit), None) | (None, Some(limit)) => Size::Limited(limit),
+                (None, None) if self.size == Size::Absent || other.size == Size::Absent => {
+                    Size::Absent
+                }
                 (None, None) => Size::Unlimited,
             },
             starttls: self.starttls && other.starttls,

@@ -15,6 +15,9 @@ pub enum LineFault {
     /// A CR or LF on its own. Peers disagree on whether it ends a line, so nothing behind it can be trusted.
     #[error("bare CR or LF")]
     BareLineEnd,
+    /// The first octet of a TLS handshake, which no command begins with: it may never send a line end.
+    #[error("a TLS handshake on a plain port")]
+    Tls,
 }
 
 /// Takes the next line off the front of `buffer`, without its CRLF; `None` asks for more bytes.
@@ -24,6 +27,9 @@ pub enum LineFault {
 /// # Errors
 /// [`LineFault::TooLong`] consumes the line; after the other faults the connection is of no further use.
 pub fn take_line(buffer: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, LineFault> {
+    if buffer.first() == Some(&0x16) {
+        return Err(LineFault::Tls);
+    }
     let Some(at) = memchr(b'\n', buffer) else {
         return if buffer.len() > limit * 2 { Err(LineFault::Endless) } else { Ok(None) };
     };
@@ -61,6 +67,7 @@ mod tests {
         check(b"NOOP\n", Err(LineFault::BareLineEnd), 0);
         check(b"NO\rOP\r\n", Err(LineFault::BareLineEnd), 0);
         check(b"\n", Err(LineFault::BareLineEnd), 0);
+        check(b"\x16\x03\x01", Err(LineFault::Tls), 3);
         check(&[b'x'; 20], Ok(None), 20);
         check(&[b'x'; 21], Err(LineFault::Endless), 21);
     }

@@ -2,5 +2,6 @@
 //! `tests/README.md` says what each kind of test is for.
 
 mod harness;
+mod rules;
 mod tidy;
 mod wire;

@@ -1,0 +1,153 @@
+//! `rcptgate check`: says everything that is wrong with a configuration, its lists and its policy, and opens nothing.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::exit::Failure;
+use crate::config::{self, ConfigError, Mode, PolicySource, Settings};
+
+/// Checks the configuration file that is given, or the one that would be used; prints a short summary of what it says.
+///
+/// # Errors
+/// `Failure::Config` with every fault, one a line, each with file, line, key and value. With `json` the faults go to `out`.
+pub fn run(given: Option<&Path>, json: bool, out: &mut impl Write) -> Result<(), Failure> {
+    let checked = config::find(given).map_err(|error| vec![error]).and_then(|file| {
+        let settings = config::load(&file)?;
+        let lists = config::load_lists(&settings.lists)?;
+        Ok((settings, lists))
+    });
+    match checked {
+        Ok((settings, _)) if json => {
+            let cautions = cautions(&settings);
+            writeln!(out, "{}", json!({"ok": true, "file": settings.file, "cautions": cautions}))?;
+            Ok(())
+        }
+        Ok((settings, lists)) => Ok(summary(&settings, &lists, out)?),
+        Err(errors) => {
+            if json {
+                writeln!(out, "{}", json!({"ok": false, "errors": errors}))?;
+            }
+            Err(refused(&errors))
+        }
+    }
+}
+
+fn refused(errors: &[ConfigError]) -> Failure {
+    Failure::Config(config::listed(errors))
+}
+
+fn summary(
+    settings: &Settings,
+    lists: &crate::lists::Lists,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    writeln!(out, "{}: ok", settings.file.display())?;
+    for listen in &settings.listen {
+        let clients: Vec<String> = listen.clients.iter().map(ToString::to_string).collect();
+        let (address, tenant) = (listen.address, &listen.tenant);
+        writeln!(out, "  listen      {address} for {}, tenant {tenant}", clients.join(" "))?;
+    }
+    let hosts: Vec<String> = settings.downstream.hosts.iter().map(ToString::to_string).collect();
+    writeln!(out, "  downstream  {}", hosts.join(", "))?;
+    let policy = match &settings.policy.source {
+        PolicySource::Preset(name) => name.clone(),
+        PolicySource::File(file) => file.display().to_string(),
+    };
+    let mode = match settings.policy.mode {
+        Mode::Enforce => "enforced",
+        Mode::Monitor => "monitored only, nothing is refused",
+    };
+    writeln!(out, "  policy      {policy}, {mode}")?;
+    let disposable = &lists.disposable;
+    writeln!(
+        out,
+        "  lists       disposable {} built in, {} added, {} removed; trusted {}; allowed {}",
+        disposable.builtin().len(),
+        disposable.added().len(),
+        disposable.removed().len(),
+        lists.trusted.as_ref().map_or_else(
+            || crate::lists::Lists::embedded_trusted().len(),
+            crate::lists::DomainSet::len
+        ),
+        lists.allow.len(),
+    )?;
+    writeln!(out, "  data_dir    {}", settings.data_dir.display())?;
+    for caution in cautions(settings) {
+        writeln!(out, "  caution: {caution}")?;
+    }
+    Ok(())
+}
+
+/// What is allowed and rarely meant.
+fn cautions(settings: &Settings) -> Vec<String> {
+    let mut cautions = Vec::new();
+    for (index, listen) in settings.listen.iter().enumerate() {
+        if let Some(all) = listen.clients.iter().find(|network| network.prefix_len() == 0) {
+            cautions.push(format!("listen[{index}].clients has {all}: anyone may relay"));
+        }
+    }
+    if let Some(admin) = settings.admin.listen.filter(|admin| !admin.ip().is_loopback()) {
+        cautions.push(format!("admin.listen {admin} can be reached from other machines"));
+    }
+    cautions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configs(name: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs").join(name)
+    }
+
+    fn check(name: &str, json: bool) -> (String, Option<Failure>) {
+        let mut out = Vec::new();
+        let failure = run(Some(&configs(name).join("rcptgate.toml")), json, &mut out).err();
+        (String::from_utf8(out).expect("text"), failure)
+    }
+
+    #[test]
+    fn a_good_configuration_is_summed_up() {
+        let (out, failure) = check("good-everything", false);
+        assert!(failure.is_none(), "{failure:?}");
+        assert!(
+            out.contains("listen      127.0.0.1:0 for 192.0.2.0/24 2001:db8::1/128, tenant acme\n"),
+            "{out}"
+        );
+        assert!(
+            out.contains("disposable 0 built in, 1 added, 1 removed; trusted 0; allowed 2\n"),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn every_fault_of_a_bad_one_is_told_at_once() {
+        let (_, failure) = check("bad-everything", false);
+        let failure = failure.expect("a failure");
+        assert_eq!(failure.code(), 78);
+        let expected = std::fs::read_to_string(configs("bad-everything").join("expected-error"));
+        assert_eq!(failure.to_string().lines().count(), expected.expect("text").lines().count());
+        let (out, failure) = check("bad-lists", true);
+        let told: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(told["errors"][1]["line"], 2);
+        assert_eq!(told["errors"][1]["value"], "not a domain");
+        assert_eq!(failure.expect("a failure").code(), 78);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_a_fault_of_the_configuration() {
+        let (_, failure) = check("none", false);
+        assert_eq!(failure.expect("a failure").code(), 78);
+    }
+
+    #[test]
+    fn an_open_relay_is_cautioned_against() {
+        let mut settings = Settings::defaults(Path::new("c.toml"));
+        assert_eq!(cautions(&settings), Vec::<String>::new());
+        settings.listen[0].clients = vec!["0.0.0.0/0".parse().expect("a network")];
+        settings.admin.listen = Some(([0, 0, 0, 0], 8025).into());
+        assert_eq!(cautions(&settings).len(), 2);
+    }
+}
