@@ -92,14 +92,18 @@ pub(super) fn found(
     let record = settled(&record, now, &policy);
     (found.hards, found.softs) = (record.hard.count, record.soft.count);
     found.complained = record.blacklists.get(tenant).and_then(|entry| entry.complained);
-    if let Some(learnt) = record.learnt.as_ref().filter(|learnt| Some(&learnt.cause.id) == decision.id.as_ref()) {
+    if let Some(learnt) =
+        record.learnt.as_ref().filter(|learnt| Some(&learnt.cause.id) == decision.id.as_ref())
+    {
         found.cause = Some(learnt.cause.reply.clone());
         found.rule = Some(learnt.cause.rule.clone());
     }
     let manual = record.manual.as_ref().map(|manual| &manual.note);
     let blacklist = record.blacklists.get(tenant).map(|entry| &entry.note);
     let notes = [record.allowed.as_ref(), blacklist, manual];
-    if let Some(note) = notes.into_iter().flatten().find(|note| Some(&note.id) == decision.id.as_ref()) {
+    if let Some(note) =
+        notes.into_iter().flatten().find(|note| Some(&note.id) == decision.id.as_ref())
+    {
         found.by = Some(note.by.clone()).filter(|by| !by.is_empty());
         found.note = Some(note.reason.clone()).filter(|note| !note.is_empty());
     }
@@ -206,7 +210,12 @@ fn done(
 ///
 /// # Errors
 /// When the index cannot be read.
-pub fn figures(gate: &Gate, sessions: i64, standings: bool, now: Timestamp) -> Result<Figures, Fault> {
+pub fn figures(
+    gate: &Gate,
+    sessions: i64,
+    standings: bool,
+    now: Timestamp,
+) -> Result<Figures, Fault> {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     let (health, stats) = (gate.health(), gate.stats());
@@ -285,7 +294,8 @@ fn mode(gate: &Gate) -> &'static str {
 /// # Errors
 /// `Bad`, with the text and what is wrong with it.
 pub fn address(text: &str) -> Result<RecipientKey, Fault> {
-    RecipientKey::parse(text).map_err(|fault| Fault::Bad(format!("{text:?} is no address: {fault}")))
+    RecipientKey::parse(text)
+        .map_err(|fault| Fault::Bad(format!("{text:?} is no address: {fault}")))
 }
 
 fn addresses(texts: &[String]) -> Result<Vec<RecipientKey>, Fault> {

@@ -114,9 +114,8 @@ async fn look_up(
 }
 
 async fn explain(State(api): Shared, Query(about): Query<About>) -> Answer<Story> {
-    let tell = move || {
-        story::tell(&api.gate, &about.address, about.tenant.as_deref(), Timestamp::now())
-    };
+    let tell =
+        move || story::tell(&api.gate, &about.address, about.tenant.as_deref(), Timestamp::now());
     aside(tell).await.map(Json)
 }
 

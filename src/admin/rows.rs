@@ -60,7 +60,9 @@ impl Filter {
             None => None,
         };
         let domain = match &request.domain {
-            Some(name) if RecipientKey::parse(&format!("x@{name}")).is_ok() => Some(domain_key(name)),
+            Some(name) if RecipientKey::parse(&format!("x@{name}")).is_ok() => {
+                Some(domain_key(name))
+            }
             Some(name) => return Err(Fault::Bad(format!("{name:?} is no domain"))),
             None => None,
         };

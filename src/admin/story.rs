@@ -139,7 +139,9 @@ fn reply_did(before: &Record, after: &Record, evidence: &Evidence, policy: &Poli
         format!("counts with the one before: the same message, or less than {gap} apart")
     } else if !evidence.is_permanent() {
         let window = span(policy.soft.retry_window);
-        format!("deferred: an attempt, no bounce yet; one if the message is still deferred after {window}")
+        format!(
+            "deferred: an attempt, no bounce yet; one if the message is still deferred after {window}"
+        )
     } else {
         "another attempt of a message that was counted: changes nothing".to_owned()
     }
@@ -168,7 +170,9 @@ fn next(
         }
         Standing::Quarantined { until } => {
             let mut words = vec![format!("may be written to again from {until}")];
-            words.extend(foreseen(key, record, until, policy).into_iter().map(|word| format!("then {word}")));
+            words.extend(
+                foreseen(key, record, until, policy).into_iter().map(|word| format!("then {word}")),
+            );
             words
         }
         Standing::OnWatch | Standing::Clear => {

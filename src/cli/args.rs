@@ -73,7 +73,9 @@ pub enum Command {
     /// Build the index anew from the journal, while no gate runs
     Rebuild,
     /// Print completions for a shell
-    #[command(after_help = "Example:\n  rcptgate completions bash > /etc/bash_completion.d/rcptgate")]
+    #[command(
+        after_help = "Example:\n  rcptgate completions bash > /etc/bash_completion.d/rcptgate"
+    )]
     Completions(Completions),
     /// Print the manual page
     #[command(after_help = "Example:\n  rcptgate man | man -l -")]
@@ -197,22 +199,25 @@ pub struct Signed {
 
 /// `quarantine`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  rcptgate quarantine someone@example.com --for 7d --reason 'asked us to pause'")]
+#[command(
+    after_help = "Example:\n  rcptgate quarantine someone@example.com --for 7d --reason 'asked us to pause'"
+)]
 pub struct Quarantine {
     /// The address
     #[arg(value_name = "ADDRESS")]
     pub address: String,
     /// For how long, such as 36h, 7d or 2weeks; without, until it is released
-    #[arg(long = "for", value_name = "7d", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "7d", value_parser = length)]
     pub length: Option<Duration>,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the flags say it")]
     pub signed: Signed,
 }
 
 /// `blacklist`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  rcptgate blacklist someone@example.com --tenant acme --reason 'unsubscribed by phone'")]
+#[command(
+    after_help = "Example:\n  rcptgate blacklist someone@example.com --tenant acme --reason 'unsubscribed by phone'"
+)]
 pub struct Blacklist {
     /// The address
     #[arg(value_name = "ADDRESS")]
@@ -221,19 +226,19 @@ pub struct Blacklist {
     #[arg(long, value_name = "T")]
     pub tenant: String,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the flags say it")]
     pub signed: Signed,
 }
 
 /// `allow`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  rcptgate allow ceo@example.com --reason 'must always get through'")]
+#[command(
+    after_help = "Example:\n  rcptgate allow ceo@example.com --reason 'must always get through'"
+)]
 pub struct Allow {
     /// The address
     #[arg(value_name = "ADDRESS")]
     pub address: String,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the flags say it")]
     pub signed: Signed,
 }
 
@@ -263,7 +268,6 @@ pub struct Release {
     #[arg(long)]
     pub yes: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the flags say it")]
     pub signed: Signed,
 }
 
@@ -292,30 +296,7 @@ impl std::convert::From<From> for List {
 #[derive(Debug, Args)]
 pub struct Disposable {
     #[command(subcommand)]
-    #[expect(missing_docs, reason = "the commands say it")]
-    pub command: DisposableCommand,
-}
-
-/// What to do with the operator's list.
-#[derive(Debug, Subcommand)]
-pub enum DisposableCommand {
-    /// Add a domain, and with it its sub-domains
-    Add {
-        /// The domain
-        domain: String,
-    },
-    /// Take a domain out, from the built-in list too
-    Remove {
-        /// The domain
-        domain: String,
-    },
-    /// Print the operator's entries
-    List,
-    /// Say whether a domain is disposable, and by which entry
-    Test {
-        /// The domain
-        domain: String,
-    },
+    pub command: super::disposable::Command,
 }
 
 /// `classify`.
@@ -331,7 +312,9 @@ pub struct Classify {
 
 /// `simulate`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  rcptgate simulate --policy config/policies/mine.toml < events.jsonl")]
+#[command(
+    after_help = "Example:\n  rcptgate simulate --policy config/policies/mine.toml < events.jsonl"
+)]
 pub struct Simulate {
     /// A policy file, or the name of a preset
     #[arg(long, value_name = "FILE|PRESET")]
@@ -340,7 +323,9 @@ pub struct Simulate {
 
 /// `tail`.
 #[derive(Clone, Copy, Debug, Args)]
-#[command(after_help = "Example:\n  rcptgate tail --json | jq 'select(.category == \"user_unknown\")'")]
+#[command(
+    after_help = "Example:\n  rcptgate tail --json | jq 'select(.category == \"user_unknown\")'"
+)]
 pub struct Tail {
     /// Begin with so many events that were learnt before
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
@@ -378,6 +363,14 @@ const CATEGORIES: [Category; 15] = [
     Category::Complaint,
     Category::AutoReply,
 ];
+
+/// A span of time that is no nothing.
+fn length(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(length) if !length.is_zero() => Ok(length),
+        Ok(_) | Err(_) => Err("expected a span of time such as 36h, 7d or 2weeks".to_owned()),
+    }
+}
 
 /// `2026-11-23T10:00:00Z`, `2026-11-23`, or `7d`.
 fn since(text: &str) -> Result<Since, String> {
