@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod dns;
 pub mod event;
+pub mod failure;
 pub mod gate;
 pub mod journal;
 pub mod lists;

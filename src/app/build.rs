@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use super::Parts;
 use crate::bounce::classify::Classifier;
-use crate::cli::exit::Failure;
 use crate::config::{
     self, AddressForm, ConfigError, DownstreamSettings, DownstreamTls, ListenSettings, LiveLists,
     OnStoreFailure, Settings,
 };
+use crate::failure::Failure;
 use crate::gate::{self, GateSettings};
 use crate::log::Addresses;
 use crate::proxy::route::{Host, Protection};

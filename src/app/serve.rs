@@ -9,8 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Running, build, replace_lists};
 use crate::admin;
-use crate::cli::exit::Failure;
 use crate::config::{self, LiveLists, Reload, Settings};
+use crate::failure::Failure;
 use crate::log;
 use crate::watch::Watch;
 

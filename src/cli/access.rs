@@ -8,7 +8,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::client::Client;
-use super::exit::Failure;
 use crate::admin::desk::{self, Deed, Fault, Step};
 use crate::admin::wire::{
     ActRequest, Done, Figures, Found, ListRequest, LookupRequest, ReleaseRequest, Row, Story,
@@ -18,6 +17,7 @@ use crate::admin::{rows, story};
 use crate::app::{self, build};
 use crate::bounce::classify::Classifier;
 use crate::config::{self, Settings};
+use crate::failure::Failure;
 use crate::gate::{Gate, GateError, GateSettings};
 use crate::store::StoreError;
 use crate::store::lock::DataLock;

@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::args::{Allow, Blacklist, Quarantine, Signed};
-use super::exit::Failure;
 use super::out::{self, Out, harmless, plain, tone};
 use crate::admin::desk::{self, Deed};
 use crate::admin::wire::{ActRequest, Done};
+use crate::failure::Failure;
 
 pub fn quarantine(config: Option<&Path>, args: &Quarantine, out: &mut Out) -> Result<(), Failure> {
     let length = args.length.map(|length| humantime::format_duration(length).to_string());

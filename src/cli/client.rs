@@ -11,7 +11,6 @@ use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
 use super::access::Rows;
-use super::exit::Failure;
 use crate::admin::desk::Deed;
 use crate::admin::token::{self, Token, TokenFault};
 use crate::admin::wire::{
@@ -19,6 +18,7 @@ use crate::admin::wire::{
     ReleaseRequest, Row, Story, Verified, Wrong,
 };
 use crate::config::Settings;
+use crate::failure::Failure;
 
 /// How long connecting may take: the gate is on this machine or near it.
 const CONNECT: Duration = Duration::from_secs(2);

@@ -26,8 +26,8 @@ use std::io::Write;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::exit::Failure;
 use crate::event::{Act, List, Tenant, What};
+use crate::failure::Failure;
 use mailing::Totals;
 use show::Show;
 use stage::{Folder, Stage};

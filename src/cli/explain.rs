@@ -4,11 +4,11 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::args::Explain;
-use super::exit::Failure;
 use super::out::{self, Out, Tone, harmless, plain, tone};
 use crate::admin::desk;
 use crate::admin::wire::Chapter;
 use crate::event::{Act, Context, Event, Evidence, What};
+use crate::failure::Failure;
 
 pub fn run(config: Option<&Path>, args: &Explain, out: &mut Out) -> Result<(), Failure> {
     desk::address(&args.address)?;

@@ -7,12 +7,12 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::Simulate;
-use super::exit::Failure;
 use super::out::{self, Out, harmless};
 use super::{access, simulate as folding};
 use crate::app::build;
 use crate::bounce::classify::Classifier;
 use crate::config::{self, PolicyChoice, PolicySource};
+use crate::failure::Failure;
 use crate::gate::{self, GateError, GateSettings, OpenReport};
 use crate::lists::Lists;
 use crate::policy::Policy;

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use super::access::Rows;
 use super::args::{ListArgs, Since};
-use super::exit::Failure;
 use super::out::{self, Out, Tone, harmless, plain, tone};
 use crate::admin::desk;
 use crate::admin::wire::{ListRequest, Row};
+use crate::failure::Failure;
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
 

@@ -4,11 +4,11 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::args::Lookup;
-use super::exit::Failure;
 use super::out::{self, Out, Tone, harmless, plain, tone};
 use crate::admin::desk::{self, BATCH_MAX};
 use crate::admin::wire::{Found, LookupRequest};
 use crate::bounce::labels::description;
+use crate::failure::Failure;
 
 pub fn run(config: Option<&Path>, args: &Lookup, out: &mut Out) -> Result<(), Failure> {
     for address in &args.addresses {

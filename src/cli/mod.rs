@@ -6,7 +6,6 @@
 //! | `access` | the gate that a command asks: the running one, or its store |
 //! | `client` | the running gate's admin API |
 //! | `out` | standard output, colours, harmless text |
-//! | `exit` | exit codes |
 //! | the others | one command or a few of a kind each |
 
 mod access;
@@ -17,7 +16,6 @@ pub mod classify;
 mod client;
 pub mod demo;
 pub mod disposable;
-pub mod exit;
 mod explain;
 mod keep;
 mod list;
@@ -38,9 +36,9 @@ use clap::Parser as _;
 
 use crate::app;
 use crate::bounce::classify::Classifier;
+use crate::failure::Failure;
 use access::Access;
 use args::{Cli, Command};
-use exit::Failure;
 use out::Out;
 
 /// Runs the command that the arguments name. What goes wrong is said on standard error.

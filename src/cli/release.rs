@@ -8,10 +8,10 @@ use std::path::Path;
 use super::access::Access;
 use super::acts::{by, reason, show};
 use super::args::{From, Release};
-use super::exit::Failure;
 use super::out::{self, Out, Tone, harmless, plain};
 use crate::admin::desk::{self, BATCH_MAX};
 use crate::admin::wire::{Found, LookupRequest, ReleaseRequest};
+use crate::failure::Failure;
 use crate::smtp::address::RecipientKey;
 
 /// More addresses than this are not released unseen.

@@ -6,8 +6,8 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::args::Cli;
-use super::exit::Failure;
 use super::out::Out;
+use crate::failure::Failure;
 
 pub fn completions(shell: Shell, out: &mut Out) -> Result<(), Failure> {
     // Made in memory first: the generator panics where it cannot write.

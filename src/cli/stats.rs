@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use super::exit::Failure;
 use super::out::{self, Out, Tone, harmless};
+use crate::failure::Failure;
 
 pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failure> {
     let access = super::access(config)?;

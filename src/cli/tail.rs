@@ -8,10 +8,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::args::Tail;
-use super::exit::Failure;
 use super::explain::{details, title};
 use super::out::{self, Out, Tone, harmless};
 use crate::app::build;
+use crate::failure::Failure;
 use crate::journal::{JournalError, Located, Position, Reader};
 
 /// How often the journal is looked at for more.

@@ -10,8 +10,8 @@ use super::cast;
 use super::receivers::Receivers;
 use crate::app::{Parts, Running};
 use crate::bounce::classify::Classifier;
-use crate::cli::exit::Failure;
 use crate::event::{Event, Tenant, What};
+use crate::failure::Failure;
 use crate::gate::{Draft, GateSettings};
 use crate::lists::{Lists, parse_addresses};
 use crate::log::Addresses;
@@ -71,6 +71,7 @@ impl Stage {
             lists: Lists { allow, ..Lists::embedded() },
             doors: [cast::SHOP, cast::NEWS].map(|tenant| (loopback, door(tenant))).into(),
             hosts: vec![Host { name: "127.0.0.1".to_owned(), port: receivers.address.port() }],
+            tls: crate::proxy::route::Protection::Off,
             dns: Vec::new(),
             addresses: Addresses::Full,
         };
