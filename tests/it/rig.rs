@@ -7,6 +7,7 @@ mod wire;
 use std::collections::{HashMap, VecDeque};
 
 use bytes::BytesMut;
+use rcptgate::bounce::Stage;
 use rcptgate::policy::verdict::Verdict;
 use rcptgate::session::{
     Action, Answered, Farewell, Finished, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
@@ -139,10 +140,28 @@ impl Rig {
         self.step(Input::DownstreamClosed);
     }
 
+    /// The connection to the next hop that the session is using.
+    pub fn hop(&self) -> Option<&Hop> {
+        self.hops.last().filter(|hop| hop.closed.is_none())
+    }
+
+    /// Takes the replies that the client has not read: complete ones, by their last lines.
+    pub fn replies(&mut self) -> Vec<String> {
+        let said = String::from_utf8(std::mem::take(&mut self.said)).expect("replies are ASCII");
+        assert!(said.is_empty() || said.ends_with("\r\n"), "half a line: {said}");
+        let last = |line: &&str| line.get(3..4) != Some("-");
+        said.split_terminator("\r\n").filter(last).map(str::to_owned).collect()
+    }
+
     /// The time for what the session is waiting for is over.
     pub fn expire(&mut self) {
         let waiting = self.session.waiting();
         self.step(Input::Expired(waiting));
+    }
+
+    /// The next hop has taken no more bytes for too long, whatever the session is waiting for.
+    pub fn next_hop_stuck(&mut self) {
+        self.step(Input::Expired(Waiting::Downstream(Stage::EndOfData)));
     }
 
     pub fn drain(&mut self) {
