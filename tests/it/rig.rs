@@ -140,6 +140,13 @@ impl Rig {
         self.step(Input::DownstreamClosed);
     }
 
+    /// Likewise, if there is one and it has not ended already.
+    pub fn downstream_fin_if_open(&mut self) {
+        if self.hop().is_some_and(|hop| !hop.gone) {
+            self.downstream_fin();
+        }
+    }
+
     /// The connection to the next hop that the session is using.
     pub fn hop(&self) -> Option<&Hop> {
         self.hops.last().filter(|hop| hop.closed.is_none())
@@ -177,6 +184,17 @@ impl Rig {
             self.step(Input::Settled(ticket));
         }
         true
+    }
+
+    /// The event that was reported first is on disk.
+    pub fn settle_first(&mut self) {
+        if let Some((_, ticket)) = self.tickets.pop_front() {
+            self.step(Input::Settled(ticket));
+        }
+    }
+
+    pub fn has_tickets(&self) -> bool {
+        !self.tickets.is_empty()
     }
 
     pub fn waiting(&self) -> Waiting {
@@ -251,8 +269,10 @@ impl Rig {
             Action::Answered(answered) => {
                 if let Some(ticket) = answered.ticket {
                     let address = answered.recipient.to_string();
-                    self.tickets.push_back((address.trim_matches(['<', '>']).into(), ticket));
-                    if !self.hold_tickets {
+                    if self.hold_tickets {
+                        let whose = address.trim_matches(['<', '>']).to_owned();
+                        self.tickets.push_back((whose, ticket));
+                    } else {
                         self.session.step(Input::Settled(ticket), &mut self.out);
                     }
                 }
