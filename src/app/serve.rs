@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Running, build, replace_lists};
-use crate::cli::exit::Failure;
 use crate::config::{self, LiveLists, Reload, Settings};
+use crate::failure::Failure;
 use crate::log;
 use crate::watch::Watch;
 
