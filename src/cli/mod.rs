@@ -1,7 +1,7 @@
 //! The commands.
 
 pub mod check;
-pub mod disposable;
 pub mod classify;
+pub mod disposable;
 pub mod exit;
 pub mod simulate;
