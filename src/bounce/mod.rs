@@ -106,6 +106,17 @@ pub enum Effect {
     None,
 }
 
+impl Effect {
+    /// The name as logs and records have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hard => "hard",
+            Self::Soft => "soft",
+            Self::None => "none",
+        }
+    }
+}
+
 impl Category {
     /// What this category can do when the reply is about the recipient or its domain.
     pub const fn effect(self) -> Effect {

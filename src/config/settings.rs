@@ -99,23 +99,29 @@ fn loopback() -> Vec<IpNet> {
     v4.into_iter().chain([IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST))]).collect()
 }
 
-/// `[downstream]`. The route is `fixed` and TLS is off in this version.
+/// `[downstream]`. The route is `fixed` in this version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DownstreamSettings {
     /// The next hops, tried in order; at least one.
     pub hosts: Vec<HostPort>,
-    /// When the downstream connection is opened.
-    pub connect: Connect,
+    /// TLS towards them.
+    pub tls: DownstreamTls,
+    /// Certificates to trust with `tls = "verify"`; the system's when `None`.
+    pub ca: Option<PathBuf>,
 }
 
-/// When the downstream connection is opened.
+/// TLS towards the next hop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Connect {
-    /// At the first RCPT that is not refused.
+pub enum DownstreamTls {
+    /// Never.
+    Off,
+    /// If it is offered, whoever answers.
     #[default]
-    Rcpt,
-    /// At MAIL, so that MAIL is answered by the downstream.
-    Mail,
+    Opportunistic,
+    /// Always, whoever answers.
+    Required,
+    /// Always, and the certificate must prove the configured name.
+    Verify,
 }
 
 /// `[dns]`.

@@ -85,7 +85,7 @@ impl Shared {
     /// What is known of an address: the filter first, which answers for nearly all.
     pub(super) fn look_up(&self, key: &RecipientKey) -> Result<Option<Stored>, StoreError> {
         if !self.filter.load().may_contain(key.as_str()) {
-            Stats::add(&self.stats.judged_by_filter, 1);
+            Stats::add(&self.stats.filter_answers, 1);
             return Ok(None);
         }
         let found = match self.index.load().as_ref() {
@@ -133,7 +133,7 @@ impl Shared {
     /// Whether the disk takes so many bytes.
     pub(super) fn probe_disk(&self, bytes: usize) -> std::io::Result<()> {
         #[cfg(test)]
-        self.settings.index_fault.check()?;
+        self.settings.index_fault.check().and(self.settings.journal_fault.check())?;
         let path = self.settings.data_dir.join("probe");
         let written = std::fs::File::create(&path).and_then(|mut file| {
             let zeros = vec![0; 1 << 16];

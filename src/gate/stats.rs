@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Stats {
     /// RCPTs judged.
     pub judged: AtomicU64,
-    /// Of those, how many the filter answered without touching the index.
-    pub judged_by_filter: AtomicU64,
+    /// Look-ups that the filter answered without touching the index: of RCPTs and of replies.
+    pub filter_answers: AtomicU64,
     /// Events that are on disk.
     pub learnt: AtomicU64,
     /// Events that could not be learnt: disk failed, queue full, writer gone.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::bounce::{Category, Scope, Stage};
-use crate::event::{Act, Context, Delivery, Evidence, What};
+use crate::event::{Act, Context, Delivery, Evidence, List, What};
 use crate::policy::Standing;
 
 fn settings(dir: &Path) -> GateSettings {
@@ -256,6 +256,7 @@ fn an_index_that_fails_is_opened_again_and_catches_up() {
     assert_eq!(learnt(&gate, quarantine("b@a.test")).change, None);
     assert_eq!(learnt(&gate, quarantine("c@a.test")).change, None);
     assert!(!gate.health().ready);
+    assert_eq!(gate.stats().index_failures.load(Ordering::Relaxed), 1);
     assert_eq!(verdict(&gate, "a@a.test"), "refuse");
     fault.set(false);
     assert!(learnt(&gate, quarantine("d@a.test")).change.is_some());
@@ -303,9 +304,8 @@ fn a_full_queue_refuses_and_counts() {
 fn replaying_what_is_known_changes_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let gate = open(dir.path()).gate;
-    for _ in 0..3 {
-        learnt(&gate, hard("a@a.test"));
-    }
+    learnt(&gate, hard("gone@gmail.com"));
+    learnt(&gate, draft("gone@gmail.com", What::Delivered(Delivery::default())));
     let shared = &gate.0.shared;
     let store = shared.store().expect("open");
     let entries: Vec<_> = journal::Reader::open(&dir.path().join("journal"))
@@ -313,11 +313,26 @@ fn replaying_what_is_known_changes_nothing() {
         .map(|found| found.expect("a line"))
         .map(|located| (located.entry, located.position))
         .collect();
-    let before = store.get(&key("a@a.test")).expect("read");
+    let before = store.get(&key("gone@gmail.com")).expect("read");
     assert!(before.is_some());
-    fold::fold(&store, &shared.filter.load(), &shared.policy.load(), &entries).expect("folded");
-    assert_eq!(store.get(&key("a@a.test")).expect("read"), before);
-    check(&gate, &[], 3);
+    let changes = fold::fold(&store, &shared.filter.load(), &shared.policy.load(), &entries);
+    for change in changes.expect("folded") {
+        assert_eq!(change.before, change.after);
+    }
+    assert_eq!(store.get(&key("gone@gmail.com")).expect("read"), before);
+    check(&gate, &[], 2);
+}
+
+#[test]
+fn an_address_of_which_nothing_is_left_has_no_record() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = open(dir.path()).gate;
+    learnt(&gate, draft("a@a.test", What::Allow { act: Act::default() }));
+    assert_eq!(gate.records(), Some(1));
+    learnt(&gate, draft("a@a.test", What::Release { from: List::Allow, act: Act::default() }));
+    assert_eq!(gate.records(), Some(0));
+    assert_eq!(gate.history(&key("a@a.test")).expect("read").len(), 2);
+    check(&gate, &[], 2);
 }
 
 #[test]
@@ -401,4 +416,37 @@ fn deliveries_and_replies_of_one_batch_fold_in_order() {
     }
     assert_eq!(gate.history(&key("gone@gmail.com")).expect("read").len(), 200);
     check(&gate, &[], 200);
+}
+
+#[test]
+fn lines_behind_the_last_acknowledged_are_not_folded() {
+    let dir = tempfile::tempdir().expect("a directory");
+    teach(dir.path(), &["a@a.test", "never@a.test"]);
+    fs::remove_dir_all(dir.path().join("index")).expect("removed");
+    let settings = settings(dir.path());
+    let policy = Policy::preset("quarantine").expect("a preset");
+    let first = Some((1, journal::Position { segment: 1, offset: 0 }));
+    let opened = index::open(&settings, first, &policy, &mut |_, _| {}).expect("opens");
+    assert_eq!((opened.replayed, opened.store.count()), (1, 1));
+}
+
+#[test]
+fn the_next_rcpt_already_knows() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = open(dir.path()).gate;
+    let refused = |address: &str, stage, text: &str| {
+        let reply = Reply::from_text(text).expect("a reply");
+        let learning = gate.refused(&about(address), stage, &reply, 1, now());
+        learning.durable.map(|durable| durable.wait().expect("learnt").change.expect("folded"))
+    };
+    let change =
+        refused("gone@gmail.com", Stage::Rcpt, "550 5.1.1 no such user").expect("an event");
+    assert_eq!(change.after, Standing::QuarantinedLongTerm);
+    assert_eq!(verdict(&gate, "gone@gmail.com"), "refuse");
+    let change = refused("full@a.test", Stage::EndOfData, "452 4.2.2 mailbox full");
+    assert_eq!(change.map(|change| change.after), Some(Standing::OnWatch));
+    assert_eq!(verdict(&gate, "full@a.test"), "forward");
+    assert_eq!(refused("some@a.test", Stage::Rcpt, "450 4.1.1 user unknown"), None);
+    assert_eq!(refused("some@a.test", Stage::EndOfData, "554 5.7.1 message is spam"), None);
+    assert_eq!(gate.records(), Some(2));
 }

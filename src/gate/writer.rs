@@ -25,8 +25,8 @@ const COMMIT_MAX: usize = 512;
 /// The index is flushed when nothing was learnt for so long, or after so many events: bounds the tail that a start has to fold.
 const IDLE: Duration = Duration::from_secs(1);
 const UNFLUSHED_MAX: usize = 20_000;
-/// Written and removed before the index is closed to be opened again: sled cannot be opened on a full disk, and while it is open
-/// look-ups go on.
+/// Written and removed before anything is tried again, so that a disk that is still full does not count as a recovery. The index above all:
+/// sled cannot be opened on a full disk, and for as long as it is not closed look-ups go on.
 const PROBE_BYTES: usize = 8 << 20;
 
 /// An event on its way to the journal.
@@ -66,6 +66,8 @@ impl Writer {
                 Ok(first) => {
                     let mut orders = vec![first];
                     orders.extend(self.orders.try_iter().take(COMMIT_MAX - 1));
+                    // Apart, so that a panic in the one does not cost the events of the other.
+                    self.contained(Self::recover_if_due);
                     self.contained(|writer| writer.take(orders));
                     if self.unflushed >= UNFLUSHED_MAX {
                         self.contained(Self::flush);
@@ -90,7 +92,6 @@ impl Writer {
     }
 
     fn take(&mut self, orders: Vec<Order>) {
-        self.recover_if_due();
         if let Some(why) = self.shared.trouble.journal() {
             return self.refuse(orders, &why);
         }
@@ -208,6 +209,8 @@ impl Writer {
         if self.last_attempt.is_some_and(|last| now.duration_since(last) < every) {
             return;
         }
+        // Noted before, in case it panics, and behind, in case it takes long.
+        self.last_attempt = Some(now);
         let recovered = self.recover();
         self.last_attempt = Some(Instant::now());
         match recovered {
@@ -223,12 +226,12 @@ impl Writer {
     /// The journal first: the index is folded from it.
     fn recover(&mut self) -> Result<(), String> {
         let shared = Arc::clone(&self.shared);
+        shared.probe_disk(PROBE_BYTES).map_err(|error| error.to_string())?;
         if shared.trouble.journal().is_some() {
             self.journal.recover().map_err(|error| error.to_string())?;
             shared.trouble.clear_journal();
         }
         if shared.trouble.index().is_some() {
-            shared.probe_disk(PROBE_BYTES).map_err(|error| error.to_string())?;
             shared.close_index()?;
             let policy = shared.policy.load_full();
             let last = self.journal.last();

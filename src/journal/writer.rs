@@ -135,8 +135,6 @@ impl Writer {
             }
             Err(source) => {
                 self.paused = true;
-                self.staged_seq = self.last_seq;
-                self.staged_position = self.last_position;
                 Err(JournalError::Io { path: segment::path(&self.dir, self.segment), source })
             }
         }

@@ -1,13 +1,16 @@
 //! What a session saw, told to the gate, the log and the metrics.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use super::Door;
-use super::route::Host;
+use super::downstream::NextHop;
 use crate::bounce::Stage;
-use crate::event::Context;
-use crate::gate::{About, Durable};
+use crate::bounce::classify::Classification;
+use crate::event::{Context, Tenant};
+use crate::gate::{About, Ack, Unlearnt};
 use crate::policy::verdict::Verdict;
 use crate::session::{Answered, Envelope, Finished, Outcome, Ticket};
 use crate::smtp::address::{Recipient, RecipientKey, ReversePath};
@@ -27,8 +30,8 @@ pub(super) enum Settling {
     Nothing,
     /// Now: nothing was worth writing down.
     Now(Ticket),
-    /// When this is done.
-    Later(Ticket, Durable),
+    /// When this is done: the event is on disk, or cannot be, or takes too long.
+    Later(Ticket, Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
 impl Reporter {
@@ -66,7 +69,7 @@ impl Reporter {
     }
 
     /// The next hop answered for a recipient.
-    pub(super) fn answered(&self, answered: &Answered, next_hop: Option<&Host>) -> Settling {
+    pub(super) fn answered(&self, answered: &Answered, next_hop: Option<&NextHop>) -> Settling {
         let Answered { envelope, recipient, stage, reply, recipients, ticket } = answered;
         let Some(key) = recipient.key() else {
             return ticket.map_or(Settling::Nothing, Settling::Now);
@@ -79,14 +82,41 @@ impl Reporter {
         let about = self.about(envelope, key, next_hop);
         let learning = self.door.gate.refused(&about, *stage, reply, *recipients, Timestamp::now());
         self.door.metrics.replied(learning.classification.category.name());
+        let learnt = self.learnt(envelope, about.address, *stage, reply, learning.classification);
         match learning.durable {
-            Some(durable) => Settling::Later(ticket, durable),
-            None => Settling::Now(ticket),
+            Some(durable) => {
+                let settled = async move { learnt.log(Some(durable.in_time().await)) };
+                Settling::Later(ticket, Box::pin(settled))
+            }
+            None => {
+                learnt.log(None);
+                Settling::Now(ticket)
+            }
+        }
+    }
+
+    fn learnt(
+        &self,
+        envelope: &Envelope,
+        address: RecipientKey,
+        stage: Stage,
+        reply: &Reply,
+        read: Classification,
+    ) -> Learnt {
+        Learnt {
+            recipient: self.door.addresses.show(&address),
+            domain: address.domain().to_owned(),
+            tenant: self.door.settings.tenant.clone(),
+            session: self.session.clone(),
+            message: envelope.ident.clone(),
+            stage,
+            read,
+            reply: self.door.addresses.scrub(&reply.to_string()).into_owned(),
         }
     }
 
     /// A transaction ended.
-    pub(super) fn finished(&self, finished: &Finished, next_hop: Option<&Host>) {
+    pub(super) fn finished(&self, finished: &Finished, next_hop: Option<&NextHop>) {
         let outcome = match finished.outcome {
             Outcome::Delivered => "delivered",
             Outcome::Refused => "refused",
@@ -105,7 +135,8 @@ impl Reporter {
             client = %self.client.ip(),
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
-            downstream = next_hop.map(ToString::to_string).unwrap_or_default(),
+            downstream = next_hop.map(|hop| hop.host.to_string()).unwrap_or_default(),
+            tls = next_hop.map_or("", |hop| hop.tls),
             downstream_id = queue_id(&finished.reply).unwrap_or_default(),
             client_gone = finished.client_gone,
             reply = %self.door.addresses.scrub(&finished.reply.to_string()),
@@ -132,12 +163,17 @@ impl Reporter {
         }
     }
 
-    fn about(&self, envelope: &Envelope, address: RecipientKey, next_hop: Option<&Host>) -> About {
+    fn about(
+        &self,
+        envelope: &Envelope,
+        address: RecipientKey,
+        next_hop: Option<&NextHop>,
+    ) -> About {
         let context = Context {
             message: envelope.message.clone(),
             sender: Some(envelope.sender.to_string()),
             campaign: None,
-            receiver: next_hop.map(ToString::to_string),
+            receiver: next_hop.map(|hop| hop.host.to_string()),
         };
         About { address, tenant: self.door.settings.tenant.clone(), context }
     }
@@ -147,11 +183,11 @@ impl Reporter {
         envelope: &Envelope,
         key: &RecipientKey,
         decided: Decided,
-        next_hop: Option<&Host>,
+        next_hop: Option<&NextHop>,
         reply: &Reply,
     ) {
         let Decided { verdict, reason, would } = decided;
-        let downstream = next_hop.map(ToString::to_string).unwrap_or_default();
+        let downstream = next_hop.map(|hop| hop.host.to_string()).unwrap_or_default();
         tracing::info!(
             event = "rcpt",
             verdict,
@@ -175,6 +211,48 @@ struct Decided {
     reason: &'static str,
     /// In monitor mode: the verdict that was not carried out.
     would: &'static str,
+}
+
+/// A refusal of the next hop and what it means, for the log.
+struct Learnt {
+    recipient: String,
+    domain: String,
+    tenant: Tenant,
+    session: String,
+    message: Option<String>,
+    stage: Stage,
+    read: Classification,
+    reply: String,
+}
+
+impl Learnt {
+    /// Logs what became of it; without an outcome it said nothing about the address, and nothing was written down.
+    fn log(self, outcome: Option<Result<Ack, Unlearnt>>) {
+        let (result, standing, error) = match &outcome {
+            None => ("ignored", "", String::new()),
+            Some(Ok(ack)) => {
+                ("learnt", ack.change.map_or("", |change| change.after.name()), String::new())
+            }
+            Some(Err(unlearnt)) => ("unlearnt", "", unlearnt.to_string()),
+        };
+        tracing::info!(
+            event = "learn",
+            result,
+            category = self.read.category.name(),
+            scope = self.read.scope.name(),
+            effect = self.read.effect.name(),
+            stage = self.stage.name(),
+            rule = %self.read.rule,
+            standing,
+            recipient = self.recipient,
+            domain = self.domain,
+            tenant = %self.tenant,
+            session = self.session,
+            message = self.message.as_deref().unwrap_or_default(),
+            reply = self.reply,
+            error,
+        );
+    }
 }
 
 /// The queue id in a reply to end of data, as Postfix (`queued as X`), Exim (`OK id=X`) and Sendmail (`X Message accepted`)

@@ -64,6 +64,20 @@ fn what_was_applied_is_there_after_opening_again() {
     assert_eq!(store.histories().count(), 5);
 }
 
+#[test]
+fn addresses_that_begin_alike_keep_their_histories_apart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path()).expect("opens");
+    // No client can send a zero byte; a journal edited by hand can hold one.
+    let odd: RecipientKey = serde_json::from_str(r#""a\u0000seven77@b.test""#).expect("a key");
+    let mut strange = batch("a@b.test", Some(1), 1);
+    strange.history[0].0 = odd;
+    store.apply(&strange).expect("applied");
+    store.apply(&batch("a@b.test", Some(1), 2)).expect("applied");
+    let history = store.history(&key("a@b.test")).expect("read");
+    assert_eq!(history.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [2]);
+}
+
 /// Changes one value behind the store's back.
 fn tamper(path: &Path, change: impl FnOnce(&sled::Db)) -> StoreError {
     let db = sled::open(path).expect("opens");

@@ -10,12 +10,14 @@ use rcptgate::gate::{Gate, GateSettings};
 use rcptgate::log::Addresses;
 use rcptgate::metrics::Metrics;
 use rcptgate::policy::Policy;
-use rcptgate::proxy::route::{Host, Route};
+use rcptgate::policy::verdict::Listing;
+use rcptgate::proxy::route::{Host, Protection, Route};
 use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
 use rcptgate::session::Limits;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,7 +30,7 @@ pub struct Lab {
     pub drain: CancellationToken,
     pub sessions: TaskTracker,
     halt: CancellationToken,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 /// What a test may change.
@@ -37,12 +39,13 @@ pub struct Wish {
     pub timeouts: Timeouts,
     pub monitor: bool,
     pub may_relay: bool,
+    pub connections: usize,
 }
 
 impl Default for Wish {
     fn default() -> Self {
         let (limits, timeouts) = (Limits::default(), Timeouts::default());
-        Self { limits, timeouts, monitor: false, may_relay: true }
+        Self { limits, timeouts, monitor: false, may_relay: true, connections: 100 }
     }
 }
 
@@ -67,7 +70,11 @@ impl Lab {
         let metrics = Arc::new(Metrics::new());
         let door = Door {
             gate: opened.gate.clone(),
-            route: Route::fixed(vec![host], Resolver::new(&[]).expect("a resolver")),
+            route: Route::fixed(
+                vec![host],
+                Protection::Off,
+                Resolver::new(&[]).expect("a resolver"),
+            ),
             metrics: Arc::clone(&metrics),
             addresses: Addresses::Full,
             settings: DoorSettings {
@@ -77,7 +84,7 @@ impl Lab {
                 xforward: loopback,
                 limits: wish.limits,
                 timeouts: wish.timeouts,
-                connections: 100,
+                connections: wish.connections,
                 connections_per_client: 50,
                 monitor: wish.monitor,
             },
@@ -88,16 +95,22 @@ impl Lab {
         let address = listener.local_addr().expect("an address");
         let sessions = TaskTracker::new();
         tokio::spawn(listener::serve(listener, Arc::new(door), sessions.clone()));
-        Self {
-            gate: opened.gate,
-            door: address,
-            downstream,
-            metrics,
-            drain,
-            sessions,
-            halt,
-            _data: data,
-        }
+        Self { gate: opened.gate, door: address, downstream, metrics, drain, sessions, halt, data }
+    }
+
+    /// Makes a domain disposable.
+    pub fn disposable(&self, domain: &'static str) {
+        self.gate.set_listing(Arc::new(move |recipient| Listing {
+            allowed: false,
+            disposable: (recipient.domain() == domain).then(|| domain.to_owned()),
+        }));
+    }
+
+    /// The journal as it stands on disk.
+    pub fn journal(&self) -> String {
+        let folder = std::fs::read_dir(self.data.path().join("data/journal")).expect("the journal");
+        let segments = folder.map(|entry| entry.expect("an entry").path());
+        segments.map(|path| std::fs::read_to_string(path).expect("a segment")).collect()
     }
 
     /// A client that has been greeted and has said EHLO.
@@ -188,6 +201,7 @@ pub type Answer = dyn Fn(&str) -> Option<String> + Send + Sync;
 pub struct Downstream {
     pub address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
+    news: Arc<Notify>,
 }
 
 impl Downstream {
@@ -208,14 +222,15 @@ impl Downstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&heard);
+        let news = Arc::new(Notify::new());
+        let log = Log { lines: Arc::clone(&heard), news: Arc::clone(&news) };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                log.lock().expect("the log").push("CONNECT".to_owned());
-                tokio::spawn(converse(stream, Arc::clone(&answer), Arc::clone(&log)));
+                log.add("CONNECT");
+                tokio::spawn(converse(stream, Arc::clone(&answer), log.clone()));
             }
         });
-        Self { address, heard }
+        Self { address, heard, news }
     }
 
     /// Everything heard so far: `CONNECT`, command lines, lines of content, `CLOSED`.
@@ -223,8 +238,15 @@ impl Downstream {
         self.heard.lock().expect("the log").clone()
     }
 
-    pub fn heard_about(&self, part: &str) -> bool {
-        self.heard().iter().any(|line| line.contains(part))
+    /// Waits until what has been heard is as wanted.
+    pub async fn until(&self, wanted: impl Fn(&[String]) -> bool) {
+        loop {
+            let more = self.news.notified();
+            if wanted(&self.heard()) {
+                return;
+            }
+            more.await;
+        }
     }
 }
 
@@ -241,13 +263,26 @@ fn usual(line: &str) -> String {
     }
 }
 
-async fn converse(stream: TcpStream, answer: Arc<Answer>, log: Arc<Mutex<Vec<String>>>) {
+/// What a next hop has heard.
+#[derive(Clone)]
+struct Log {
+    lines: Arc<Mutex<Vec<String>>>,
+    news: Arc<Notify>,
+}
+
+impl Log {
+    fn add(&self, line: &str) {
+        self.lines.lock().expect("the log").push(line.to_owned());
+        self.news.notify_waiters();
+    }
+}
+
+async fn converse(stream: TcpStream, answer: Arc<Answer>, log: Log) {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
     let (mut question, mut content) = (String::new(), false);
     loop {
         if !content || question == "." {
-            content = false;
             let Some(said) = answer(&question) else { break };
             content = said.starts_with("354");
             if !said.is_empty() && write.write_all(format!("{said}\r\n").as_bytes()).await.is_err()
@@ -260,7 +295,7 @@ async fn converse(stream: TcpStream, answer: Arc<Answer>, log: Arc<Mutex<Vec<Str
             break;
         }
         question = String::from_utf8_lossy(&line).trim_end_matches("\r\n").to_owned();
-        log.lock().expect("the log").push(question.clone());
+        log.add(&question);
     }
-    log.lock().expect("the log").push("CLOSED".to_owned());
+    log.add("CLOSED");
 }

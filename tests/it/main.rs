@@ -2,5 +2,8 @@
 //! `tests/README.md` says what each kind of test is for.
 
 mod harness;
+mod rig;
+mod rules;
 mod tidy;
+mod transcripts;
 mod wire;

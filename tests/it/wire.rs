@@ -46,10 +46,7 @@ async fn what_is_learnt_holds_for_the_very_next_rcpt() {
 #[tokio::test]
 async fn a_transaction_of_suppressed_recipients_connects_to_nobody() {
     let lab = Lab::new(Downstream::answering(&[]).await).await;
-    lab.gate.set_listing(std::sync::Arc::new(|_| rcptgate::policy::verdict::Listing {
-        allowed: false,
-        disposable: Some("y.test".to_owned()),
-    }));
+    lab.disposable("y.test");
     let mut client = lab.client().await;
     client.send("MAIL FROM:<a@x.test>\nRCPT TO:<b@y.test>\nDATA").await;
     client.expect("250").await;
