@@ -7,6 +7,7 @@ mod wire;
 use std::collections::{HashMap, VecDeque};
 
 use bytes::BytesMut;
+use rcptgate::bounce::Stage;
 use rcptgate::policy::verdict::Verdict;
 use rcptgate::session::{
     Action, Answered, Farewell, Finished, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
@@ -139,10 +140,35 @@ impl Rig {
         self.step(Input::DownstreamClosed);
     }
 
+    /// Likewise, if there is one and it has not ended already.
+    pub fn downstream_fin_if_open(&mut self) {
+        if self.hop().is_some_and(|hop| !hop.gone) {
+            self.downstream_fin();
+        }
+    }
+
+    /// The connection to the next hop that the session is using.
+    pub fn hop(&self) -> Option<&Hop> {
+        self.hops.last().filter(|hop| hop.closed.is_none())
+    }
+
+    /// Takes the replies that the client has not read: complete ones, by their last lines.
+    pub fn replies(&mut self) -> Vec<String> {
+        let said = String::from_utf8(std::mem::take(&mut self.said)).expect("replies are ASCII");
+        assert!(said.is_empty() || said.ends_with("\r\n"), "half a line: {said}");
+        let last = |line: &&str| line.get(3..4) != Some("-");
+        said.split_terminator("\r\n").filter(last).map(str::to_owned).collect()
+    }
+
     /// The time for what the session is waiting for is over.
     pub fn expire(&mut self) {
         let waiting = self.session.waiting();
         self.step(Input::Expired(waiting));
+    }
+
+    /// The next hop has taken no more bytes for too long, whatever the session is waiting for.
+    pub fn next_hop_stuck(&mut self) {
+        self.step(Input::Expired(Waiting::Downstream(Stage::EndOfData)));
     }
 
     pub fn drain(&mut self) {
@@ -158,6 +184,17 @@ impl Rig {
             self.step(Input::Settled(ticket));
         }
         true
+    }
+
+    /// The event that was reported first is on disk.
+    pub fn settle_first(&mut self) {
+        if let Some((_, ticket)) = self.tickets.pop_front() {
+            self.step(Input::Settled(ticket));
+        }
+    }
+
+    pub fn has_tickets(&self) -> bool {
+        !self.tickets.is_empty()
     }
 
     pub fn waiting(&self) -> Waiting {
@@ -232,8 +269,10 @@ impl Rig {
             Action::Answered(answered) => {
                 if let Some(ticket) = answered.ticket {
                     let address = answered.recipient.to_string();
-                    self.tickets.push_back((address.trim_matches(['<', '>']).into(), ticket));
-                    if !self.hold_tickets {
+                    if self.hold_tickets {
+                        let whose = address.trim_matches(['<', '>']).to_owned();
+                        self.tickets.push_back((whose, ticket));
+                    } else {
                         self.session.step(Input::Settled(ticket), &mut self.out);
                     }
                 }
