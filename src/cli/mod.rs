@@ -75,7 +75,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
     let done = match &cli.command {
         Command::Serve => app::serve(config),
         Command::Check(check) => check::run(config, check.json, out),
-        Command::Demo(_) => Err(Failure::Unavailable("this build has no demonstration".to_owned())),
+        Command::Demo(demo) => demo::run(demo.once),
         Command::Lookup(lookup) => lookup::run(config, lookup, out),
         Command::Explain(explain) => explain::run(config, explain, out),
         Command::List(list) => list::run(config, list, out),
