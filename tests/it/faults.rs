@@ -1,6 +1,9 @@
 //! Every fault of the next hop at every stage: the client gets one reply per command, nothing is taken for an acceptance that
 //! is none, nothing is learnt that was not said cleanly, and the client's session goes on.
 
+use rcptgate::bounce;
+use rcptgate::session::Waiting;
+
 use crate::rig::{Event, Rig, capabilities, settings};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -233,7 +236,10 @@ impl Dialogue {
             Fault::Fin | Fault::GoodbyeAndFin | Fault::HalfAReplyThenFin => {
                 self.rig.downstream_fin();
             }
-            Fault::Expiry if self.case.stage == Stage::MidContent => self.rig.next_hop_stuck(),
+            // The next hop takes no more bytes.
+            Fault::Expiry if self.case.stage == Stage::MidContent => {
+                self.rig.expire_waiting(Waiting::Downstream(bounce::Stage::EndOfData));
+            }
             Fault::Expiry => self.rig.expire(),
             Fault::Deferred
             | Fault::Refused

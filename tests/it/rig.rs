@@ -7,7 +7,6 @@ mod wire;
 use std::collections::{HashMap, VecDeque};
 
 use bytes::BytesMut;
-use rcptgate::bounce::Stage;
 use rcptgate::policy::verdict::Verdict;
 use rcptgate::session::{
     Action, Answered, Farewell, Finished, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
@@ -162,13 +161,12 @@ impl Rig {
 
     /// The time for what the session is waiting for is over.
     pub fn expire(&mut self) {
-        let waiting = self.session.waiting();
-        self.step(Input::Expired(waiting));
+        self.expire_waiting(self.session.waiting());
     }
 
-    /// The next hop has taken no more bytes for too long, whatever the session is waiting for.
-    pub fn next_hop_stuck(&mut self) {
-        self.step(Input::Expired(Waiting::Downstream(Stage::EndOfData)));
+    /// The time for this is over, whatever the session is waiting for now.
+    pub fn expire_waiting(&mut self, waiting: Waiting) {
+        self.step(Input::Expired(waiting));
     }
 
     pub fn drain(&mut self) {
