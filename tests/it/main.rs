@@ -8,5 +8,6 @@ mod rig;
 mod rules;
 mod smuggling;
 mod tidy;
+mod tls;
 mod transcripts;
 mod wire;
