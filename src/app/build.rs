@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Parts;
+use super::exit::Failure;
 use crate::bounce::classify::Classifier;
-use crate::cli::exit::Failure;
 use crate::config::{
     self, AddressForm, ConfigError, ListenSettings, LiveLists, OnStoreFailure, Settings,
 };

@@ -5,6 +5,7 @@
 //! before everything that is on a list is known.
 
 pub mod build;
+pub mod exit;
 mod limits;
 mod serve;
 
@@ -17,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bounce::classify::Classifier;
-use crate::cli::exit::Failure;
 use crate::dns::Resolver;
 use crate::gate::{Gate, GateError, GateSettings, Mode, OpenReport};
 use crate::lists::Lists;
@@ -29,6 +29,7 @@ use crate::proxy::route::{Host, Route};
 use crate::proxy::{Door, DoorSettings, listener};
 use crate::store::StoreError;
 
+use exit::Failure;
 use limits::raise_descriptors;
 pub use serve::serve;
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::exit::Failure;
 use super::{Running, build, replace_lists};
-use crate::cli::exit::Failure;
 use crate::config::{self, LiveLists, Reload, Settings};
 use crate::log;
 use crate::watch::Watch;

@@ -4,5 +4,6 @@ pub mod check;
 pub mod classify;
 pub mod demo;
 pub mod disposable;
-pub mod exit;
 pub mod simulate;
+
+pub use crate::app::exit;
