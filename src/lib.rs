@@ -16,4 +16,5 @@ pub mod session;
 pub mod smtp;
 pub mod store;
 pub mod time;
+pub mod tls;
 pub mod watch;

@@ -25,7 +25,7 @@ use crate::log::Addresses;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::policy::verdict::Listing;
-use crate::proxy::route::{Host, Route};
+use crate::proxy::route::{Host, Protection, Route};
 use crate::proxy::{Door, DoorSettings, listener};
 use crate::store::StoreError;
 
@@ -52,6 +52,8 @@ pub struct Parts {
     pub doors: Vec<(SocketAddr, DoorSettings)>,
     /// The next hop.
     pub hosts: Vec<Host>,
+    /// How the way there is protected.
+    pub tls: Protection,
     /// Name servers; the system's when there are none.
     pub dns: Vec<SocketAddr>,
     /// How the log shows addresses.
@@ -133,7 +135,7 @@ impl Running {
         let (gate, report) = open_gate(gate, policy, classifier, lists, progress)?;
         let metrics = Arc::new(Metrics::new());
         let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
-        let route = Route::fixed(parts.hosts, resolver);
+        let route = Route::fixed(parts.hosts, parts.tls, resolver);
         let mut bound = Vec::new();
         for (address, settings) in parts.doors {
             let listener = TcpListener::bind(address)

@@ -30,9 +30,9 @@ pub use error::{ConfigError, listed};
 pub use lists::{load_lists, load_policy};
 pub use live::{LiveLists, Reload};
 pub use settings::{
-    AddressForm, AdminSettings, DnsSettings, DownstreamSettings, LimitSettings, ListFile,
-    ListPaths, ListenSettings, LogSettings, Mode, OnStoreFailure, PolicyChoice, PolicySource,
-    Settings, StoreSettings, TimeoutSettings,
+    AddressForm, AdminSettings, DnsSettings, DownstreamSettings, DownstreamTls, LimitSettings,
+    ListFile, ListPaths, ListenSettings, LogSettings, Mode, OnStoreFailure, PolicyChoice,
+    PolicySource, Settings, StoreSettings, TimeoutSettings,
 };
 pub use values::HostPort;
 

@@ -3,6 +3,8 @@
 
 mod demo;
 mod harness;
+mod rig;
 mod rules;
 mod tidy;
+mod transcripts;
 mod wire;
