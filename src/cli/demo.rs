@@ -25,9 +25,11 @@ mod stage;
 use std::io::Write;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
 
 use super::exit::Failure;
 use crate::event::{Act, List, Tenant, What};
+use crate::log::{self, Format};
 use mailing::Totals;
 use show::Show;
 use stage::{Folder, Stage};
@@ -51,6 +53,9 @@ pub fn run(once: bool) -> Result<(), Failure> {
         if !once && result.is_ok() {
             result = by_hand(&stage, &mut show);
             if result.is_ok() {
+                // From here on the log shows what whoever tries it does.
+                let _log = log::start(Format::Text, LevelFilter::INFO)
+                    .map_err(|error| Failure::Internal(error.to_string()))?;
                 ends.first().await;
             }
         }
@@ -91,7 +96,7 @@ fn by_hand(stage: &Stage, show: &mut Show<impl Write>) -> Result<(), Failure> {
          swaks --server {door} --from you@shop.test --to you@yopmail.com\n  \
          swaks --server {door} --from you@shop.test --to {}\n\n\
          What has been learnt, one event a line:\n\n  cat {}/*\n\n\
-         Ctrl-C ends the gate and removes its directory.",
+         Ctrl-C ends the gate and removes its directory. Its log follows.\n",
         cast::ANNA,
         stage.journal().display(),
     ))

@@ -17,7 +17,7 @@ use crate::lists::{Lists, parse_addresses};
 use crate::log::Addresses;
 use crate::policy::verdict::Decision;
 use crate::policy::{Policy, Record};
-use crate::proxy::route::Host;
+use crate::proxy::route::{Host, Protection};
 use crate::proxy::{DoorSettings, Timeouts};
 use crate::session::Limits;
 use crate::smtp::address::RecipientKey;
@@ -71,6 +71,7 @@ impl Stage {
             lists: Lists { allow, ..Lists::embedded() },
             doors: [cast::SHOP, cast::NEWS].map(|tenant| (loopback, door(tenant))).into(),
             hosts: vec![Host { name: "127.0.0.1".to_owned(), port: receivers.address.port() }],
+            tls: Protection::Off,
             dns: Vec::new(),
             addresses: Addresses::Full,
         };
