@@ -1,10 +1,12 @@
 //! rcptgate
+pub mod admin;
 pub mod app;
 pub mod bounce;
 pub mod cli;
 pub mod config;
 pub mod dns;
 pub mod event;
+pub mod failure;
 pub mod gate;
 pub mod journal;
 pub mod lists;

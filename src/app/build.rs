@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Parts;
-use super::exit::Failure;
 use crate::bounce::classify::Classifier;
 use crate::config::{
     self, AddressForm, ConfigError, DownstreamSettings, DownstreamTls, ListenSettings, LiveLists,
     OnStoreFailure, Settings,
 };
+use crate::failure::Failure;
 use crate::gate::{self, GateSettings};
 use crate::log::Addresses;
 use crate::proxy::route::{Host, Protection};

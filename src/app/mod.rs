@@ -5,7 +5,6 @@
 //! before everything that is on a list is known.
 
 pub mod build;
-pub mod exit;
 mod limits;
 mod serve;
 
@@ -19,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::bounce::classify::Classifier;
 use crate::dns::Resolver;
+use crate::failure::Failure;
 use crate::gate::{Gate, GateError, GateSettings, Mode, OpenReport};
 use crate::lists::Lists;
 use crate::log::Addresses;
@@ -29,7 +29,6 @@ use crate::proxy::route::{Host, Protection, Route};
 use crate::proxy::{Door, DoorSettings, listener};
 use crate::store::StoreError;
 
-use exit::Failure;
 use limits::raise_descriptors;
 pub use serve::serve;
 

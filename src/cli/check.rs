@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::exit::Failure;
 use crate::config::{self, ConfigError, Mode, PolicySource, Settings};
+use crate::failure::Failure;
 
 /// Checks the configuration file that is given, or the one that would be used; prints a short summary of what it says.
 ///

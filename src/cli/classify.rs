@@ -4,10 +4,10 @@ use std::io::{BufRead, Read as _, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::exit::Failure;
 use crate::bounce::classify::{Classifier, read_reply, status_of};
 use crate::bounce::labels::{Labels, description, labels};
 use crate::bounce::{Category, Effect, Scope, Stage};
+use crate::failure::Failure;
 
 /// Octets of an input line; the longest reply that the gate takes is 16 KiB, and JSON may escape every octet as six.
 const LINE_MAX: u64 = 256 * 1024;

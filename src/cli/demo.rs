@@ -27,8 +27,8 @@ use std::io::Write;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::exit::Failure;
 use crate::event::{Act, List, Tenant, What};
+use crate::failure::Failure;
 use crate::log::{self, Format};
 use mailing::Totals;
 use show::Show;

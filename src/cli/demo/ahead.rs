@@ -5,8 +5,8 @@ use std::io::Write;
 use super::cast::{FULL, GONE, MOVED};
 use super::show::Show;
 use super::stage::Stage;
-use crate::cli::exit::Failure;
 use crate::event::{Event, EventId, What};
+use crate::failure::Failure;
 use crate::policy::{Policy, Record, transition};
 use crate::time::Timestamp;
 

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
-use crate::cli::exit::Failure;
+use crate::failure::Failure;
 use crate::smtp::reply::Reply;
 
 /// Longer than anything takes on loopback: a gate that needs it has failed.

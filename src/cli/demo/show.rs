@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 
-use crate::cli::exit::Failure;
+use crate::failure::Failure;
 
 /// Columns where nobody says how many there are.
 const WIDTH: u16 = 120;
