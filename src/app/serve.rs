@@ -90,7 +90,10 @@ fn watch(running: &Running, live: &Arc<Mutex<LiveLists>>) -> Result<Watch, Failu
     let watch = Watch::start(files, move |_change| {
         metrics.reloaded(if reload(&gate, &live).is_ok() { "swapped" } else { "kept" });
     });
-    Ok(watch?)
+    let watch = watch?;
+    // What changed while the gate was being opened, which may take minutes, is read now.
+    watch.poke();
+    Ok(watch)
 }
 
 /// Reads the lists again; the old ones stay in force when the new ones have a fault.

@@ -20,8 +20,8 @@ pub fn run(given: Option<&Path>, json: bool, out: &mut impl Write) -> Result<(),
     });
     match checked {
         Ok((settings, _)) if json => {
-            let cautions = cautions(&settings);
-            writeln!(out, "{}", json!({"ok": true, "file": settings.file, "cautions": cautions}))?;
+            let (file, cautions) = (settings.file.display().to_string(), cautions(&settings));
+            writeln!(out, "{}", json!({"ok": true, "file": file, "cautions": cautions}))?;
             Ok(())
         }
         Ok((settings, lists)) => Ok(summary(&settings, &lists, out)?),

@@ -2,9 +2,12 @@
 //! `tests/README.md` says what each kind of test is for.
 
 mod demo;
+mod dialogues;
+mod faults;
 mod harness;
 mod rig;
 mod rules;
+mod smuggling;
 mod tidy;
 mod transcripts;
 mod wire;

@@ -139,9 +139,33 @@ impl Rig {
         self.step(Input::DownstreamClosed);
     }
 
+    /// Likewise, if there is one and it has not ended already.
+    pub fn downstream_fin_if_open(&mut self) {
+        if self.hop().is_some_and(|hop| !hop.gone) {
+            self.downstream_fin();
+        }
+    }
+
+    /// The connection to the next hop that the session is using.
+    pub fn hop(&self) -> Option<&Hop> {
+        self.hops.last().filter(|hop| hop.closed.is_none())
+    }
+
+    /// Takes the replies that the client has not read: complete ones, by their last lines.
+    pub fn replies(&mut self) -> Vec<String> {
+        let said = String::from_utf8(std::mem::take(&mut self.said)).expect("replies are ASCII");
+        assert!(said.is_empty() || said.ends_with("\r\n"), "half a line: {said}");
+        let last = |line: &&str| line.get(3..4) != Some("-");
+        said.split_terminator("\r\n").filter(last).map(str::to_owned).collect()
+    }
+
     /// The time for what the session is waiting for is over.
     pub fn expire(&mut self) {
-        let waiting = self.session.waiting();
+        self.expire_waiting(self.session.waiting());
+    }
+
+    /// The time for this is over, whatever the session is waiting for now.
+    pub fn expire_waiting(&mut self, waiting: Waiting) {
         self.step(Input::Expired(waiting));
     }
 
@@ -158,6 +182,17 @@ impl Rig {
             self.step(Input::Settled(ticket));
         }
         true
+    }
+
+    /// The event that was reported first is on disk.
+    pub fn settle_first(&mut self) {
+        if let Some((_, ticket)) = self.tickets.pop_front() {
+            self.step(Input::Settled(ticket));
+        }
+    }
+
+    pub fn has_tickets(&self) -> bool {
+        !self.tickets.is_empty()
     }
 
     pub fn waiting(&self) -> Waiting {
@@ -232,8 +267,10 @@ impl Rig {
             Action::Answered(answered) => {
                 if let Some(ticket) = answered.ticket {
                     let address = answered.recipient.to_string();
-                    self.tickets.push_back((address.trim_matches(['<', '>']).into(), ticket));
-                    if !self.hold_tickets {
+                    if self.hold_tickets {
+                        let whose = address.trim_matches(['<', '>']).to_owned();
+                        self.tickets.push_back((whose, ticket));
+                    } else {
                         self.session.step(Input::Settled(ticket), &mut self.out);
                     }
                 }

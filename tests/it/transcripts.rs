@@ -21,7 +21,9 @@
 //! settled = gone@x.test                       the event is on disk, with `set tickets = held`
 //! learn = gone@x.test rcpt 550 1              a reply that may be learnt: stage, code, recipients it is about
 //! finished = delivered 20 a@x.test            outcome, octets, recipients; client_gone at the end if it had
+//! message = 192.0.2.1/4F2A                    what the event just named knows its message by, or none
 //! time = over                                 what the session waits for has lasted too long
+//! time = late client | late downstream         a deadline fires in the instant in which that peer goes on
 //! waiting = downstream rcpt                   client | content | driver | nothing
 //! drain = now                                 the program is to end
 //! ```

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 #[derive(Debug, Default)]
 pub struct Wire {
-    /// Verbs of the commands that the next hop has not answered; `.` is the end of data.
+    /// The commands that the next hop has not answered; `.` is the end of data.
     unanswered: VecDeque<String>,
     pub commands: Vec<String>,
     line: Vec<u8>,
@@ -39,8 +39,7 @@ impl Wire {
             self.line.push(*byte);
             if *byte == b'\n' {
                 let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
-                let verb = line.split([' ', '\r']).next().unwrap_or_default();
-                self.unanswered.push_back(verb.into());
+                self.unanswered.push_back(line.trim_end().into());
                 self.commands.push(line);
             }
         }
@@ -57,10 +56,10 @@ impl Wire {
             if line.get(3) == Some(&b'-') {
                 continue;
             }
-            let Some(verb) = self.unanswered.pop_front() else { continue };
-            if verb == "DATA" && line.starts_with(b"354") {
+            let Some(command) = self.unanswered.pop_front() else { continue };
+            if command == "DATA" && line.starts_with(b"354") {
                 self.content = Some(Vec::new());
-            } else if verb == "." && line.starts_with(b"2") {
+            } else if command == "." && line.starts_with(b"2") {
                 self.accepted += 1;
             }
         }
@@ -68,6 +67,11 @@ impl Wire {
 
     pub fn unanswered(&self) -> usize {
         self.unanswered.len()
+    }
+
+    /// The command that the next hop is to answer next.
+    pub fn due(&self) -> Option<&str> {
+        self.unanswered.front().map(String::as_str)
     }
 
     pub const fn in_content(&self) -> bool {

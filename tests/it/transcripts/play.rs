@@ -1,5 +1,6 @@
 //! Playing a transcript on the pure session.
 
+use rcptgate::bounce::Stage;
 use rcptgate::session::{Farewell, Outcome, Settings, Waiting};
 
 use super::script::{Client, Downstream, Line, Needed, Script, Step};
@@ -26,8 +27,12 @@ pub enum Cut {
 /// # Errors
 /// The line at which the dialogue went another way, and what was there instead.
 pub fn play(script: &Script, cut: Cut) -> Result<(), String> {
-    let mut player =
-        Player { rig: Rig::new(configured(script)?, script.verdicts.clone()), cut, writes: 0 };
+    let mut player = Player {
+        rig: Rig::new(configured(script)?, script.verdicts.clone()),
+        cut,
+        writes: 0,
+        message: None,
+    };
     player.rig.hold_tickets =
         script.settings.iter().any(|pair| *pair == ("tickets".into(), "held".into()));
     let mut steps = script.steps.iter().peekable();
@@ -74,6 +79,8 @@ struct Player {
     rig: Rig,
     cut: Cut,
     writes: usize,
+    /// Of the last event that was named.
+    message: Option<String>,
 }
 
 impl Player {
@@ -95,11 +102,21 @@ impl Player {
             Step::Downstream(what) => self.downstream(what),
             Step::Learn(expected) => self.event(expected, "learn"),
             Step::Finished(expected) => self.event(expected, "finished"),
+            Step::Message(expected) => {
+                let key = self.message.as_deref().unwrap_or("none");
+                check(key == expected, || format!("the message is known by {key}"))
+            }
             Step::Settled(address) => {
                 check(self.rig.settle(address), || "nobody waits for that".into())
             }
             Step::TimeOver => {
                 self.rig.expire();
+                Ok(())
+            }
+            Step::Late(client) => {
+                let whose =
+                    if *client { Waiting::Client } else { Waiting::Downstream(Stage::Rcpt) };
+                self.rig.expire_waiting(whose);
                 Ok(())
             }
             Step::Drain => {
@@ -252,6 +269,7 @@ impl Player {
         while let Some(event) = self.rig.events.pop_front() {
             match event {
                 Event::Answered(answer) if answer.ticket.is_some() => {
+                    self.message.clone_from(&answer.envelope.message);
                     let (stage, code) = (answer.stage, answer.reply.code);
                     let whom = answer.recipient.to_string();
                     let whom = whom.trim_matches(['<', '>']);
@@ -259,6 +277,7 @@ impl Player {
                 }
                 Event::Answered(_) => {}
                 Event::Finished(end) => {
+                    self.message.clone_from(&end.envelope.message);
                     let whom: String = end.recipients.iter().map(|to| format!(" {to}")).collect();
                     let whom = whom.replace(['<', '>'], "");
                     let gone = if end.client_gone { " client_gone" } else { "" };

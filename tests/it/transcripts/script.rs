@@ -32,8 +32,12 @@ pub enum Step {
     Settled(String),
     /// `finished = OUTCOME OCTETS RECIPIENTS...`, with `client_gone` at the end when it had.
     Finished(String),
+    /// `message = KEY`: what the last event named knows its message by, or `none`.
+    Message(String),
     /// `time = over`: whatever the session is waiting for has lasted too long.
     TimeOver,
+    /// `time = late client`, `time = late downstream`: a deadline fires in the instant in which that peer goes on.
+    Late(bool),
     /// `drain = now`: the program is to end.
     Drain,
     /// `waiting = ...`: what the session is waiting for.
@@ -147,8 +151,11 @@ fn read(line: &str, number: usize, script: &mut Script) -> Option<()> {
         ("learn", "=") => Step::Learn(rest.into()),
         ("settled", "=") => Step::Settled(rest.into()),
         ("finished", "=") => Step::Finished(rest.into()),
+        ("message", "=") => Step::Message(rest.into()),
         ("waiting", "=") => Step::Waiting(rest.into()),
         ("time", "=") if rest == "over" => Step::TimeOver,
+        ("time", "=") if rest == "late client" => Step::Late(true),
+        ("time", "=") if rest == "late downstream" => Step::Late(false),
         ("drain", "=") if rest == "now" => Step::Drain,
         _ => return None,
     };
