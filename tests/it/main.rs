@@ -1,6 +1,7 @@
 //! The one integration binary: everything that needs the whole crate links once.
 //! `tests/README.md` says what each kind of test is for.
 
+mod demo;
 mod dialogues;
 mod faults;
 mod harness;
