@@ -1,10 +1,12 @@
 //! rcptgate
+pub mod admin;
 pub mod app;
 pub mod bounce;
 pub mod cli;
 pub mod config;
 pub mod dns;
 pub mod event;
+pub mod failure;
 pub mod gate;
 pub mod journal;
 pub mod lists;
@@ -16,4 +18,5 @@ pub mod session;
 pub mod smtp;
 pub mod store;
 pub mod time;
+pub mod tls;
 pub mod watch;

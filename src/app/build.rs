@@ -8,15 +8,17 @@ use std::sync::Arc;
 
 use super::Parts;
 use crate::bounce::classify::Classifier;
-use crate::cli::exit::Failure;
 use crate::config::{
-    self, AddressForm, ConfigError, ListenSettings, LiveLists, OnStoreFailure, Settings,
+    self, AddressForm, ConfigError, DownstreamSettings, DownstreamTls, ListenSettings, LiveLists,
+    OnStoreFailure, Settings,
 };
+use crate::failure::Failure;
 use crate::gate::{self, GateSettings};
 use crate::log::Addresses;
-use crate::proxy::route::Host;
+use crate::proxy::route::{Host, Protection};
 use crate::proxy::{DoorSettings, Timeouts};
 use crate::session::Limits;
+use crate::tls::{Connector, Trust};
 
 /// Pipelined commands of a client whose replies are owed, at the most.
 const PIPELINE: usize = 1000;
@@ -44,6 +46,7 @@ pub fn parts(settings: &Settings) -> Result<(Parts, LiveLists), Failure> {
         lists,
         doors: settings.listen.iter().map(|listen| door(settings, listen)).collect(),
         hosts: hosts.map(|host| Host { name: host.host.clone(), port: host.port }).collect(),
+        tls: protection(&settings.downstream)?,
         dns: settings.dns.servers.clone(),
         addresses: addresses(settings)?,
     };
@@ -106,6 +109,18 @@ fn door(settings: &Settings, listen: &ListenSettings) -> (std::net::SocketAddr, 
         monitor: false,
     };
     (listen.address, door)
+}
+
+fn protection(downstream: &DownstreamSettings) -> Result<Protection, Failure> {
+    let connector =
+        |trust: &Trust| Connector::new(trust).map_err(|fault| Failure::Config(fault.to_string()));
+    let named = || downstream.ca.clone().map_or(Trust::System, Trust::File);
+    Ok(match downstream.tls {
+        DownstreamTls::Off => Protection::Off,
+        DownstreamTls::Opportunistic => Protection::Opportunistic(connector(&Trust::Anybody)?),
+        DownstreamTls::Required => Protection::Required(connector(&Trust::Anybody)?),
+        DownstreamTls::Verify => Protection::Verify(connector(&named())?),
+    })
 }
 
 fn addresses(settings: &Settings) -> Result<Addresses, Failure> {

@@ -17,15 +17,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bounce::classify::Classifier;
-use crate::cli::exit::Failure;
 use crate::dns::Resolver;
+use crate::failure::Failure;
 use crate::gate::{Gate, GateError, GateSettings, Mode, OpenReport};
 use crate::lists::Lists;
 use crate::log::Addresses;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::policy::verdict::Listing;
-use crate::proxy::route::{Host, Route};
+use crate::proxy::route::{Host, Protection, Route};
 use crate::proxy::{Door, DoorSettings, listener};
 use crate::store::StoreError;
 
@@ -51,6 +51,8 @@ pub struct Parts {
     pub doors: Vec<(SocketAddr, DoorSettings)>,
     /// The next hop.
     pub hosts: Vec<Host>,
+    /// How the way there is protected.
+    pub tls: Protection,
     /// Name servers; the system's when there are none.
     pub dns: Vec<SocketAddr>,
     /// How the log shows addresses.
@@ -132,7 +134,7 @@ impl Running {
         let (gate, report) = open_gate(gate, policy, classifier, lists, progress)?;
         let metrics = Arc::new(Metrics::new());
         let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
-        let route = Route::fixed(parts.hosts, resolver);
+        let route = Route::fixed(parts.hosts, parts.tls, resolver);
         let mut bound = Vec::new();
         for (address, settings) in parts.doors {
             let listener = TcpListener::bind(address)

@@ -8,8 +8,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Running, build, replace_lists};
-use crate::cli::exit::Failure;
+use crate::admin;
 use crate::config::{self, LiveLists, Reload, Settings};
+use crate::failure::Failure;
 use crate::log;
 use crate::watch::Watch;
 
@@ -20,14 +21,14 @@ use crate::watch::Watch;
 pub fn serve(config_path: Option<&Path>) -> Result<(), Failure> {
     let file = config::find(config_path).map_err(|error| build::faults(&[error]))?;
     let settings = config::load(&file).map_err(|errors| build::faults(&errors))?;
-    let _log = log::start(settings.log.format, settings.log.level)
+    let log = log::start(settings.log.format, settings.log.level)
         .map_err(|error| Failure::Internal(error.to_string()))?;
     super::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(&settings))
+    runtime.block_on(run(&settings, log.writer()))
 }
 
-async fn run(settings: &Settings) -> Result<(), Failure> {
+async fn run(settings: &Settings, log: &log::Writer) -> Result<(), Failure> {
     let (parts, live) = build::parts(settings)?;
     // Bound before the gate is opened: a port that is taken is told at once, not after a long rebuild.
     let admin_listener = match settings.admin.listen {
@@ -43,6 +44,7 @@ async fn run(settings: &Settings) -> Result<(), Failure> {
         running.doors.iter().map(|address| format!("smtp={address}")).collect();
     if let Some(listener) = admin_listener {
         listening.push(format!("admin={}", listener.local_addr()?));
+        start_admin(settings, &running, listener, &live, log)?;
     }
     ready(&listening.join(" "));
     ends.first(&watch).await;
@@ -58,6 +60,28 @@ async fn bind_admin(address: std::net::SocketAddr) -> Result<TcpListener, Failur
     bound.map_err(|error| Failure::Io(format!("cannot listen on {address}: {error}")))
 }
 
+fn start_admin(
+    settings: &Settings,
+    running: &Running,
+    listener: TcpListener,
+    live: &Arc<Mutex<LiveLists>>,
+    log: &log::Writer,
+) -> Result<(), Failure> {
+    let token = admin::token::load_or_create(&settings.data_dir)
+        .map_err(|error| Failure::Io(error.to_string()))?;
+    let (gate, live) = (running.gate.clone(), Arc::clone(live));
+    let reload: admin::Reload = Arc::new(move || reload(&gate, &live));
+    let api = admin::Api::new(running.gate.clone(), Arc::clone(&running.metrics), token, reload)
+        .with_log(log.clone());
+    let halt = running.halt.clone();
+    tokio::spawn(async move {
+        if let Err(error) = admin::serve(listener, api, halt.cancelled_owned()).await {
+            tracing::error!(event = "admin", result = "failed", error = %error);
+        }
+    });
+    Ok(())
+}
+
 /// Watches the lists, and puts them in force when they change.
 fn watch(running: &Running, live: &Arc<Mutex<LiveLists>>) -> Result<Watch, Failure> {
     let files = live.lock().unwrap_or_else(PoisonError::into_inner).files();
@@ -66,7 +90,10 @@ fn watch(running: &Running, live: &Arc<Mutex<LiveLists>>) -> Result<Watch, Failu
     let watch = Watch::start(files, move |_change| {
         metrics.reloaded(if reload(&gate, &live).is_ok() { "swapped" } else { "kept" });
     });
-    Ok(watch?)
+    let watch = watch?;
+    // What changed while the gate was being opened, which may take minutes, is read now.
+    watch.poke();
+    Ok(watch)
 }
 
 /// Reads the lists again; the old ones stay in force when the new ones have a fault.

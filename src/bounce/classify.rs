@@ -11,7 +11,7 @@ use super::rules::{self, Hit, Rule, RuleFault, Rules};
 use super::{Category, Effect, Scope, Stage};
 use crate::smtp::reply::{Reply, Severity};
 
-pub use super::normalize::read_reply;
+pub use super::normalize::{read_reply, status_of};
 
 /// What a reply means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +103,8 @@ impl Classifier {
             .iter()
             .filter_map(|layer| self.rules.find(layer, stage, receiver))
             .collect();
-        hits.iter().find(|hit| hit.by_text).or_else(|| hits.first()).copied()
+        let whole = hits.last().filter(|hit| hit.rule.whole);
+        whole.or_else(|| hits.iter().find(|hit| hit.by_text)).or_else(|| hits.first()).copied()
     }
 
     fn lost(&self, specimen: &rules::Specimen) -> Option<RuleFault> {

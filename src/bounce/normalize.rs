@@ -95,6 +95,14 @@ pub fn read_reply(stage: Stage, text: &str) -> Option<Reply> {
     })
 }
 
+/// The enhanced code of a reply, also where the wire's grammar does not look for it: `(#5.1.1)`, or behind an echoed address.
+pub fn status_of(reply: &Reply) -> Option<EnhancedStatus> {
+    let agrees = |status: &EnhancedStatus| u16::from(status.class) == reply.code.get() / 100;
+    let text = clip(&reply.text, TEXT_MAX);
+    let elsewhere = || marked_status(text).or_else(|| echoed_status(text)).filter(agrees);
+    reply.status.or_else(elsewhere)
+}
+
 /// Lower case, no accents, no controls, lines joined.
 fn fold(text: &str) -> String {
     fold_accents(text)

@@ -48,6 +48,8 @@ struct Written {
     category: Category,
     scope: Option<Scope>,
     #[serde(default)]
+    whole: bool,
+    #[serde(default)]
     text: Vec<Spanned<String>>,
     #[serde(default)]
     raw: Vec<Spanned<String>>,
@@ -77,6 +79,8 @@ pub struct Rule {
     pub category: Category,
     /// Whom such a reply is about, where that does not follow from the category.
     pub scope: Option<Scope>,
+    /// Whether it decides over whatever the reply quotes: a suppression list quotes the bounce that it remembers.
+    pub whole: bool,
     codes: Vec<String>,
     status: Vec<StatusPattern>,
     stages: Vec<Stage>,

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::exit::Failure;
 use crate::config::{self, ConfigError, Mode, PolicySource, Settings};
+use crate::failure::Failure;
 
 /// Checks the configuration file that is given, or the one that would be used; prints a short summary of what it says.
 ///
@@ -20,8 +20,8 @@ pub fn run(given: Option<&Path>, json: bool, out: &mut impl Write) -> Result<(),
     });
     match checked {
         Ok((settings, _)) if json => {
-            let cautions = cautions(&settings);
-            writeln!(out, "{}", json!({"ok": true, "file": settings.file, "cautions": cautions}))?;
+            let (file, cautions) = (settings.file.display().to_string(), cautions(&settings));
+            writeln!(out, "{}", json!({"ok": true, "file": file, "cautions": cautions}))?;
             Ok(())
         }
         Ok((settings, lists)) => Ok(summary(&settings, &lists, out)?),

@@ -4,10 +4,10 @@ use std::io::{BufRead, Read as _, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::exit::Failure;
-use crate::bounce::classify::{Classifier, read_reply};
+use crate::bounce::classify::{Classifier, read_reply, status_of};
 use crate::bounce::labels::{Labels, description, labels};
 use crate::bounce::{Category, Effect, Scope, Stage};
+use crate::failure::Failure;
 
 /// Octets of an input line; the longest reply that the gate takes is 16 KiB, and JSON may escape every octet as six.
 const LINE_MAX: u64 = 256 * 1024;
@@ -113,7 +113,7 @@ fn answer(
     output: &mut impl Write,
 ) -> Result<(), Failure> {
     let reply = read_reply(stage, &question.reply);
-    let status = reply.as_ref().and_then(|reply| reply.status);
+    let status = reply.as_ref().and_then(status_of);
     let found = match &reply {
         Some(reply) => {
             classifier.classify(stage, reply, question.recipients, question.receiver.as_deref())

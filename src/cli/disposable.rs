@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::exit::Failure;
 use crate::config::{self, ConfigError, ListPaths};
+use crate::failure::Failure;
 use crate::lists::{Disposable, Entry, domain_entry, entry_of, parse_disposable};
 use crate::log::visible;
 use edit::Text;

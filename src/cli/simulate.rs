@@ -6,10 +6,10 @@ use std::io::{BufRead, Read as _, Write};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::exit::Failure;
 use crate::bounce::Stage;
 use crate::bounce::classify::Classifier;
 use crate::event::{Act, Context, Delivery, Event, EventId, Evidence, List, Tenant, What};
+use crate::failure::Failure;
 use crate::policy::answer::Answer;
 use crate::policy::verdict::Listing;
 use crate::policy::{Policy, Record, decide, transition};

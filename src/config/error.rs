@@ -12,6 +12,7 @@ const VALUE_MAX: usize = 120;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, thiserror::Error)]
 pub struct ConfigError {
     /// The file that is at fault: the configuration, or a list or policy that it names.
+    #[serde(serialize_with = "shown")]
     pub file: PathBuf,
     /// The line, from 1; none when it is about the file as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,6 +64,11 @@ impl fmt::Display for ConfigError {
         }
         f.write_str(&self.why)
     }
+}
+
+/// A path that is not UTF-8 is no reason to say nothing.
+fn shown<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// All faults, one a line.

@@ -34,7 +34,8 @@ pub enum Reload {
 }
 
 impl LiveLists {
-    /// Reads the lists for the first time.
+    /// Reads the lists for the first time. A change between this and the start of a watch is seen only if the watch is
+    /// poked once it runs.
     ///
     /// # Errors
     /// Every fault of every list: a gate does not start with less than it was told to have.

@@ -19,6 +19,7 @@ mod settings;
 mod values;
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::lists::Lists;
@@ -30,9 +31,9 @@ pub use error::{ConfigError, listed};
 pub use lists::{load_lists, load_policy};
 pub use live::{LiveLists, Reload};
 pub use settings::{
-    AddressForm, AdminSettings, DnsSettings, DownstreamSettings, LimitSettings, ListFile,
-    ListPaths, ListenSettings, LogSettings, Mode, OnStoreFailure, PolicyChoice, PolicySource,
-    Settings, StoreSettings, TimeoutSettings,
+    AddressForm, AdminSettings, DnsSettings, DownstreamSettings, DownstreamTls, LimitSettings,
+    ListFile, ListPaths, ListenSettings, LogSettings, Mode, OnStoreFailure, PolicyChoice,
+    PolicySource, Settings, StoreSettings, TimeoutSettings,
 };
 pub use values::HostPort;
 
@@ -45,11 +46,17 @@ const PLACES: [&str; 2] = ["config/rcptgate.toml", "/etc/rcptgate/rcptgate.toml"
 /// # Errors
 /// When nothing is given and neither exists.
 pub fn find(given: Option<&Path>) -> Result<PathBuf, ConfigError> {
-    let named = given.map(Path::to_owned).or_else(|| {
-        env::var_os("RCPTGATE_CONFIG").filter(|name| !name.is_empty()).map(PathBuf::from)
-    });
-    let found = || PLACES.iter().map(PathBuf::from).find(|place| place.exists());
-    named.or_else(found).ok_or_else(|| {
+    choose(given, env::var_os("RCPTGATE_CONFIG"), Path::exists)
+}
+
+fn choose(
+    given: Option<&Path>,
+    named: Option<OsString>,
+    exists: impl Fn(&Path) -> bool,
+) -> Result<PathBuf, ConfigError> {
+    let named = || named.filter(|name| !name.is_empty()).map(PathBuf::from);
+    let found = || PLACES.iter().map(PathBuf::from).find(|place| exists(place));
+    given.map(Path::to_owned).or_else(named).or_else(found).ok_or_else(|| {
         let why =
             "no configuration: neither -c nor $RCPTGATE_CONFIG is given, and there is no such file";
         ConfigError::of_file(Path::new(&PLACES.join(" or ")), why)

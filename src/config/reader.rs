@@ -254,16 +254,16 @@ impl<'a, 'r> Table<'a, 'r> {
     }
 
     /// A table inside this one.
-    pub fn table(&self, key: &'static str) -> Table<'a, 'r> {
+    pub fn table(&self, key: &'static str) -> Self {
         let read = |value: &'r DeValue<'a>| {
             value.as_table().ok_or_else(|| wrong_type(&format!("a table, [{key}]"), value))
         };
         let entries = self.read(key, read);
-        Table { reader: self.reader, path: self.path_of(key), entries, asked: RefCell::default() }
+        Self { reader: self.reader, path: self.path_of(key), entries, asked: RefCell::default() }
     }
 
     /// The tables of an array of tables; `None` when the file has none.
-    pub fn tables(&self, key: &'static str) -> Option<Vec<Table<'a, 'r>>> {
+    pub fn tables(&self, key: &'static str) -> Option<Vec<Self>> {
         let items = self.read(key, |value| {
             value.as_array().ok_or_else(|| wrong_type(&format!("tables, [[{key}]]"), value))
         })?;
@@ -275,7 +275,7 @@ impl<'a, 'r> Table<'a, 'r> {
                 return None;
             };
             let asked = RefCell::default();
-            Some(Table { reader: self.reader, path, entries: Some(entries), asked })
+            Some(Self { reader: self.reader, path, entries: Some(entries), asked })
         };
         Some(items.iter().enumerate().filter_map(table).collect())
     }

@@ -44,7 +44,7 @@ pub(super) fn settings(file: &Path, top: Table<'_, '_>, files: Files) -> Setting
             .parsed("data_dir", |text| folder(&beside(file, not_empty(text)?)))
             .unwrap_or(defaults.data_dir),
         listen: listen(&top),
-        downstream: downstream(top.table("downstream")),
+        downstream: downstream(top.table("downstream"), file),
         dns: dns(top.table("dns")),
         lists: lists(top.table("lists"), defaults.lists, file),
         policy: policy(top.table("policy"), file),
@@ -105,14 +105,24 @@ fn listener(table: Table<'_, '_>) -> ListenSettings {
     listener
 }
 
-fn downstream(table: Table<'_, '_>) -> DownstreamSettings {
+fn downstream(table: Table<'_, '_>, file: &Path) -> DownstreamSettings {
     table.choice("route", (), &[("fixed", ())], &["mx", "original"]);
-    table.choice("tls", (), &[("off", ())], &["opportunistic", "required", "verify"]);
+    let tls = [
+        ("off", DownstreamTls::Off),
+        ("opportunistic", DownstreamTls::Opportunistic),
+        ("required", DownstreamTls::Required),
+        ("verify", DownstreamTls::Verify),
+    ];
+    let tls = table.choice("tls", DownstreamTls::default(), &tls, &[]);
+    let ca = table.parsed("ca", |text| not_empty(text).map(|text| beside(file, text)));
+    if ca.is_some() && tls != DownstreamTls::Verify {
+        table.fault("ca", "is used with tls = \"verify\" only");
+    }
     let hosts = table.parsed_list("hosts", parse_host_port);
     if !table.has("hosts") || table.is_empty_list("hosts") {
         table.fault("hosts", "route = \"fixed\" needs a host, such as [\"smtp.example.net:25\"]");
     }
-    let settings = DownstreamSettings { hosts: hosts.unwrap_or_default() };
+    let settings = DownstreamSettings { hosts: hosts.unwrap_or_default(), tls, ca };
     table.done();
     settings
 }

@@ -99,11 +99,29 @@ fn loopback() -> Vec<IpNet> {
     v4.into_iter().chain([IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST))]).collect()
 }
 
-/// `[downstream]`. The route is `fixed` and TLS is off in this version.
+/// `[downstream]`. The route is `fixed` in this version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DownstreamSettings {
     /// The next hops, tried in order; at least one.
     pub hosts: Vec<HostPort>,
+    /// TLS towards them.
+    pub tls: DownstreamTls,
+    /// Certificates to trust with `tls = "verify"`; the system's when `None`.
+    pub ca: Option<PathBuf>,
+}
+
+/// TLS towards the next hop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DownstreamTls {
+    /// Never.
+    Off,
+    /// If it is offered, whoever answers.
+    #[default]
+    Opportunistic,
+    /// Always, whoever answers.
+    Required,
+    /// Always, and the certificate must prove the configured name.
+    Verify,
 }
 
 /// `[dns]`.

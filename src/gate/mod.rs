@@ -159,8 +159,10 @@ impl Gate {
     pub fn scan(
         &self,
         domain: Option<&str>,
-    ) -> Result<impl Iterator<Item = Result<(RecipientKey, Record), StoreError>> + Send, GateError>
-    {
+    ) -> Result<
+        impl Iterator<Item = Result<(RecipientKey, Record), StoreError>> + Send + use<>,
+        GateError,
+    > {
         let store = self.0.shared.store()?;
         let records = store.scan(domain);
         Ok(records.map(move |found| {

@@ -429,3 +429,24 @@ fn lines_behind_the_last_acknowledged_are_not_folded() {
     let opened = index::open(&settings, first, &policy, &mut |_, _| {}).expect("opens");
     assert_eq!((opened.replayed, opened.store.count()), (1, 1));
 }
+
+#[test]
+fn the_next_rcpt_already_knows() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = open(dir.path()).gate;
+    let refused = |address: &str, stage, text: &str| {
+        let reply = Reply::from_text(text).expect("a reply");
+        let learning = gate.refused(&about(address), stage, &reply, 1, now());
+        learning.durable.map(|durable| durable.wait().expect("learnt").change.expect("folded"))
+    };
+    let change =
+        refused("gone@gmail.com", Stage::Rcpt, "550 5.1.1 no such user").expect("an event");
+    assert_eq!(change.after, Standing::QuarantinedLongTerm);
+    assert_eq!(verdict(&gate, "gone@gmail.com"), "refuse");
+    let change = refused("full@a.test", Stage::EndOfData, "452 4.2.2 mailbox full");
+    assert_eq!(change.map(|change| change.after), Some(Standing::OnWatch));
+    assert_eq!(verdict(&gate, "full@a.test"), "forward");
+    assert_eq!(refused("some@a.test", Stage::Rcpt, "450 4.1.1 user unknown"), None);
+    assert_eq!(refused("some@a.test", Stage::EndOfData, "554 5.7.1 message is spam"), None);
+    assert_eq!(gate.records(), Some(2));
+}

@@ -66,6 +66,8 @@ impl Writer {
                 Ok(first) => {
                     let mut orders = vec![first];
                     orders.extend(self.orders.try_iter().take(COMMIT_MAX - 1));
+                    // Apart, so that a panic in the one does not cost the events of the other.
+                    self.contained(Self::recover_if_due);
                     self.contained(|writer| writer.take(orders));
                     if self.unflushed >= UNFLUSHED_MAX {
                         self.contained(Self::flush);
@@ -90,7 +92,6 @@ impl Writer {
     }
 
     fn take(&mut self, orders: Vec<Order>) {
-        self.recover_if_due();
         if let Some(why) = self.shared.trouble.journal() {
             return self.refuse(orders, &why);
         }
@@ -208,6 +209,8 @@ impl Writer {
         if self.last_attempt.is_some_and(|last| now.duration_since(last) < every) {
             return;
         }
+        // Noted before, in case it panics, and behind, in case it takes long.
+        self.last_attempt = Some(now);
         let recovered = self.recover();
         self.last_attempt = Some(Instant::now());
         match recovered {

@@ -86,6 +86,26 @@ impl Reader {
         Ok(reader.skip_while(move |found| found.as_ref().is_ok_and(|found| found.entry.seq < seq)))
     }
 
+    /// Reads from the start of the last segment, or of an earlier one if there are fewer than `count` entries from there on.
+    ///
+    /// # Errors
+    /// As [`Reader::open`], and for a broken line in the segments that are counted.
+    pub fn latest(dir: &Path, count: usize) -> Result<Self, JournalError> {
+        let mut start = Position { segment: 1, offset: 0 };
+        for segment in segment::list(dir)?.into_iter().rev() {
+            start = Position { segment, offset: 0 };
+            let mut entries = 0;
+            for found in Self::at(dir, start)?.take(count) {
+                found?;
+                entries += 1;
+            }
+            if entries >= count {
+                break;
+            }
+        }
+        Self::at(dir, start)
+    }
+
     fn enter(&mut self, number: u32, offset: u64) -> Result<(), JournalError> {
         let path = segment::path(&self.dir, number);
         let mut file = File::open(&path).map_err(io_error(&path))?;

@@ -155,3 +155,20 @@ fn allow_beats_disposable() {
     assert_eq!(lists.listing(&key("b@x.yopmail.com")), (false, Some("yopmail.com")));
     assert_eq!(lists.listing(&key("b@example.com")), (false, None));
 }
+
+proptest::proptest! {
+    /// The set agrees with the rule said plainly.
+    #[test]
+    fn a_set_matches_what_the_rule_says(
+        entries in proptest::collection::vec("((a|b)\\.){0,2}(co\\.uk|com|a\\.b)", 0..6),
+        name in "((a|b|x)\\.){0,3}(co\\.uk|com|a\\.b|uk)",
+    ) {
+        let set: DomainSet = entries.iter().collect();
+        let matches = |entry: &&String| {
+            let below = name.ends_with(&format!(".{entry}")) && !domains::is_public_suffix(entry);
+            **entry == name || below
+        };
+        let longest = entries.iter().filter(matches).max_by_key(|entry| entry.len());
+        proptest::prop_assert_eq!(set.contains_suffix(&name), longest.map(String::as_str));
+    }
+}

@@ -37,8 +37,11 @@ pub enum Format {
 /// When the process already has a subscriber.
 pub fn start(format: Format, level: LevelFilter) -> Result<WriterGuard, TryInitError> {
     let (writer, guard) = Writer::start(format, std::io::stdout());
-    let targets =
-        Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("rcptgate", level);
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("rcptgate", level)
+        // That the gate is ready, and where, is told at any level: scripts wait for that line.
+        .with_target("rcptgate::app", level.max(LevelFilter::INFO));
     tracing_subscriber::registry().with(targets).with(Lines::new(format, writer)).try_init()?;
     Ok(guard)
 }

@@ -178,3 +178,22 @@ fn addresses_show_as_much_as_is_wanted() {
     assert_ne!(one.show(&key), two.show(&key));
     assert_eq!(one.scrub(reply), scrubbed);
 }
+
+proptest::proptest! {
+    /// Whatever the value: it ends where its field ends, and every character of the line shows.
+    #[test]
+    fn a_value_never_leaves_its_field(value in "(\\PC|[ =\"\\\\\r\n\t\u{0}\u{1b}\u{202e}\u{200b}]){0,40}") {
+        let mut line = String::new();
+        escape::push_text_value(&mut line, &value);
+        let inner = line.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let bare = inner.unwrap_or(&line).replace("\\\\", "").replace("\\\"", "");
+        proptest::prop_assert!(!bare.contains('"'), "{line}");
+        proptest::prop_assert!(inner.is_some() || !line.contains([' ', '=', '\\']), "{line}");
+        proptest::prop_assert_eq!(visible(&line, usize::MAX), line);
+
+        let mut line = String::new();
+        escape::push_json_string(&mut line, &value);
+        proptest::prop_assert_eq!(serde_json::from_str::<String>(&line).ok(), Some(value));
+        proptest::prop_assert_eq!(visible(&line, usize::MAX), line);
+    }
+}

@@ -16,6 +16,9 @@ const QUEUE: usize = 8192;
 /// How long the end of the program waits for the last lines: longer, a blocked pipe would keep it from ending.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// Looks for room in a full queue within that time.
+const LAST_TRIES: u32 = 100;
+
 enum Job {
     Line(String),
     Flush(SyncSender<()>),
@@ -74,9 +77,17 @@ impl WriterGuard {
 impl Drop for WriterGuard {
     fn drop(&mut self) {
         let (done, wait) = mpsc::sync_channel(1);
-        // A full queue means that the output is blocked: nothing to wait for.
-        if self.writer.queue.try_send(Job::Flush(done)).is_ok() {
-            _ = wait.recv_timeout(LAST_LINES);
+        let mut flush = Job::Flush(done);
+        for _ in 0..LAST_TRIES {
+            match self.writer.queue.try_send(flush) {
+                Ok(()) => {
+                    _ = wait.recv_timeout(LAST_LINES);
+                    return;
+                }
+                Err(TrySendError::Full(again)) => flush = again,
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+            std::thread::sleep(LAST_LINES / LAST_TRIES);
         }
     }
 }

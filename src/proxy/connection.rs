@@ -3,10 +3,11 @@
 //! A single task drives both legs, so nothing is handed between threads. Replies and commands of one step leave in one write.
 //! All reads and writes go on side by side: a peer that only writes cannot lock up one that only writes.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -14,12 +15,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, timeout};
+use tokio_util::sync::WaitForCancellationFuture;
 
 use super::deadline::Watch;
-use super::downstream::{self, Leg};
+use super::downstream::{self, Leg, NextHop};
 use super::report::{Reporter, Settling};
-use super::route::Host;
-use super::side::{Reading, Side, read_some, write_some};
+use super::side::{Reading, Side};
+use super::stream::Stream;
 use super::{Door, DoorSettings};
 use crate::bounce::Stage;
 use crate::session::{
@@ -47,7 +49,7 @@ pub(super) async fn run(stream: TcpStream, client: SocketAddr, number: u64, door
     Connection {
         session: Session::new(settings),
         out: Outputs::default(),
-        client: Side::new(stream),
+        client: Side::new(Stream::Clear(stream)),
         leg: None,
         opening: None,
         settling: JoinSet::new(),
@@ -84,13 +86,20 @@ enum Woken {
     Halt,
 }
 
+/// The ends that may come from outside. Waited for once and not anew at every turn: all sessions share their locks.
+struct Ends<'drive, 'door> {
+    drain: Pin<&'drive mut WaitForCancellationFuture<'door>>,
+    halt: Pin<&'drive mut WaitForCancellationFuture<'door>>,
+    drained: bool,
+}
+
 struct Connection {
     door: Arc<Door>,
     session: Session,
     out: Outputs,
     client: Side,
     leg: Option<Side>,
-    next_hop: Option<Host>,
+    next_hop: Option<NextHop>,
     opening: Option<Opening>,
     settling: JoinSet<Ticket>,
     reporter: Reporter,
@@ -100,11 +109,14 @@ impl Connection {
     async fn drive(mut self) {
         let mut sleep = Box::pin(tokio::time::sleep(self.door.settings.timeouts.client));
         let mut watch = Watch::default();
-        let mut drained = false;
+        let door = Arc::clone(&self.door);
+        let drain = pin!(door.drain.cancelled());
+        let halt = pin!(door.halt.cancelled());
+        let mut ends = Ends { drain, halt, drained: false };
         self.session.step(Input::Accepted, &mut self.out);
         while self.act() {
             watch.set(&self.session, &self.door.settings.timeouts, sleep.as_mut());
-            let woken = self.wait(sleep.as_mut(), drained).await;
+            let woken = self.wait(sleep.as_mut(), &mut ends).await;
             let moved = matches!(woken, Woken::FromClient | Woken::ToDownstream(Ok(())));
             match woken {
                 Woken::FromClient | Woken::FromDownstream | Woken::ToDownstream(Ok(())) => {}
@@ -115,7 +127,7 @@ impl Connection {
                 Woken::Settled(ticket) => self.session.step(Input::Settled(ticket), &mut self.out),
                 Woken::Deadline => self.expired(),
                 Woken::Drain => {
-                    drained = true;
+                    ends.drained = true;
                     self.session.step(Input::Drain, &mut self.out);
                 }
                 Woken::Halt => break,
@@ -130,35 +142,50 @@ impl Connection {
     }
 
     /// Waits for whatever comes first. Writes come first, so that what is owed leaves before more is taken in.
-    async fn wait(&mut self, deadline: Pin<&mut Sleep>, drained: bool) -> Woken {
-        let (to_client, to_downstream) =
-            (!self.out.to_client.is_empty(), !self.out.to_downstream.is_empty());
+    async fn wait(&mut self, mut deadline: Pin<&mut Sleep>, ends: &mut Ends<'_, '_>) -> Woken {
         let wants_client = self.client.state == Reading::Open
             && self.session.wants_client()
             && self.out.to_downstream.len() < HIGH_WATER
             && self.out.to_client.len() < HIGH_WATER;
         let content = self.session.waiting() == Waiting::Content;
         let room = if content { CONTENT_READ } else { COMMAND_READ };
-        let leg_reads = self.leg.as_ref().is_some_and(|leg| leg.state == Reading::Open);
-        let (client_read, client_write) = self.client.halves();
-        let (leg_read, leg_write) = self.leg.as_mut().map(Side::halves).unzip();
+        let peers = poll_fn(|context| self.poll_peers(context, wants_client.then_some(room)));
         tokio::select! {
             biased;
-            result = write_some(Some(client_write), &mut self.out.to_client), if to_client => {
-                Woken::ToClient(result)
+            woken = peers => woken,
+            () = deadline.as_mut() => Woken::Deadline,
+            () = ends.halt.as_mut() => Woken::Halt,
+            () = ends.drain.as_mut(), if !ends.drained => Woken::Drain,
+        }
+    }
+
+    fn poll_peers(&mut self, context: &mut Context<'_>, client_room: Option<usize>) -> Poll<Woken> {
+        if self.client.has_to_send(&self.out.to_client)
+            && let Poll::Ready(result) = self.client.poll_drain(context, &mut self.out.to_client)
+        {
+            return Poll::Ready(Woken::ToClient(result));
+        }
+        if let Some(leg) = &mut self.leg {
+            if leg.has_to_send(&self.out.to_downstream)
+                && let Poll::Ready(result) = leg.poll_drain(context, &mut self.out.to_downstream)
+            {
+                return Poll::Ready(Woken::ToDownstream(result));
             }
-            result = write_some(leg_write, &mut self.out.to_downstream), if to_downstream => {
-                Woken::ToDownstream(result)
+            if leg.state == Reading::Open && leg.poll_fill(context, COMMAND_READ).is_ready() {
+                return Poll::Ready(Woken::FromDownstream);
             }
-            Some(Ok(ticket)) = self.settling.join_next(), if !self.settling.is_empty() => {
-                Woken::Settled(ticket)
-            }
-            () = read_some(leg_read, COMMAND_READ), if leg_reads => Woken::FromDownstream,
-            () = read_some(Some(client_read), room), if wants_client => Woken::FromClient,
-            result = opening(&mut self.opening) => Woken::Opened(result),
-            () = deadline => Woken::Deadline,
-            () = self.door.halt.cancelled() => Woken::Halt,
-            () = self.door.drain.cancelled(), if !drained => Woken::Drain,
+        }
+        if let Poll::Ready(Some(Ok(ticket))) = self.settling.poll_join_next(context) {
+            return Poll::Ready(Woken::Settled(ticket));
+        }
+        if let Some(room) = client_room
+            && self.client.poll_fill(context, room).is_ready()
+        {
+            return Poll::Ready(Woken::FromClient);
+        }
+        match &mut self.opening {
+            Some(opening) => opening.as_mut().poll(context).map(Woken::Opened),
+            None => Poll::Pending,
         }
     }
 
@@ -253,9 +280,9 @@ impl Connection {
     fn opened(&mut self, result: Result<Leg, Reply>) {
         self.opening = None;
         let input = match result {
-            Ok(Leg { stream, capabilities, host }) => {
+            Ok(Leg { stream, capabilities, next_hop }) => {
                 self.leg = Some(Side::new(stream));
-                self.next_hop = Some(host);
+                self.next_hop = Some(next_hop);
                 Input::Opened(capabilities)
             }
             Err(reply) => Input::NotOpened(reply),
@@ -275,7 +302,8 @@ impl Connection {
         self.out.to_downstream.clear();
         if let Some(leg) = &mut self.leg {
             // What it said before it closed is heard first: an early refusal has its reason there.
-            let _ = leg.read.try_read_buf(&mut leg.input);
+            let mut context = Context::from_waker(Waker::noop());
+            let _ = leg.poll_fill(&mut context, COMMAND_READ);
             if leg.state == Reading::Open {
                 leg.state = Reading::Ended;
             }
@@ -286,11 +314,8 @@ impl Connection {
         self.out.to_downstream.clear();
         let Some(leg) = self.leg.take() else { return };
         // Dropping closes it, without an end that the client did not send.
-        if farewell == Farewell::Quit
-            && leg.state == Reading::Open
-            && let Ok(stream) = leg.read.reunite(leg.write)
-        {
-            downstream::quit(stream, self.door.settings.timeouts.quit);
+        if farewell == Farewell::Quit && leg.state == Reading::Open {
+            downstream::quit(leg.stream, self.door.settings.timeouts.quit);
         }
     }
 
@@ -316,12 +341,12 @@ impl Connection {
     /// take the last reply with it.
     async fn leave(mut self) {
         let last_words = async {
-            self.client.write.write_all_buf(&mut self.out.to_client).await?;
-            self.client.write.shutdown().await?;
+            self.client.stream.write_all_buf(&mut self.out.to_client).await?;
+            self.client.stream.shutdown().await?;
             let mut rest = [0; 1024];
             let mut discarded = 0;
             while discarded < LINGER_MAX {
-                match self.client.read.read(&mut rest).await? {
+                match self.client.stream.read(&mut rest).await? {
                     0 => break,
                     read => discarded += read,
                 }
@@ -331,16 +356,9 @@ impl Connection {
         if self.client.state == Reading::Open {
             let _ = timeout(LINGER, last_words).await;
         } else {
-            let _ = timeout(LINGER, self.client.write.write_all_buf(&mut self.out.to_client)).await;
+            let _ =
+                timeout(LINGER, self.client.stream.write_all_buf(&mut self.out.to_client)).await;
         }
         self.reporter.ended();
-    }
-}
-
-/// Waits for a connection to the next hop; for ever when none is being made.
-async fn opening(opening: &mut Option<Opening>) -> Result<Leg, Reply> {
-    match opening {
-        Some(opening) => opening.await,
-        None => std::future::pending().await,
     }
 }

@@ -1,4 +1,4 @@
-//! Making a connection to the next hop: addresses in order, greeting, EHLO.
+//! Making a connection to the next hop: addresses in order, greeting, EHLO, TLS.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -10,16 +10,24 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Door;
 use super::route::Host;
-use crate::session::opening::{Opened, Opening};
+use super::stream::Stream;
+use crate::session::opening::{Failed, Opened, Opening, Starttls};
 use crate::smtp::extensions::Capabilities;
 use crate::smtp::reply::Reply;
 use crate::smtp::status::EnhancedStatus;
 
 /// A connection that has been greeted.
 pub(super) struct Leg {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     pub(super) capabilities: Capabilities,
+    pub(super) next_hop: NextHop,
+}
+
+/// Who answered, for the log and for evidence.
+pub(super) struct NextHop {
     pub(super) host: Host,
+    /// What protects the way there: `none`, or the policy that TLS was made under.
+    pub(super) tls: &'static str,
 }
 
 /// Most addresses that are tried for one recipient (Postfix `smtp_mx_address_limit`).
@@ -66,64 +74,122 @@ pub(super) async fn open(door: &Door) -> Result<Leg, Reply> {
     Err(last)
 }
 
+/// One address. Where TLS is wanted but not insisted on, a handshake that fails is followed by a second connection in the
+/// clear, since the first cannot be trusted to be in step.
 async fn attempt(door: &Door, host: &Host, address: IpAddr) -> Result<Leg, Reply> {
+    let starttls = door.route.tls().starttls();
+    match connect(door, host, address, starttls).await {
+        Err(Trouble::Handshake(why)) if starttls == Starttls::Opportunistic => {
+            failed(
+                door,
+                host,
+                Some(address),
+                &format!("TLS handshake, going on in the clear: {why}"),
+            );
+            connect(door, host, address, Starttls::Off).await
+        }
+        result => result,
+    }
+    .map_err(|trouble| {
+        let (reply, why) = match trouble {
+            Trouble::Unreachable(why) => (unreachable("the next hop cannot be reached"), why),
+            Trouble::Lost(why) => (unreachable("the next hop hung up"), why),
+            Trouble::Refused(fault) => {
+                let said = fault.said.as_ref().map(ToString::to_string);
+                let said = said.unwrap_or_else(|| "protocol violation".to_owned());
+                (fault.for_client(), format!("at {}: {said}", fault.stage))
+            }
+            Trouble::Handshake(why) => (NO_HANDSHAKE, format!("TLS handshake: {why}")),
+        };
+        failed(door, host, Some(address), &why);
+        reply
+    })
+}
+
+const NO_HANDSHAKE: Reply =
+    Reply::new(451, EnhancedStatus::new(4, 7, 5), "rcptgate: no TLS handshake with the next hop");
+
+/// Why an attempt failed.
+enum Trouble {
+    Unreachable(String),
+    Lost(String),
+    Refused(Failed),
+    Handshake(String),
+}
+
+async fn connect(
+    door: &Door,
+    host: &Host,
+    address: IpAddr,
+    starttls: Starttls,
+) -> Result<Leg, Trouble> {
     let target = SocketAddr::new(address, host.port);
-    let connecting = timeout(door.settings.timeouts.connect, TcpStream::connect(target));
-    let mut stream = match connecting.await {
+    let stream = match timeout(door.settings.timeouts.connect, TcpStream::connect(target)).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            failed(door, host, Some(address), &error.to_string());
-            return Err(unreachable("the next hop cannot be reached"));
-        }
-        Err(_) => {
-            failed(door, host, Some(address), "connecting timed out");
-            return Err(unreachable("the next hop cannot be reached"));
-        }
+        Ok(Err(error)) => return Err(Trouble::Unreachable(error.to_string())),
+        Err(_) => return Err(Trouble::Unreachable("connecting timed out".to_owned())),
     };
     // Replies and commands are written whole: waiting for more only adds 40 ms steps.
     let _ = stream.set_nodelay(true);
-    match converse(&mut stream, &door.settings.hostname).await {
-        Ok(capabilities) => {
-            door.metrics.connected("ok");
-            door.route.saw(host, capabilities);
-            Ok(Leg { stream, capabilities, host: host.clone() })
+    let hostname = &door.settings.hostname;
+    let mut stream = Stream::Clear(stream);
+    let mut output = BytesMut::new();
+    let first = Opening::new(hostname, starttls);
+    let (capabilities, tls) = match converse(&mut stream, first, &mut output).await? {
+        Some(capabilities) => (capabilities, "none"),
+        None => {
+            stream = handshake(door, host, stream).await?;
+            let again = Opening::within_tls(hostname, &mut output);
+            let within = converse(&mut stream, again, &mut output).await?;
+            (within.unwrap_or_default(), door.route.tls().name())
         }
-        Err((reply, why)) => {
-            failed(door, host, Some(address), &why);
-            Err(reply)
-        }
+    };
+    door.metrics.connected("ok");
+    door.route.saw(host, capabilities);
+    Ok(Leg { stream, capabilities, next_hop: NextHop { host: host.clone(), tls } })
+}
+
+async fn handshake(door: &Door, host: &Host, stream: Stream) -> Result<Stream, Trouble> {
+    let fault = |why: &dyn std::fmt::Display| Trouble::Handshake(why.to_string());
+    let (Stream::Clear(stream), Some(connector)) = (stream, door.route.tls().connector()) else {
+        return Err(fault(&"not configured"));
+    };
+    match timeout(door.settings.timeouts.connect, connector.connect(&host.name, stream)).await {
+        Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream.into()))),
+        Ok(Err(error)) => Err(fault(&error)),
+        Err(_) => Err(fault(&"timed out")),
     }
 }
 
-async fn converse(stream: &mut TcpStream, hostname: &str) -> Result<Capabilities, (Reply, String)> {
-    let mut opening = Opening::new(hostname);
-    let (mut input, mut output) = (BytesMut::with_capacity(1024), BytesMut::new());
-    let lost = |why: String| (unreachable("the next hop hung up"), why);
+/// Goes through an opening; `None` when the server is ready for the handshake.
+async fn converse(
+    stream: &mut Stream,
+    mut opening: Opening,
+    output: &mut BytesMut,
+) -> Result<Option<Capabilities>, Trouble> {
+    let mut input = BytesMut::with_capacity(1024);
+    let lost = |error: std::io::Error| Trouble::Lost(error.to_string());
     loop {
-        let read = stream.read_buf(&mut input).await.map_err(|error| lost(error.to_string()))?;
-        if read == 0 {
-            return Err(lost(format!("closed at {}", opening.stage())));
+        stream.write_all_buf(output).await.map_err(lost)?;
+        stream.flush().await.map_err(lost)?;
+        if stream.read_buf(&mut input).await.map_err(lost)? == 0 {
+            return Err(Trouble::Lost(format!("closed at {}", opening.stage())));
         }
-        match opening.step(&mut input, &mut output) {
+        match opening.step(&mut input, output) {
             Opened::More => {}
-            Opened::Ready(capabilities) => return Ok(capabilities),
-            Opened::Failed(failed) => {
-                let said = failed
-                    .said
-                    .as_ref()
-                    .map_or_else(|| "protocol violation".to_owned(), ToString::to_string);
-                return Err((failed.for_client(), format!("at {}: {said}", failed.stage)));
-            }
+            Opened::Handshake => return Ok(None),
+            Opened::Ready(capabilities) => return Ok(Some(capabilities)),
+            Opened::Failed(failed) => return Err(Trouble::Refused(failed)),
         }
-        stream.write_all_buf(&mut output).await.map_err(|error| lost(error.to_string()))?;
     }
 }
 
 /// Says goodbye in the background; nothing depends on the answer.
-pub(super) fn quit(mut stream: TcpStream, patience: Duration) {
+pub(super) fn quit(mut stream: Stream, patience: Duration) {
     tokio::spawn(async move {
         let goodbye = async {
             stream.write_all(b"QUIT\r\n").await?;
+            stream.flush().await?;
             let mut rest = [0; 512];
             while stream.read(&mut rest).await? > 0 {}
             Ok::<(), std::io::Error>(())

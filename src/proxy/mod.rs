@@ -5,6 +5,7 @@
 //! | `listener` | accepting, limits on connections, drain |
 //! | `connection` | one session between two sockets |
 //! | `side` | one of the two sockets |
+//! | `stream` | in the clear or within TLS |
 //! | `deadline` | how long what is waited for |
 //! | `report` | what a session saw, told to the gate, the log and the metrics |
 //! | `route` | the next hop, and what it was last seen to offer |
@@ -17,6 +18,7 @@ pub mod listener;
 mod report;
 pub mod route;
 mod side;
+mod stream;
 
 use std::net::IpAddr;
 use std::sync::Arc;

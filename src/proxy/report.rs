@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::Door;
-use super::route::Host;
+use super::downstream::NextHop;
 use crate::bounce::Stage;
 use crate::bounce::classify::Classification;
 use crate::event::{Context, Tenant};
@@ -69,7 +69,7 @@ impl Reporter {
     }
 
     /// The next hop answered for a recipient.
-    pub(super) fn answered(&self, answered: &Answered, next_hop: Option<&Host>) -> Settling {
+    pub(super) fn answered(&self, answered: &Answered, next_hop: Option<&NextHop>) -> Settling {
         let Answered { envelope, recipient, stage, reply, recipients, ticket } = answered;
         let Some(key) = recipient.key() else {
             return ticket.map_or(Settling::Nothing, Settling::Now);
@@ -116,7 +116,7 @@ impl Reporter {
     }
 
     /// A transaction ended.
-    pub(super) fn finished(&self, finished: &Finished, next_hop: Option<&Host>) {
+    pub(super) fn finished(&self, finished: &Finished, next_hop: Option<&NextHop>) {
         let outcome = match finished.outcome {
             Outcome::Delivered => "delivered",
             Outcome::Refused => "refused",
@@ -135,7 +135,8 @@ impl Reporter {
             client = %self.client.ip(),
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
-            downstream = next_hop.map(ToString::to_string).unwrap_or_default(),
+            downstream = next_hop.map(|hop| hop.host.to_string()).unwrap_or_default(),
+            tls = next_hop.map_or("", |hop| hop.tls),
             downstream_id = queue_id(&finished.reply).unwrap_or_default(),
             client_gone = finished.client_gone,
             reply = %self.door.addresses.scrub(&finished.reply.to_string()),
@@ -162,12 +163,17 @@ impl Reporter {
         }
     }
 
-    fn about(&self, envelope: &Envelope, address: RecipientKey, next_hop: Option<&Host>) -> About {
+    fn about(
+        &self,
+        envelope: &Envelope,
+        address: RecipientKey,
+        next_hop: Option<&NextHop>,
+    ) -> About {
         let context = Context {
             message: envelope.message.clone(),
             sender: Some(envelope.sender.to_string()),
             campaign: None,
-            receiver: next_hop.map(ToString::to_string),
+            receiver: next_hop.map(|hop| hop.host.to_string()),
         };
         About { address, tenant: self.door.settings.tenant.clone(), context }
     }
@@ -177,11 +183,11 @@ impl Reporter {
         envelope: &Envelope,
         key: &RecipientKey,
         decided: Decided,
-        next_hop: Option<&Host>,
+        next_hop: Option<&NextHop>,
         reply: &Reply,
     ) {
         let Decided { verdict, reason, would } = decided;
-        let downstream = next_hop.map(ToString::to_string).unwrap_or_default();
+        let downstream = next_hop.map(|hop| hop.host.to_string()).unwrap_or_default();
         tracing::info!(
             event = "rcpt",
             verdict,

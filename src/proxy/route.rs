@@ -6,7 +6,9 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::dns::Resolver;
+use crate::session::opening::Starttls;
 use crate::smtp::extensions::Capabilities;
+use crate::tls::Connector;
 
 /// A host and its port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +60,49 @@ impl FromStr for Host {
     }
 }
 
+/// TLS towards the next hop.
+#[derive(Clone, Default)]
+pub enum Protection {
+    /// None.
+    #[default]
+    Off,
+    /// If it is offered; whoever answers.
+    Opportunistic(Connector),
+    /// Always; whoever answers.
+    Required(Connector),
+    /// Always, and the certificate must prove the name that the configuration gives.
+    Verify(Connector),
+}
+
+impl Protection {
+    /// The name as configuration and log have it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Opportunistic(_) => "opportunistic",
+            Self::Required(_) => "required",
+            Self::Verify(_) => "verify",
+        }
+    }
+
+    pub(super) const fn starttls(&self) -> Starttls {
+        match self {
+            Self::Off => Starttls::Off,
+            Self::Opportunistic(_) => Starttls::Opportunistic,
+            Self::Required(_) | Self::Verify(_) => Starttls::Required,
+        }
+    }
+
+    pub(super) const fn connector(&self) -> Option<&Connector> {
+        match self {
+            Self::Off => None,
+            Self::Opportunistic(connector)
+            | Self::Required(connector)
+            | Self::Verify(connector) => Some(connector),
+        }
+    }
+}
+
 /// One next hop for everything: `route = "fixed"`.
 #[derive(Clone)]
 pub struct Route {
@@ -66,6 +111,7 @@ pub struct Route {
 
 struct Shared {
     hosts: Vec<Host>,
+    tls: Protection,
     resolver: Resolver,
     /// What each host offered when it was last connected to.
     seen: Mutex<HashMap<Host, Capabilities>>,
@@ -73,13 +119,17 @@ struct Shared {
 
 impl Route {
     /// These hosts, tried in order.
-    pub fn fixed(hosts: Vec<Host>, resolver: Resolver) -> Self {
-        Self { shared: Arc::new(Shared { hosts, resolver, seen: Mutex::default() }) }
+    pub fn fixed(hosts: Vec<Host>, tls: Protection, resolver: Resolver) -> Self {
+        Self { shared: Arc::new(Shared { hosts, tls, resolver, seen: Mutex::default() }) }
     }
 
     /// The hosts in order.
     pub(super) fn hosts(&self) -> &[Host] {
         &self.shared.hosts
+    }
+
+    pub(super) fn tls(&self) -> &Protection {
+        &self.shared.tls
     }
 
     pub(super) fn resolver(&self) -> &Resolver {

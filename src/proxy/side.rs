@@ -1,19 +1,22 @@
-//! One peer of a connection: both directions of its socket, and what has been read and not been used.
+//! One peer of a connection: its stream, and what has been read from it and not been used.
 
-use std::future::pending;
+use std::future::Future as _;
 use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 
-/// One peer: both directions, and what has been read and not been used.
+use super::stream::Stream;
+
+/// A peer. Both directions are polled from one place, so the stream need not be split.
 pub(super) struct Side {
-    pub(super) read: OwnedReadHalf,
-    pub(super) write: OwnedWriteHalf,
+    pub(super) stream: Stream,
     pub(super) input: BytesMut,
     pub(super) state: Reading,
+    /// Something was written since the last flush; TLS keeps records back until it is told.
+    unflushed: bool,
 }
 
 /// Whether more may come from a peer.
@@ -27,43 +30,43 @@ pub(super) enum Reading {
 }
 
 impl Side {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        let (read, write) = stream.into_split();
-        Self { read, write, input: BytesMut::new(), state: Reading::Open }
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, input: BytesMut::new(), state: Reading::Open, unflushed: false }
     }
-}
 
-/// The direction that is read, borrowed apart from the one that is written.
-pub(super) type Inward<'side> = (&'side mut OwnedReadHalf, &'side mut BytesMut, &'side mut Reading);
-
-impl Side {
-    /// Both directions, so that they can wait side by side.
-    pub(super) fn halves(&mut self) -> (Inward<'_>, &mut OwnedWriteHalf) {
-        ((&mut self.read, &mut self.input, &mut self.state), &mut self.write)
+    /// Reads once, at most `room` bytes at a time; an error is an end.
+    pub(super) fn poll_fill(&mut self, context: &mut Context<'_>, room: usize) -> Poll<()> {
+        self.input.reserve(room);
+        let read = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(context));
+        if !matches!(read, Ok(1..)) {
+            self.state = Reading::Ended;
+        }
+        Poll::Ready(())
     }
-}
 
-/// Reads once; an error is an end. For nobody it waits for ever.
-pub(super) async fn read_some(from: Option<Inward<'_>>, room: usize) {
-    let Some((read, input, state)) = from else { return pending().await };
-    input.reserve(room);
-    match read.read_buf(input).await {
-        Ok(0) | Err(_) => *state = Reading::Ended,
-        Ok(_) => {}
+    /// Whether [`Self::poll_drain`] has anything to do.
+    pub(super) fn has_to_send(&self, bytes: &BytesMut) -> bool {
+        self.unflushed || !bytes.is_empty()
     }
-}
 
-/// Writes once, and takes what was written off. For nobody it waits for ever.
-pub(super) async fn write_some(
-    to: Option<&mut OwnedWriteHalf>,
-    bytes: &mut BytesMut,
-) -> io::Result<()> {
-    let Some(write) = to else { return pending().await };
-    let written = write.write(bytes).await?;
-    bytes.advance(written);
-    if bytes.is_empty() {
-        // The whole of the buffer can be used again.
-        bytes.clear();
+    /// Writes what the network takes; ready when something was taken and, at the end, flushed.
+    pub(super) fn poll_drain(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &mut BytesMut,
+    ) -> Poll<io::Result<()>> {
+        if !bytes.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+            self.unflushed = true;
+            bytes.advance(written);
+            if !bytes.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            // The whole of the buffer can be used again.
+            bytes.clear();
+        }
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
-    Ok(())
 }

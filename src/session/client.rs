@@ -53,6 +53,10 @@ impl Session {
         self.owes_too_much() || self.leg.is_lock_step_busy()
     }
 
+    pub(super) const fn is_in_content(&self) -> bool {
+        matches!(self.phase, Phase::Content(_))
+    }
+
     fn owes_too_much(&self) -> bool {
         self.owed.len() >= self.settings.limits.pipeline
     }
@@ -240,6 +244,7 @@ impl Session {
         match waiting {
             // A deadline may fire in the instant in which what it waited for arrived.
             Waiting::Client | Waiting::Content if waiting != self.waiting() => {}
+            Waiting::Downstream(_) if self.leg.is_idle() && !self.is_in_content() => {}
             Waiting::Client => self.send_away(replies::IDLE),
             Waiting::Content => {
                 self.owed.push(replies::IDLE);

@@ -61,8 +61,7 @@ impl Session {
     /// A reply to nothing. During content it is an early refusal, which Postfix and others do send; otherwise the server is
     /// saying goodbye, or is out of step.
     fn unasked(&mut self, reply: &Reply, out: &mut Outputs) {
-        let in_content = matches!(self.phase, Phase::Content(_));
-        self.lose_leg(&early_refusal(reply, in_content), out);
+        self.lose_leg(&early_refusal(reply, self.is_in_content()), out);
     }
 
     /// A reply to an end of data that has not left here: it is about what came before, and the end never goes out.

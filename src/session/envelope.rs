@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::transaction::{Asked, Envelope, MailState, Transaction, Wants};
-use super::{Action, Farewell, Outcome, Outputs, Phase, Session, replies};
+use super::{Action, Answered, Farewell, Outcome, Outputs, Phase, Session, replies};
+use crate::bounce::Stage;
 use crate::policy::verdict::Verdict;
 use crate::smtp::address::{Recipient, ReversePath};
 use crate::smtp::command::Parameter;
@@ -162,7 +163,8 @@ impl Session {
     fn forward(&mut self, asked: Asked, out: &mut Outputs) {
         let Some(transaction) = &self.transaction else { return };
         if let MailState::Failed(reply) = &transaction.mail {
-            return self.owed.push(reply.clone());
+            let reply = reply.clone();
+            return self.turn_away(asked.recipient, reply, out);
         }
         if !self.leg.is_open() {
             self.phase = Phase::Opening(asked);
@@ -191,10 +193,26 @@ impl Session {
         }
     }
 
-    pub(super) fn not_opened(&mut self, reply: Reply, _out: &mut Outputs) {
-        if let Phase::Opening(_) = self.phase {
-            self.phase = Phase::Command;
-            self.owed.push(reply.clone());
+    /// Answers for a next hop that cannot be asked: no evidence, but the operator wants to see it.
+    pub(super) fn turn_away(&mut self, recipient: Recipient, reply: Reply, out: &mut Outputs) {
+        if let Some(transaction) = &self.transaction {
+            out.actions.push_back(Action::Answered(Answered {
+                envelope: Arc::clone(&transaction.envelope),
+                recipient,
+                stage: Stage::Connect,
+                reply: reply.clone(),
+                recipients: 1,
+                ticket: None,
+            }));
+        }
+        self.owed.push(reply);
+    }
+
+    pub(super) fn not_opened(&mut self, reply: Reply, out: &mut Outputs) {
+        if let Phase::Opening(_) = self.phase
+            && let Phase::Opening(asked) = std::mem::replace(&mut self.phase, Phase::Command)
+        {
+            self.turn_away(asked.recipient, reply.clone(), out);
             // One attempt a transaction: its further recipients need the same next hop.
             if let Some(transaction) = &mut self.transaction {
                 transaction.mail = MailState::Failed(reply);

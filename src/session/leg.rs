@@ -117,7 +117,7 @@ impl Session {
         let Some(transaction) = &mut self.transaction else { return };
         let Some(there) = self.leg.capabilities else { return };
         if let Some(refusal) = lacking(transaction, &asked, &there) {
-            return self.owed.push(refusal);
+            return self.turn_away(asked.recipient, refusal, out);
         }
         if let MailState::Unsent = transaction.mail {
             transaction.mail = MailState::Sent;

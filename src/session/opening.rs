@@ -1,6 +1,8 @@
-//! A fresh connection to the next hop: greeting and EHLO, without input or output.
+//! A fresh connection to the next hop: greeting, EHLO, STARTTLS, without input or output.
 //!
-//! A reply here is about the gate and its network address, never about a recipient.
+//! A reply here is about the gate and its network address, never about a recipient. What was said before TLS is forgotten
+//! when TLS is up (RFC 3207 §4.2): only the EHLO behind it counts, and a byte that came along with the 220 ends it all
+//! (response injection, CVE-2011-0411 and kin).
 
 use bytes::BytesMut;
 
@@ -15,6 +17,7 @@ use crate::smtp::status::EnhancedStatus;
 pub struct Opening {
     hostname: String,
     step: Step,
+    starttls: Starttls,
     replies: ReplyDecoder,
 }
 
@@ -23,6 +26,20 @@ enum Step {
     Greeting,
     Ehlo,
     Helo,
+    Starttls(Capabilities),
+}
+
+/// Whether to ask for TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Starttls {
+    /// Never.
+    Off,
+    /// If it is offered.
+    Opportunistic,
+    /// It must be there.
+    Required,
+    /// It is up: this is the conversation within it.
+    Up,
 }
 
 /// What came of some bytes.
@@ -30,6 +47,8 @@ enum Step {
 pub enum Opened {
     /// Not yet complete.
     More,
+    /// The server said 220 to STARTTLS: make the handshake, then begin again with [`Starttls::Up`].
+    Handshake,
     /// Ready for mail.
     Ready(Capabilities),
     /// This server will not have us.
@@ -50,6 +69,7 @@ impl Failed {
     /// put it right while the client's queue holds the message.
     pub fn for_client(&self) -> Reply {
         match &self.said {
+            _ if self.stage == Stage::Starttls => replies::NO_TLS,
             Some(reply) => Reply::with_text(
                 451,
                 EnhancedStatus::new(4, 3, 2),
@@ -62,9 +82,17 @@ impl Failed {
 
 impl Opening {
     /// Of a connection just made; `hostname` is the name that the gate gives itself.
-    pub fn new(hostname: &str) -> Self {
+    pub fn new(hostname: &str, starttls: Starttls) -> Self {
         let hostname = hostname.to_owned();
-        Self { hostname, step: Step::Greeting, replies: ReplyDecoder::default() }
+        Self { hostname, step: Step::Greeting, starttls, replies: ReplyDecoder::default() }
+    }
+
+    /// Of a connection whose TLS is up: says EHLO, since the server greets only once.
+    pub fn within_tls(hostname: &str, out: &mut BytesMut) -> Self {
+        let mut opening = Self::new(hostname, Starttls::Up);
+        opening.step = Step::Ehlo;
+        let _ = opening.hello("EHLO", out);
+        opening
     }
 
     /// Which command's reply is awaited.
@@ -72,6 +100,7 @@ impl Opening {
         match self.step {
             Step::Greeting => Stage::Connect,
             Step::Ehlo | Step::Helo => Stage::Ehlo,
+            Step::Starttls(_) => Stage::Starttls,
         }
     }
 
@@ -89,16 +118,35 @@ impl Opening {
                 self.hello("EHLO", out)
             }
             (Step::Ehlo, Severity::Completion) => {
-                Opened::Ready(Capabilities::from_ehlo(&reply.text))
+                self.greeted(Capabilities::from_ehlo(&reply.text), out)
+            }
+            (Step::Starttls(_), Severity::Completion) => Opened::Handshake,
+            (Step::Starttls(clear), Severity::Transient | Severity::Permanent)
+                if self.starttls == Starttls::Opportunistic && reply.code.get() != 421 =>
+            {
+                Opened::Ready(clear)
             }
             // A server without extensions (RFC 5321 §3.2): nothing is assumed of it.
             (Step::Ehlo, Severity::Permanent) => {
                 self.step = Step::Helo;
                 self.hello("HELO", out)
             }
-            (Step::Helo, Severity::Completion) => Opened::Ready(Capabilities::default()),
+            (Step::Helo, Severity::Completion) => self.greeted(Capabilities::default(), out),
             (_, Severity::Intermediate) => self.failed(None),
             (_, Severity::Transient | Severity::Permanent) => self.failed(Some(reply)),
+        }
+    }
+
+    fn greeted(&mut self, capabilities: Capabilities, out: &mut BytesMut) -> Opened {
+        match self.starttls {
+            Starttls::Opportunistic | Starttls::Required if capabilities.starttls => {
+                self.step = Step::Starttls(capabilities);
+                out.extend_from_slice(b"STARTTLS\r\n");
+                Opened::More
+            }
+            // Stripped on the way, perhaps: never in the clear (RFC 3207 §6).
+            Starttls::Required => Opened::Failed(Failed { stage: Stage::Starttls, said: None }),
+            Starttls::Off | Starttls::Opportunistic | Starttls::Up => Opened::Ready(capabilities),
         }
     }
 
@@ -117,7 +165,11 @@ mod tests {
     use super::*;
 
     fn open(script: &[&str]) -> (Opened, String) {
-        let mut opening = Opening::new("gate.test");
+        open_with(Starttls::Off, script)
+    }
+
+    fn open_with(starttls: Starttls, script: &[&str]) -> (Opened, String) {
+        let mut opening = Opening::new("gate.test", starttls);
         let mut out = BytesMut::new();
         let mut last = Opened::More;
         for bytes in script {
@@ -154,5 +206,51 @@ mod tests {
             let Opened::Failed(failed) = opened else { panic!("{greeting}: {opened:?}") };
             assert_eq!(failed.for_client().code.get(), 451, "{greeting}");
         }
+    }
+
+    const OFFERS_TLS: &str = "250-mx\r\n250-DSN\r\n250 STARTTLS\r\n";
+
+    #[test]
+    fn tls_is_asked_for_where_it_is_offered() {
+        let script = ["220 mx\r\n", OFFERS_TLS, "220 go\r\n"];
+        for starttls in [Starttls::Opportunistic, Starttls::Required] {
+            let (opened, sent) = open_with(starttls, &script);
+            assert_eq!(opened, Opened::Handshake);
+            assert_eq!(sent, "EHLO gate.test\r\nSTARTTLS\r\n");
+        }
+        let (opened, _) = open_with(Starttls::Off, &["220 mx\r\n", OFFERS_TLS]);
+        assert!(matches!(opened, Opened::Ready(_)));
+    }
+
+    #[test]
+    fn required_tls_that_is_stripped_or_refused_is_no_delivery() {
+        let stripped: &[&str] = &["220 mx\r\n", "250 mx\r\n"];
+        let refused: &[&str] = &["220 mx\r\n", OFFERS_TLS, "454 not now\r\n"];
+        for script in [stripped, refused] {
+            let (opened, _) = open_with(Starttls::Required, script);
+            let Opened::Failed(failed) = opened else { panic!("{opened:?}") };
+            assert_eq!(failed.for_client().status, Some(EnhancedStatus::new(4, 7, 5)));
+            let (opened, _) = open_with(Starttls::Opportunistic, script);
+            assert!(matches!(opened, Opened::Ready(_)), "{opened:?}");
+        }
+    }
+
+    #[test]
+    fn a_byte_behind_the_220_is_an_injection() {
+        for injected in ["220 go\r\n250-mx\r\n250 DSN\r\n", "220 go\r\n2"] {
+            let script = ["220 mx\r\n", OFFERS_TLS, injected];
+            let (opened, _) = open_with(Starttls::Opportunistic, &script);
+            assert!(matches!(opened, Opened::Failed(_)), "{opened:?}");
+        }
+    }
+
+    #[test]
+    fn within_tls_only_the_second_ehlo_counts() {
+        let mut out = BytesMut::new();
+        let mut opening = Opening::within_tls("gate.test", &mut out);
+        assert_eq!(&out[..], b"EHLO gate.test\r\n");
+        let opened = opening.step(&mut BytesMut::from("250-mx\r\n250 STARTTLS\r\n"), &mut out);
+        let expected = Capabilities { starttls: true, ..Capabilities::default() };
+        assert_eq!(opened, Opened::Ready(expected));
     }
 }

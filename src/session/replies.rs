@@ -60,6 +60,8 @@ pub(super) const LOST: Reply = reply(451, (4, 4, 2), "rcptgate: connection to th
 pub(super) const BROKEN_OFF: Reply = reply(451, (4, 5, 0), "rcptgate: broken off with the message");
 pub(super) const CLIENT_LOST: Reply = reply(451, (4, 4, 2), "rcptgate: the client was lost");
 pub(super) const TIMED_OUT: Reply = reply(451, (4, 4, 2), "rcptgate: the next hop took too long");
+pub(super) const NO_TLS: Reply =
+    reply(451, (4, 7, 5), "rcptgate: the next hop does not offer the TLS that is required");
 pub(super) const UNKNOWN_OUTCOME: Reply = reply(
     451,
     (4, 4, 2),

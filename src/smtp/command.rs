@@ -230,10 +230,10 @@ mod tests {
     use super::*;
 
     fn rcpt(line: &str) -> Result<String, CommandFault> {
-        match Command::parse(line.as_bytes())? {
-            Command::Rcpt(recipient, parameters) => Ok(format!("{recipient} {}", parameters.len())),
-            other => panic!("{other:?}"),
-        }
+        let Command::Rcpt(recipient, parameters) = Command::parse(line.as_bytes())? else {
+            panic!("no RCPT: {line}");
+        };
+        Ok(format!("{recipient} {}", parameters.len()))
     }
 
     #[test]

@@ -148,5 +148,9 @@ mod tests {
         let two = Capabilities { size: Size::Limited(7), ..Capabilities::GATE };
         assert_eq!(one.and(two).size, Size::Limited(7));
         assert!(!one.and(two).dsn);
+        let without = Capabilities::default();
+        assert_eq!(without.and(without).size, Size::Absent);
+        assert_eq!(without.and(one).size, Size::Limited(10));
+        assert_eq!(without.offered_over().size, Size::Unlimited);
     }
 }

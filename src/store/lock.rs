@@ -1,6 +1,7 @@
 //! One gate to a data directory.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +9,9 @@ use super::StoreError;
 
 /// How often a locked directory is tried again.
 const RETRY: Duration = Duration::from_millis(50);
+
+/// Of a data directory that is made here: it will hold other people's addresses. One that exists keeps its own.
+const DIRECTORY_MODE: u32 = 0o750;
 
 /// The right to use a data directory, until it is dropped. The kernel gives it back when the process ends, however it ends.
 #[derive(Debug)]
@@ -24,7 +28,11 @@ impl DataLock {
     pub fn take(data_dir: &Path, wait: Duration) -> Result<Self, StoreError> {
         let path = data_dir.join("lock");
         let io_error = |source| StoreError::Io { path: path.clone(), source };
-        std::fs::create_dir_all(data_dir).map_err(io_error)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(DIRECTORY_MODE)
+            .create(data_dir)
+            .map_err(io_error)?;
         let file = OpenOptions::new()
             .create(true)
             .write(true)

@@ -62,8 +62,10 @@ COMMON = {
     "message_size_limit": "50000000",
     "biff": "no",
     "queue_run_delay": "1s",
-    "minimal_backoff_time": "1s",
-    "maximal_backoff_time": "2s",
+    # Times count in whole seconds: with 1 s a message can come up again within milliseconds, while its delivery agent still
+    # holds it, and is then skipped until the queue manager starts anew.
+    "minimal_backoff_time": "2s",
+    "maximal_backoff_time": "3s",
     "queue_minfree": "0",
     "smtpd_error_sleep_time": "0",
     "smtpd_soft_error_limit": "1000",

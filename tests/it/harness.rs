@@ -11,7 +11,7 @@ use rcptgate::log::Addresses;
 use rcptgate::metrics::Metrics;
 use rcptgate::policy::Policy;
 use rcptgate::policy::verdict::Listing;
-use rcptgate::proxy::route::{Host, Route};
+use rcptgate::proxy::route::{Host, Protection, Route};
 use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
 use rcptgate::session::Limits;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -70,7 +70,11 @@ impl Lab {
         let metrics = Arc::new(Metrics::new());
         let door = Door {
             gate: opened.gate.clone(),
-            route: Route::fixed(vec![host], Resolver::new(&[]).expect("a resolver")),
+            route: Route::fixed(
+                vec![host],
+                Protection::Off,
+                Resolver::new(&[]).expect("a resolver"),
+            ),
             metrics: Arc::clone(&metrics),
             addresses: Addresses::Full,
             settings: DoorSettings {

@@ -1,7 +1,12 @@
 //! The one integration binary: everything that needs the whole crate links once.
 //! `tests/README.md` says what each kind of test is for.
 
+mod dialogues;
+mod faults;
 mod harness;
+mod rig;
 mod rules;
+mod smuggling;
 mod tidy;
+mod transcripts;
 mod wire;

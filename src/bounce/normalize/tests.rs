@@ -38,6 +38,9 @@ fn the_enhanced_code() {
     let check = |text: &str, expected: Option<&str>| {
         let status = normal(text).layers[0].status.map(|status| status.to_string());
         assert_eq!(status.as_deref(), expected, "{text}");
+        let said = Reply::from_text(text).and_then(|reply| status_of(&reply));
+        let quoted = text.contains("said:");
+        assert!(quoted || said.map(|status| status.to_string()).as_deref() == expected, "{text}");
     };
     check("550 5.1.1 no", Some("5.1.1"));
     check("550 no mailbox (#5.1.1)", Some("5.1.1"));

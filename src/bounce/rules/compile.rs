@@ -107,6 +107,7 @@ impl<'a> Compiler<'a> {
         Rule {
             category: written.category,
             scope: written.scope,
+            whole: written.whole,
             codes: self.codes(&name, &written.codes),
             status: self.status(&name, &written.status),
             stages: written.stages,

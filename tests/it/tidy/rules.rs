@@ -44,6 +44,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("replication", DOORS),
     ("config", PROGRAM),
     ("log", 4),
+    ("failure", PROGRAM),
     ("app", PROGRAM),
     ("cli", PROGRAM),
 ];

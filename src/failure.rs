@@ -26,6 +26,9 @@ pub enum Failure {
     /// The configuration is wrong (78).
     #[error("{0}")]
     Config(String),
+    /// Whoever reads the output has seen enough, as `head` has: no fault of anybody (0).
+    #[error("nobody reads the output any more")]
+    Unread,
 }
 
 impl Failure {
@@ -39,6 +42,7 @@ impl Failure {
             Self::Io(_) => 74,
             Self::Temporary(_) => 75,
             Self::Config(_) => 78,
+            Self::Unread => 0,
         }
     }
 }
@@ -51,6 +55,9 @@ impl From<Failure> for ExitCode {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self::Io(error.to_string())
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::Unread,
+            _ => Self::Io(error.to_string()),
+        }
     }
 }

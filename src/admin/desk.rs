@@ -1,0 +1,378 @@
+//! What can be asked of a gate, and done to it: one function for each question and act, over the shapes of `wire`.
+//!
+//! The HTTP side calls these, and so do the commands when no gate runs and they have the store to themselves.
+
+use serde::de::IntoDeserializer as _;
+use serde::de::value::{Error as NameFault, StrDeserializer};
+
+use super::wire::{
+    ActRequest, Done, Figures, Found, LookupRequest, ReleaseRequest, Standings, Verified,
+};
+use crate::bounce::Category;
+use crate::event::{Act, List, Tenant, What};
+use crate::gate::{Ack, Draft, Durable, Gate, GateError, Mode, Unlearnt};
+use crate::journal::JournalError;
+use crate::policy::{Record, Standing, settled};
+use crate::smtp::address::RecipientKey;
+use crate::store::StoreError;
+use crate::time::Timestamp;
+
+/// Most addresses of one request: each release waits in the writer's queue, beside the events of mail.
+pub const BATCH_MAX: usize = 500;
+/// Longest reason and name of a person, in bytes.
+const WORDS_MAX: usize = 1000;
+
+/// Why a request came to nothing, by whose fault it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The request makes no sense.
+    #[error("{0}")]
+    Bad(String),
+    /// It may work later.
+    #[error("{0}")]
+    Later(String),
+    /// Reading or writing failed.
+    #[error("{0}")]
+    Disk(String),
+    /// A fault of this program.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// The acts on one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Refuse it to everybody.
+    Quarantine,
+    /// Refuse it to one tenant.
+    Blacklist,
+    /// Never refuse it.
+    Allow,
+}
+
+/// An act on its way to the disk.
+#[derive(Debug)]
+pub enum Step {
+    /// Wait for this.
+    Waiting(RecipientKey, Durable),
+    /// There was nothing to do.
+    Nothing(Done),
+}
+
+/// What a RCPT for each address would get now.
+///
+/// # Errors
+/// `Bad` names the first address that is none; else when the index cannot be read.
+pub fn lookup(gate: &Gate, request: &LookupRequest, now: Timestamp) -> Result<Vec<Found>, Fault> {
+    let tenant = tenant(request.tenant.as_deref())?;
+    addresses(&request.addresses)?
+        .iter()
+        .zip(&request.addresses)
+        .map(|(key, asked)| found(gate, key, asked, &tenant, now))
+        .collect()
+}
+
+/// What a RCPT for one address would get now.
+pub(super) fn found(
+    gate: &Gate,
+    key: &RecipientKey,
+    asked: &str,
+    tenant: &Tenant,
+    now: Timestamp,
+) -> Result<Found, Fault> {
+    let decision = gate.judge(key, tenant, now);
+    let record = gate.record(key)?.unwrap_or_default();
+    let mut found = Found {
+        tenant: tenant.0.clone(),
+        key: key.to_string(),
+        mode: mode(gate).to_owned(),
+        ..Found::new(now, asked, &decision)
+    };
+    let policy = gate.policy();
+    let record = settled(&record, now, &policy);
+    (found.hards, found.softs) = (record.hard.count, record.soft.count);
+    found.complained = record.blacklists.get(tenant).and_then(|entry| entry.complained);
+    if let Some(learnt) =
+        record.learnt.as_ref().filter(|learnt| Some(&learnt.cause.id) == decision.id.as_ref())
+    {
+        found.cause = Some(learnt.cause.reply.clone());
+        found.rule = Some(learnt.cause.rule.clone());
+    }
+    let manual = record.manual.as_ref().map(|manual| &manual.note);
+    let blacklist = record.blacklists.get(tenant).map(|entry| &entry.note);
+    let notes = [record.allowed.as_ref(), blacklist, manual];
+    if let Some(note) =
+        notes.into_iter().flatten().find(|note| Some(&note.id) == decision.id.as_ref())
+    {
+        found.by = Some(note.by.clone()).filter(|by| !by.is_empty());
+        found.note = Some(note.reason.clone()).filter(|note| !note.is_empty());
+    }
+    Ok(found)
+}
+
+/// Hands an act to the gate.
+///
+/// # Errors
+/// `Bad` says what is wrong with the request.
+pub fn act(gate: &Gate, deed: Deed, request: &ActRequest, now: Timestamp) -> Result<Step, Fault> {
+    let address = address(&request.address)?;
+    let act = signed(&request.reason, &request.by)?;
+    let refuse = |field: &str| Fault::Bad(format!("{field} has no meaning for this act"));
+    if deed != Deed::Quarantine && request.length.is_some() {
+        return Err(refuse("for"));
+    }
+    let what = match deed {
+        Deed::Quarantine if request.tenant.is_some() => return Err(refuse("tenant")),
+        Deed::Quarantine => What::Quarantine { until: until(request.length.as_deref(), now)?, act },
+        Deed::Blacklist if request.tenant.is_none() => {
+            return Err(Fault::Bad("a blacklist belongs to a tenant: say which".to_owned()));
+        }
+        Deed::Blacklist => What::Blacklist { act },
+        Deed::Allow if request.tenant.is_some() => return Err(refuse("tenant")),
+        Deed::Allow => What::Allow { act },
+    };
+    let tenant = tenant(request.tenant.as_deref())?;
+    let draft = Draft { at: now, address: address.clone(), tenant, what };
+    Ok(Step::Waiting(address, gate.learn(draft)))
+}
+
+/// Hands the release of some addresses to the gate. What is not on the list is left alone: a release is remembered, and makes the
+/// next hard bounce count for more.
+///
+/// # Errors
+/// `Bad` names the first address that is none, or says what else is wrong; then nothing is released.
+pub fn release(gate: &Gate, request: &ReleaseRequest, now: Timestamp) -> Result<Vec<Step>, Fault> {
+    let tenant = tenant(request.tenant.as_deref())?;
+    let act = signed(&request.reason, &request.by)?;
+    let release_one = |address: RecipientKey| {
+        let record = gate.record(&address)?.unwrap_or_default();
+        if !is_on(&record, request.from, &tenant) {
+            let policy = gate.policy();
+            let standing = Standing::of(&settled(&record, now, &policy), &tenant, now, &policy);
+            return Ok(Step::Nothing(done(&address, false, None, standing, standing)));
+        }
+        let what = What::Release { from: request.from, act: act.clone() };
+        let draft = Draft { at: now, address: address.clone(), tenant: tenant.clone(), what };
+        Ok(Step::Waiting(address, gate.learn(draft)))
+    };
+    addresses(&request.addresses)?.into_iter().map(release_one).collect()
+}
+
+fn is_on(record: &Record, list: List, tenant: &Tenant) -> bool {
+    match list {
+        // One that is over still has its step, which a release resets.
+        List::Quarantine => record.learnt.is_some() || record.manual.is_some(),
+        List::Blacklist => record.blacklists.contains_key(tenant),
+        List::Allow => record.allowed.is_some(),
+    }
+}
+
+/// What an act came to.
+///
+/// # Errors
+/// When it is not on disk.
+pub fn outcome(address: &RecipientKey, outcome: Result<Ack, Unlearnt>) -> Result<Done, Fault> {
+    let ack = outcome.map_err(|unlearnt| {
+        let why = format!("{address}: not done: {unlearnt}");
+        match unlearnt {
+            Unlearnt::Disk(_) => Fault::Disk(why),
+            Unlearnt::QueueFull | Unlearnt::WriterGone => Fault::Later(why),
+            Unlearnt::Late => Fault::Later(format!("{address}: {unlearnt}; it may be yet")),
+            Unlearnt::Unwritable(_) => Fault::Bad(why),
+        }
+    })?;
+    let id = Some(ack.id.to_string());
+    Ok(match ack.change {
+        Some(change) => done(address, true, id, change.before, change.after),
+        // It is in the journal, and the index does not take it now: known as soon as that is open again.
+        None => Done { address: address.to_string(), done: true, id, ..Done::default() },
+    })
+}
+
+fn done(
+    address: &RecipientKey,
+    done: bool,
+    id: Option<String>,
+    before: Standing,
+    after: Standing,
+) -> Done {
+    Done {
+        address: address.to_string(),
+        done,
+        id,
+        before: before.name().to_owned(),
+        after: after.name().to_owned(),
+        until: end_of(after),
+    }
+}
+
+/// The figures of a gate; `standings` reads every record.
+///
+/// # Errors
+/// When the index cannot be read.
+pub fn figures(
+    gate: &Gate,
+    sessions: i64,
+    standings: bool,
+    now: Timestamp,
+) -> Result<Figures, Fault> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    let (health, stats) = (gate.health(), gate.stats());
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let failures = [&stats.read_failures, &stats.journal_failures, &stats.index_failures];
+    Ok(Figures {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        mode: mode(gate).to_owned(),
+        ready: health.ready,
+        why: health.why,
+        records: gate.records(),
+        standings: standings.then(|| count_standings(gate, now)).transpose()?,
+        sessions,
+        judged: read(&stats.judged),
+        learnt: read(&stats.learnt),
+        unlearnt: read(&stats.unlearnt),
+        late: read(&stats.late),
+        ignored: read(&stats.ignored),
+        failures: failures.into_iter().map(read).sum(),
+        recoveries: read(&stats.recoveries),
+    })
+}
+
+fn count_standings(gate: &Gate, now: Timestamp) -> Result<Standings, Fault> {
+    let policy = gate.policy();
+    let mut counts = Standings::default();
+    for found in gate.scan(None)? {
+        let (_, record) = found?;
+        let record = settled(&record, now, &policy);
+        let count = match Standing::of(&record, &NOBODY, now, &policy) {
+            Standing::Clear => &mut counts.clear,
+            Standing::OnWatch => &mut counts.on_watch,
+            Standing::Quarantined { .. } => &mut counts.quarantined,
+            Standing::QuarantinedLongTerm => &mut counts.quarantined_long_term,
+            Standing::Blacklisted => &mut counts.blacklisted,
+            Standing::Allowed => &mut counts.allowed,
+        };
+        *count += 1;
+        counts.blacklisted += u64::try_from(record.blacklists.len()).unwrap_or(u64::MAX);
+    }
+    Ok(counts)
+}
+
+/// Compares index and journal. Takes long on much.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub fn verify(gate: &Gate) -> Result<Verified, Fault> {
+    Ok(gate.verify()?.into())
+}
+
+/// The tenant of what all tenants share: no tenant has this name, so no blacklist is its own.
+pub(super) static NOBODY: Tenant = Tenant(String::new());
+
+/// When a standing ends, if it does.
+pub(super) const fn end_of(standing: Standing) -> Option<Timestamp> {
+    match standing {
+        Standing::Quarantined { until } => Some(until),
+        Standing::Clear
+        | Standing::OnWatch
+        | Standing::QuarantinedLongTerm
+        | Standing::Blacklisted
+        | Standing::Allowed => None,
+    }
+}
+
+fn mode(gate: &Gate) -> &'static str {
+    match gate.mode() {
+        Mode::Enforce => "enforce",
+        Mode::Monitor => "monitor",
+    }
+}
+
+/// Reads an address, or says which one is none.
+///
+/// # Errors
+/// `Bad`, with the text and what is wrong with it.
+pub fn address(text: &str) -> Result<RecipientKey, Fault> {
+    RecipientKey::parse(text)
+        .map_err(|fault| Fault::Bad(format!("{text:?} is no address: {fault}")))
+}
+
+fn addresses(texts: &[String]) -> Result<Vec<RecipientKey>, Fault> {
+    if texts.len() > BATCH_MAX {
+        return Err(Fault::Bad(format!("{} addresses, {BATCH_MAX} at most", texts.len())));
+    }
+    texts.iter().map(|text| address(text)).collect()
+}
+
+/// Reads a tenant's name: one plain word, as the configuration has it.
+///
+/// # Errors
+/// `Bad`, with the name.
+pub fn tenant(name: Option<&str>) -> Result<Tenant, Fault> {
+    let Some(name) = name else { return Ok(Tenant::default()) };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if (1..=64).contains(&name.len()) && name.chars().all(plain) {
+        return Ok(Tenant(name.to_owned()));
+    }
+    Err(Fault::Bad(format!("{name:?} is no tenant: 1 to 64 letters, digits, - _ or .")))
+}
+
+fn signed(reason: &str, by: &str) -> Result<Act, Fault> {
+    let reason = reason.trim();
+    if reason.is_empty() {
+        return Err(Fault::Bad("an act needs a reason".to_owned()));
+    }
+    if reason.len() > WORDS_MAX || by.len() > WORDS_MAX {
+        return Err(Fault::Bad(format!("reason and by have {WORDS_MAX} bytes at most")));
+    }
+    Ok(Act { reason: reason.to_owned(), by: by.to_owned() })
+}
+
+fn until(length: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
+    let Some(text) = length else { return Ok(None) };
+    match humantime::parse_duration(text) {
+        Ok(length) if !length.is_zero() => Ok(Some(now.plus(length))),
+        Ok(_) | Err(_) => {
+            Err(Fault::Bad(format!("{text:?} is no span of time, such as 36h, 7d or 2weeks")))
+        }
+    }
+}
+
+/// Reads the name of a category.
+pub fn category(name: &str) -> Option<Category> {
+    use serde::Deserialize as _;
+
+    let name: StrDeserializer<'_, NameFault> = name.into_deserializer();
+    Category::deserialize(name).ok()
+}
+
+impl From<GateError> for Fault {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Store(error) => error.into(),
+            GateError::Journal(error) => error.into(),
+            GateError::JournalBehind { .. } => Self::Disk(error.to_string()),
+            GateError::Thread(_) | GateError::Panicked(_) => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Paused | StoreError::Locked { .. } => Self::Later(error.to_string()),
+            StoreError::Io { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Format { .. }
+            | StoreError::Failed(_)
+            | StoreError::Panicked { .. } => Self::Disk(error.to_string()),
+        }
+    }
+}
+
+impl From<JournalError> for Fault {
+    fn from(error: JournalError) -> Self {
+        Self::Disk(error.to_string())
+    }
+}

@@ -1,0 +1,80 @@
+//! The admin door: JSON over HTTP for operators, their programs and `rcptgate`'s own commands.
+//!
+//! `/live`, `/ready` and `/metrics` answer anybody who can connect; they hold no address. All of `/api/v1` needs the token of the
+//! data directory, and a request that a browser could have been tricked into is refused (see `guard`).
+//!
+//! | file | holds |
+//! |---|---|
+//! | `routes` | what each path does |
+//! | `guard` | who may call |
+//! | `token` | the secret |
+//! | `desk` | the questions and acts themselves, for commands too |
+//! | `rows` | records as a list |
+//! | `story` | the events of an address in words, for commands too |
+//! | `wire` | the shapes of requests and answers |
+//! | `places` | how many may be connected |
+//! | `stream` | an answer that is made while it is sent |
+
+pub mod desk;
+mod guard;
+mod places;
+mod routes;
+pub mod rows;
+pub mod story;
+mod stream;
+pub mod token;
+pub mod wire;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::gate::Gate;
+use crate::log::Writer;
+use crate::metrics::Metrics;
+use token::Token;
+
+/// Reads lists and policy again, or says why the old ones stay in force.
+pub type Reload = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// Everything that the API answers from.
+#[derive(Clone)]
+pub struct Api {
+    gate: Gate,
+    metrics: Arc<Metrics>,
+    token: Token,
+    reload: Reload,
+    log: Option<Writer>,
+}
+
+impl Api {
+    /// An API for this gate.
+    pub const fn new(gate: Gate, metrics: Arc<Metrics>, token: Token, reload: Reload) -> Self {
+        Self { gate, metrics, token, reload, log: None }
+    }
+
+    /// The same, which also tells how many log lines were dropped.
+    #[must_use]
+    pub fn with_log(self, log: Writer) -> Self {
+        Self { log: Some(log), ..self }
+    }
+}
+
+/// Answers until `shutdown`, then finishes the requests under way.
+///
+/// # Errors
+/// When the listener has no address.
+pub async fn serve(
+    listener: TcpListener,
+    api: Api,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let address: SocketAddr = listener.local_addr()?;
+    let service = routes::router(api, address).into_make_service();
+    axum::serve(places::Listener::new(listener), service).with_graceful_shutdown(shutdown).await
+}
+
+#[cfg(test)]
+mod tests;

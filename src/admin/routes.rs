@@ -1,0 +1,267 @@
+//! What each path does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use axum::{Json, Router, middleware};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::desk::{self, Deed, Fault, Step};
+use super::guard::{self, Guard};
+use super::wire::{
+    ActRequest, Done, Figures, ListRequest, LookupReply, LookupRequest, Ready, ReleaseReply,
+    ReleaseRequest, Story, Verified, Wrong,
+};
+use super::{Api, rows, story, stream};
+use crate::time::Timestamp;
+
+/// Where the API is.
+const BASE: &str = "/api/v1";
+/// Largest request, in bytes.
+const BODY_MAX: usize = 1 << 20;
+/// How long a request's body may take.
+const BODY_WAIT: Duration = Duration::from_secs(10);
+const OPENAPI: &str = include_str!("openapi.json");
+
+type Shared = State<Arc<Api>>;
+type Answer<T> = Result<Json<T>, Fault>;
+
+/// The paths that need the token.
+pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
+    vec![
+        ("/lookup", get(look_up_one).post(look_up)),
+        ("/explain", get(explain)),
+        ("/list", get(list)),
+        ("/quarantine", post(quarantine)),
+        ("/blacklist", post(blacklist)),
+        ("/allow", post(allow)),
+        ("/release", post(release)),
+        ("/stats", get(stats)),
+        ("/verify", get(verify)),
+        ("/reload", post(reload)),
+        ("/openapi.json", get(openapi)),
+    ]
+}
+
+/// The whole service of an API that listens there.
+pub(super) fn router(api: Api, address: SocketAddr) -> Router {
+    let guard = Arc::new(Guard { token: api.token.clone(), address });
+    let api = Arc::new(api);
+    let mut guarded = Router::new();
+    for (path, methods) in paths() {
+        guarded = guarded.route(path, methods);
+    }
+    let guarded = guarded
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::from_fn_with_state(guard, guard::check));
+    Router::new()
+        .route("/live", get(live))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .nest(BASE, guarded)
+        .fallback(unknown)
+        .with_state(api)
+}
+
+async fn live() -> &'static str {
+    "live\n"
+}
+
+async fn ready(State(api): Shared) -> (StatusCode, Json<Ready>) {
+    let health = api.gate.health();
+    let status = if health.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Ready { ready: health.ready, why: health.why }))
+}
+
+async fn metrics(State(api): Shared) -> impl IntoResponse {
+    let unlearnt = api.gate.stats().unlearnt.load(std::sync::atomic::Ordering::Relaxed);
+    let dropped = api.log.as_ref().map_or(0, crate::log::Writer::dropped);
+    api.metrics.observe(api.gate.health().ready, unlearnt, dropped);
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, kind)], api.metrics.text())
+}
+
+/// Which address is asked about, in a URL.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    address: String,
+    tenant: Option<String>,
+}
+
+async fn look_up_one(state: Shared, Query(about): Query<About>) -> Answer<LookupReply> {
+    let request = LookupRequest { addresses: vec![about.address], tenant: about.tenant };
+    look_up(state, Content(request)).await
+}
+
+async fn look_up(
+    State(api): Shared,
+    Content(request): Content<LookupRequest>,
+) -> Answer<LookupReply> {
+    let answers = aside(move || desk::lookup(&api.gate, &request, Timestamp::now())).await?;
+    Ok(Json(LookupReply { answers }))
+}
+
+async fn explain(State(api): Shared, Query(about): Query<About>) -> Answer<Story> {
+    let tell =
+        move || story::tell(&api.gate, &about.address, about.tenant.as_deref(), Timestamp::now());
+    aside(tell).await.map(Json)
+}
+
+async fn list(State(api): Shared, Query(request): Query<ListRequest>) -> Result<Response, Fault> {
+    let rows = aside(move || rows::rows(&api.gate, &request, Timestamp::now())).await?;
+    Ok(stream::lines(rows))
+}
+
+async fn quarantine(state: Shared, request: Content<ActRequest>) -> Answer<Done> {
+    act(state, Deed::Quarantine, request).await
+}
+
+async fn blacklist(state: Shared, request: Content<ActRequest>) -> Answer<Done> {
+    act(state, Deed::Blacklist, request).await
+}
+
+async fn allow(state: Shared, request: Content<ActRequest>) -> Answer<Done> {
+    act(state, Deed::Allow, request).await
+}
+
+async fn act(
+    State(api): Shared,
+    deed: Deed,
+    Content(request): Content<ActRequest>,
+) -> Answer<Done> {
+    let step = desk::act(&api.gate, deed, &request, Timestamp::now())?;
+    settle(step, &request.by).await.map(Json)
+}
+
+async fn release(
+    State(api): Shared,
+    Content(request): Content<ReleaseRequest>,
+) -> Answer<ReleaseReply> {
+    let by = request.by.clone();
+    let steps = aside(move || desk::release(&api.gate, &request, Timestamp::now())).await?;
+    let mut results = Vec::with_capacity(steps.len());
+    for step in steps {
+        results.push(settle(step, &by).await?);
+    }
+    Ok(Json(ReleaseReply { results }))
+}
+
+/// Waits until an act is on disk. The log names its event, not its address: how much of one a log may show is set elsewhere.
+async fn settle(step: Step, by: &str) -> Result<Done, Fault> {
+    let (address, durable) = match step {
+        Step::Nothing(done) => return Ok(done),
+        Step::Waiting(address, durable) => (address, durable),
+    };
+    let done = desk::outcome(&address, durable.in_time().await)?;
+    tracing::info!(event = "act", id = done.id, before = done.before, after = done.after, by);
+    Ok(done)
+}
+
+/// What else the figures should hold.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    #[serde(default)]
+    standings: bool,
+}
+
+async fn stats(State(api): Shared, Query(wanted): Query<Wanted>) -> Answer<Figures> {
+    let count = move || {
+        desk::figures(&api.gate, api.metrics.sessions(), wanted.standings, Timestamp::now())
+    };
+    aside(count).await.map(Json)
+}
+
+async fn verify(State(api): Shared) -> Answer<Verified> {
+    aside(move || desk::verify(&api.gate)).await.map(Json)
+}
+
+async fn reload(State(api): Shared) -> Answer<serde_json::Value> {
+    aside(move || (api.reload)().map_err(Fault::Bad)).await?;
+    Ok(Json(serde_json::json!({ "reloaded": true })))
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
+async fn unknown(uri: Uri) -> Response {
+    wrong(StatusCode::NOT_FOUND, &format!("there is no {}", uri.path()))
+}
+
+async fn not_allowed() -> Response {
+    wrong(StatusCode::METHOD_NOT_ALLOWED, "this path has another method")
+}
+
+/// Runs what reads the disk where it holds up nobody's mail.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
+}
+
+/// An error as every client finds it: a status, and a sentence in JSON.
+pub(super) fn wrong(status: StatusCode, error: &str) -> Response {
+    (status, Json(Wrong { error: error.to_owned() })).into_response()
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::Bad(_) => StatusCode::BAD_REQUEST,
+            Self::Later(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Disk(_) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        wrong(status, &self.to_string())
+    }
+}
+
+/// A JSON body, in time; what is wrong with it is answered in JSON.
+struct Content<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Content<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let read = tokio::time::timeout(BODY_WAIT, Json::from_request(request, state)).await;
+        match read {
+            Ok(Ok(Json(content))) => Ok(Self(content)),
+            Ok(Err(fault)) => {
+                let fault: JsonRejection = fault;
+                Err(wrong(fault.status(), &fault.body_text()))
+            }
+            Err(_) => Err(wrong(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+        }
+    }
+}
+
+/// The parameters of a URL; what is wrong with them is answered in JSON.
+struct Query<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(parameters)) => Ok(Self(parameters)),
+            Err(fault) => {
+                let fault: QueryRejection = fault;
+                Err(wrong(fault.status(), &fault.body_text()))
+            }
+        }
+    }
+}

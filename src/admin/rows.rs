@@ -1,0 +1,168 @@
+//! The records as rows: one for what all tenants share, one for each tenant's blacklist.
+
+use super::desk::{Fault, NOBODY, category, tenant};
+use super::wire::{ListRequest, Row};
+use crate::event::Tenant;
+use crate::gate::Gate;
+use crate::policy::record::{Note, Record};
+use crate::policy::verdict::{Decision, Listing, Reason};
+use crate::policy::{Policy, Standing, decide, settled};
+use crate::smtp::address::{RecipientKey, domain_key};
+use crate::time::Timestamp;
+
+/// The names of the standings, which `list` filters by.
+pub const STANDINGS: [&str; 6] =
+    ["clear", "on_watch", "quarantined", "quarantined_long_term", "blacklisted", "allowed"];
+
+/// The rows that fit, address by address. Streams: memory does not grow with their number.
+///
+/// # Errors
+/// `Bad` names the filter that makes no sense; else when the index cannot be read.
+pub fn rows(
+    gate: &Gate,
+    request: &ListRequest,
+    now: Timestamp,
+) -> Result<impl Iterator<Item = Result<Row, Fault>> + Send + use<>, Fault> {
+    let filter = Filter::new(request)?;
+    let limit = request.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let policy = gate.policy();
+    let records = gate.scan(filter.domain.as_deref())?;
+    let rows = records.flat_map(move |found| match found {
+        Ok((key, record)) => {
+            let rows = rows_of(&key, &settled(&record, now, &policy), &filter, now, &policy);
+            rows.into_iter().map(Ok).collect::<Vec<_>>()
+        }
+        Err(error) => vec![Err(error.into())],
+    });
+    Ok(rows.take(limit))
+}
+
+struct Filter {
+    standing: Option<String>,
+    category: Option<&'static str>,
+    domain: Option<String>,
+    tenant: Option<Tenant>,
+    since: Option<Timestamp>,
+}
+
+impl Filter {
+    fn new(request: &ListRequest) -> Result<Self, Fault> {
+        let standing = request.standing.clone();
+        if let Some(name) = standing.as_deref().filter(|name| !STANDINGS.contains(name)) {
+            let known = STANDINGS.join(", ");
+            return Err(Fault::Bad(format!("{name:?} is no standing; there are {known}")));
+        }
+        let category = match &request.category {
+            Some(name) => {
+                let known = category(name);
+                Some(known.ok_or_else(|| Fault::Bad(format!("{name:?} is no category")))?.name())
+            }
+            None => None,
+        };
+        let domain = match &request.domain {
+            Some(name) if RecipientKey::parse(&format!("x@{name}")).is_ok() => {
+                Some(domain_key(name))
+            }
+            Some(name) => return Err(Fault::Bad(format!("{name:?} is no domain"))),
+            None => None,
+        };
+        let tenant = request.tenant.as_deref().map(|name| tenant(Some(name))).transpose()?;
+        Ok(Self { standing, category, domain, tenant, since: request.since })
+    }
+
+    fn fits(&self, row: &Row) -> bool {
+        let standing = match &self.standing {
+            Some(wanted) => row.standing == *wanted,
+            None => row.standing != Standing::Clear.name(),
+        };
+        standing
+            && self.category.is_none_or(|wanted| row.category.as_deref() == Some(wanted))
+            && self.since.is_none_or(|wanted| row.since.is_some_and(|since| since >= wanted))
+    }
+}
+
+fn rows_of(
+    key: &RecipientKey,
+    record: &Record,
+    filter: &Filter,
+    now: Timestamp,
+    policy: &Policy,
+) -> Vec<Row> {
+    let of = |tenant: &Tenant| row(key, record, tenant, now, policy);
+    let mut rows = Vec::new();
+    match &filter.tenant {
+        Some(tenant) => rows.push(of(tenant)),
+        None => {
+            let shared = of(&NOBODY);
+            let only_blacklisted =
+                shared.standing == Standing::Clear.name() && !record.blacklists.is_empty();
+            if !only_blacklisted {
+                rows.push(Row { tenant: None, ..shared });
+            }
+            // An allowed address is refused to nobody, whoever blacklisted it.
+            if record.allowed.is_none() {
+                rows.extend(record.blacklists.keys().map(of));
+            }
+        }
+    }
+    rows.retain(|row| filter.fits(row));
+    rows
+}
+
+fn row(
+    key: &RecipientKey,
+    record: &Record,
+    tenant: &Tenant,
+    now: Timestamp,
+    policy: &Policy,
+) -> Row {
+    let decision = decide(Some(record), &Listing::default(), tenant, now, policy);
+    let mut row = Row {
+        address: key.to_string(),
+        standing: decision.standing.name().to_owned(),
+        tenant: Some(tenant.0.clone()),
+        reason: decision.reason.name().to_owned(),
+        category: decision.category.map(|category| category.name().to_owned()),
+        since: decision.since,
+        until: decision.until,
+        id: decision.id.as_ref().map(ToString::to_string),
+        ..Row::default()
+    };
+    if let Some(note) = note_of(record, tenant, &decision) {
+        row.by = Some(note.by.clone()).filter(|by| !by.is_empty());
+        row.note = Some(note.reason.clone()).filter(|note| !note.is_empty());
+    }
+    match decision.reason {
+        Reason::Quarantine | Reason::QuarantineLongTerm => {
+            row.cause = record.learnt.as_ref().map(|learnt| learnt.cause.reply.clone());
+        }
+        Reason::None if decision.standing == Standing::OnWatch => watched(&mut row, record),
+        Reason::None
+        | Reason::Allowed
+        | Reason::Blacklist
+        | Reason::Manual
+        | Reason::Disposable => {}
+    }
+    row
+}
+
+/// Why an address is on watch: the latest message that is being deferred, or the latest bounce that was counted.
+fn watched(row: &mut Row, record: &Record) {
+    let open = record.episodes.iter().filter(|episode| !episode.counted);
+    if let Some(open) = open.max_by_key(|episode| episode.last) {
+        row.since = Some(open.first);
+        row.category = Some(open.cause.category.name().to_owned());
+        row.cause = Some(open.cause.reply.clone());
+        row.id = Some(open.cause.id.to_string());
+    }
+    row.since = row.since.max(record.hard.last).max(record.soft.last);
+}
+
+fn note_of<'a>(record: &'a Record, tenant: &Tenant, decision: &Decision) -> Option<&'a Note> {
+    match decision.reason {
+        Reason::Allowed => record.allowed.as_ref(),
+        Reason::Blacklist => record.blacklists.get(tenant).map(|entry| &entry.note),
+        Reason::Manual => record.manual.as_ref().map(|manual| &manual.note),
+        Reason::None | Reason::Quarantine | Reason::QuarantineLongTerm | Reason::Disposable => None,
+    }
+}

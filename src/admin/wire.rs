@@ -1,0 +1,330 @@
+//! What the admin API reads and writes, as JSON. The commands speak it too, whether a gate runs or not.
+//!
+//! Names of standings, reasons and categories are text here: a client of another version must read an answer that it does not
+//! know every word of. Times are RFC 3339 in UTC.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, List};
+use crate::gate::VerifyReport;
+use crate::policy::answer::Answer;
+use crate::policy::verdict::Decision;
+use crate::time::Timestamp;
+
+/// Addresses to look up for a tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LookupRequest {
+    /// The addresses, [`super::desk::BATCH_MAX`] at most.
+    pub addresses: Vec<String>,
+    /// For which tenant; `default` without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+}
+
+/// One answer for each address, in the same order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookupReply {
+    /// The answers.
+    pub answers: Vec<Found>,
+}
+
+/// What a RCPT would get now, and why: an answer of `simulate`, with more behind it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// When it was looked up.
+    pub at: Timestamp,
+    /// The address as it was asked.
+    pub address: String,
+    /// `forward`, `refuse` or `defer`.
+    pub verdict: String,
+    /// `clear`, `on_watch`, `quarantined`, `quarantined_long_term`, `blacklisted` or `allowed`.
+    pub standing: String,
+    /// The ground of the verdict: `none`, `allowed`, `blacklist`, `quarantine`, `quarantine_long_term`, `manual` or `disposable`.
+    pub reason: String,
+    /// Until when that ground holds; for good without.
+    pub until: Option<Timestamp>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// The tenant for which it was asked.
+    pub tenant: String,
+    /// The address in normal form.
+    pub key: String,
+    /// What the client of such a RCPT is told.
+    pub reply: Option<String>,
+    /// The event behind the ground.
+    pub id: Option<String>,
+    /// The category of the reply behind the ground.
+    pub category: Option<String>,
+    /// The reply behind the ground, on one line.
+    pub cause: Option<String>,
+    /// The rule that read that reply.
+    pub rule: Option<String>,
+    /// Who ordered it.
+    pub by: Option<String>,
+    /// Why, in that person's words.
+    pub note: Option<String>,
+    /// When the recipient complained to this tenant.
+    pub complained: Option<Timestamp>,
+    /// Hard bounces that count against the address.
+    pub hards: u32,
+    /// Soft bounces that count against it.
+    pub softs: u32,
+    /// Whether refusals are carried out (`enforce`) or only logged (`monitor`).
+    pub mode: String,
+}
+
+impl Found {
+    /// The part that a decision tells, and in which it agrees with `simulate`.
+    pub fn new(at: Timestamp, address: &str, decision: &Decision) -> Self {
+        let answer = Answer::new(at, address.to_owned(), decision);
+        Self {
+            at: answer.at,
+            address: answer.address,
+            verdict: answer.verdict.to_owned(),
+            standing: answer.standing.to_owned(),
+            reason: answer.reason.to_owned(),
+            until: answer.until,
+            since: decision.since,
+            reply: decision.verdict.reply().map(ToString::to_string),
+            id: decision.id.as_ref().map(ToString::to_string),
+            category: decision.category.map(|category| category.name().to_owned()),
+            ..Self::default()
+        }
+    }
+}
+
+/// The whole story of one address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Story {
+    /// What it comes to.
+    pub now: Found,
+    /// What happened, in order.
+    pub events: Vec<Chapter>,
+    /// What will move the standing next, in words.
+    pub next: Vec<String>,
+}
+
+/// One event and what it did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Chapter {
+    /// Its place among all events.
+    pub seq: u64,
+    /// The event, as the journal has it.
+    pub event: Event,
+    /// The standing before, for the event's tenant and at its time.
+    pub before: String,
+    /// The standing after.
+    pub after: String,
+    /// Until when the standing after holds, if there is an end.
+    pub until: Option<Timestamp>,
+    /// What it did, in words.
+    pub did: String,
+}
+
+/// Which records are wanted; all that is given must fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListRequest {
+    /// The standing. Without it all but `clear`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<String>,
+    /// The category of the reply behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// The domain, without its sub-domains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// The standing as this tenant sees it; without, what all tenants share and every tenant's blacklist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Standings that began then or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// So many rows at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+}
+
+/// One standing of one address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The address in normal form.
+    pub address: String,
+    /// The standing.
+    pub standing: String,
+    /// The tenant whose blacklist it is, or who was asked about.
+    pub tenant: Option<String>,
+    /// The ground, as in a look-up.
+    pub reason: String,
+    /// The category of the reply behind it.
+    pub category: Option<String>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Until when, if there is an end.
+    pub until: Option<Timestamp>,
+    /// The reply behind it, on one line.
+    pub cause: Option<String>,
+    /// Who ordered it.
+    pub by: Option<String>,
+    /// Why, in that person's words.
+    pub note: Option<String>,
+    /// The event behind it.
+    pub id: Option<String>,
+}
+
+/// An operator's act on one address. Which fields it takes depends on the act.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActRequest {
+    /// The address.
+    pub address: String,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// `quarantine`: how long, `7d`; for good without.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub length: Option<String>,
+    /// `blacklist`: whose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+}
+
+/// A release of some addresses from one list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseRequest {
+    /// The addresses, [`super::desk::BATCH_MAX`] at most.
+    pub addresses: Vec<String>,
+    /// From which list.
+    #[serde(default)]
+    pub from: List,
+    /// From whose blacklist; `default` without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+}
+
+/// One result for each address of a release, in the same order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseReply {
+    /// The results.
+    pub results: Vec<Done>,
+}
+
+/// What an act came to. It is on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// The address in normal form.
+    pub address: String,
+    /// Whether anything was done: a release of what is not on the list does nothing.
+    pub done: bool,
+    /// The event, if anything was done.
+    pub id: Option<String>,
+    /// The standing before.
+    pub before: String,
+    /// The standing after.
+    pub after: String,
+    /// Until when, if there is an end.
+    pub until: Option<Timestamp>,
+}
+
+/// Figures of a gate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// The version of the program.
+    pub version: String,
+    /// `enforce` or `monitor`.
+    pub mode: String,
+    /// Whether everything works.
+    pub ready: bool,
+    /// What does not.
+    pub why: Vec<String>,
+    /// Addresses that have a record; none while the index is being opened again.
+    pub records: Option<u64>,
+    /// Records by standing, when that was asked for: it reads all of them.
+    pub standings: Option<Standings>,
+    /// Client sessions open now.
+    pub sessions: i64,
+    /// RCPTs judged since the start.
+    pub judged: u64,
+    /// Events learnt since the start.
+    pub learnt: u64,
+    /// Events that could not be learnt.
+    pub unlearnt: u64,
+    /// Events whose reply no longer waited for them.
+    pub late: u64,
+    /// Replies that said nothing about the address.
+    pub ignored: u64,
+    /// Look-ups, writes to the journal and writes to the index that failed.
+    pub failures: u64,
+    /// Times that learning resumed after a failure.
+    pub recoveries: u64,
+}
+
+/// How many records have which standing. A blacklist counts once for each tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names of the standings")]
+pub struct Standings {
+    pub clear: u64,
+    pub on_watch: u64,
+    pub quarantined: u64,
+    pub quarantined_long_term: u64,
+    pub blacklisted: u64,
+    pub allowed: u64,
+}
+
+/// What a comparison of index and journal found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// Whether they agree.
+    pub agrees: bool,
+    /// Events in the journal.
+    pub events: u64,
+    /// Addresses that have events.
+    pub addresses: u64,
+    /// Records in the index.
+    pub records: u64,
+    /// Differences.
+    pub differences: u64,
+    /// The first few of them, in words.
+    pub first: Vec<String>,
+}
+
+impl From<VerifyReport> for Verified {
+    fn from(report: VerifyReport) -> Self {
+        Self {
+            agrees: report.agrees(),
+            events: report.events,
+            addresses: report.addresses,
+            records: report.records,
+            differences: report.differences,
+            first: report.first,
+        }
+    }
+}
+
+/// Whether the gate is ready.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// Whether it is.
+    pub ready: bool,
+    /// What does not work.
+    pub why: Vec<String>,
+}
+
+/// Something went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wrong {
+    /// What, in a sentence.
+    pub error: String,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! The gate that a command asks: the running one through its admin API, or, when none runs, its store.
+//!
+//! The lock on the data directory tells which: only a gate that runs has it, and while this command has it none can start. Both sides
+//! answer in the same words (`admin::wire`), so that each command is written once.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::client::Client;
+use crate::admin::desk::{self, Deed, Fault, Step};
+use crate::admin::wire::{
+    ActRequest, Done, Figures, Found, ListRequest, LookupRequest, ReleaseRequest, Row, Story,
+    Verified,
+};
+use crate::admin::{rows, story};
+use crate::app::{self, build};
+use crate::bounce::classify::Classifier;
+use crate::config::{self, Settings};
+use crate::failure::Failure;
+use crate::gate::{Gate, GateError, GateSettings};
+use crate::store::StoreError;
+use crate::store::lock::DataLock;
+use crate::time::Timestamp;
+
+/// How often, and how far apart, a gate is looked for that has the lock and does not answer: it may be starting, or another command
+/// may have the store for a moment.
+const TURNS: u32 = 20;
+const TURN: Duration = Duration::from_millis(150);
+
+/// Where answers come from.
+pub enum Access {
+    /// The gate that runs.
+    Running(Client),
+    /// The store, which is ours until this is dropped.
+    Direct(Gate),
+}
+
+/// Rows, as they come.
+pub type Rows = Box<dyn Iterator<Item = Result<Row, Failure>>>;
+
+/// What the configuration says; its lists are read only when they are needed.
+pub fn settings(config: Option<&Path>) -> Result<Settings, Failure> {
+    let file = config::find(config).map_err(|error| build::faults(&[error]))?;
+    config::read(&file).map_err(|errors| build::faults(&errors))
+}
+
+impl Access {
+    /// Finds the gate of this configuration, or opens its store with the configuration's policy and lists.
+    pub fn open(settings: &Settings) -> Result<Self, Failure> {
+        for turn in 1.. {
+            match DataLock::take(&settings.data_dir, Duration::ZERO) {
+                Ok(lock) => drop(lock),
+                Err(StoreError::Locked { .. }) => match Client::find(settings) {
+                    Err(Failure::Unavailable(_)) if turn < TURNS => {
+                        std::thread::sleep(TURN);
+                        continue;
+                    }
+                    found => return found.map(Self::Running),
+                },
+                Err(error) => return Err(GateError::from(error).into()),
+            }
+            match open_store(settings) {
+                // Somebody was quicker.
+                Err(Failure::Temporary(_)) if turn < TURNS => std::thread::sleep(TURN),
+                opened => return opened.map(Self::Direct),
+            }
+        }
+        Err(Failure::Internal("no end of turns".to_owned()))
+    }
+
+    /// What a RCPT for each address would get now. Any number of addresses.
+    pub fn lookup(&self, request: &LookupRequest) -> Result<Vec<Found>, Failure> {
+        match self {
+            Self::Running(client) => client.lookup(request),
+            Self::Direct(gate) => Ok(desk::lookup(gate, request, Timestamp::now())?),
+        }
+    }
+
+    /// The story of an address.
+    pub fn explain(&self, address: &str, tenant: Option<&str>) -> Result<Story, Failure> {
+        match self {
+            Self::Running(client) => client.explain(address, tenant),
+            Self::Direct(gate) => Ok(story::tell(gate, address, tenant, Timestamp::now())?),
+        }
+    }
+
+    /// The records that fit.
+    pub fn list(&self, request: &ListRequest) -> Result<Rows, Failure> {
+        match self {
+            Self::Running(client) => client.list(request),
+            Self::Direct(gate) => {
+                let rows = rows::rows(gate, request, Timestamp::now())?;
+                Ok(Box::new(rows.map(|row| row.map_err(Failure::from))))
+            }
+        }
+    }
+
+    /// An act on one address; it is on disk when this returns.
+    pub fn act(&self, deed: Deed, request: &ActRequest) -> Result<Done, Failure> {
+        match self {
+            Self::Running(client) => client.act(deed, request),
+            Self::Direct(gate) => settle(desk::act(gate, deed, request, Timestamp::now())?),
+        }
+    }
+
+    /// Releases some addresses; they are on disk when this returns.
+    pub fn release(&self, request: &ReleaseRequest) -> Result<Vec<Done>, Failure> {
+        match self {
+            Self::Running(client) => client.release(request),
+            Self::Direct(gate) => {
+                let steps = desk::release(gate, request, Timestamp::now())?;
+                steps.into_iter().map(settle).collect()
+            }
+        }
+    }
+
+    /// The figures, with the standings counted.
+    pub fn figures(&self) -> Result<Figures, Failure> {
+        match self {
+            Self::Running(client) => client.figures(),
+            Self::Direct(gate) => Ok(desk::figures(gate, 0, true, Timestamp::now())?),
+        }
+    }
+
+    /// Compares index and journal.
+    pub fn verify(&self) -> Result<Verified, Failure> {
+        match self {
+            Self::Running(client) => client.verify(),
+            Self::Direct(gate) => Ok(desk::verify(gate)?),
+        }
+    }
+
+    /// Where the answers come from, if a gate runs.
+    pub const fn running(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Running(client) => Some(client.address()),
+            Self::Direct(_) => None,
+        }
+    }
+}
+
+fn open_store(settings: &Settings) -> Result<Gate, Failure> {
+    let lists = config::load_lists(&settings.lists).map_err(|errors| build::faults(&errors))?;
+    let policy =
+        config::load_policy(&settings.policy, &lists).map_err(|errors| build::faults(&errors))?;
+    let store = GateSettings { lock_wait: Duration::ZERO, ..build::gate_settings(settings) };
+    let bar = super::keep::bar("reading the journal");
+    let opened = app::open_gate(store, policy, Classifier::builtin(), lists, |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let (gate, report) = opened?;
+    super::keep::mended(&report);
+    Ok(gate)
+}
+
+fn settle(step: Step) -> Result<Done, Failure> {
+    match step {
+        Step::Nothing(done) => Ok(done),
+        Step::Waiting(address, durable) => Ok(desk::outcome(&address, durable.wait())?),
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Bad(why) => Self::Data(why),
+            Fault::Later(why) => Self::Temporary(why),
+            Fault::Disk(why) => Self::Io(why),
+            Fault::Internal(why) => Self::Internal(why),
+        }
+    }
+}

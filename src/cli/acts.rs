@@ -1,0 +1,85 @@
+//! `rcptgate quarantine`, `blacklist` and `allow`: an operator's acts on one address.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use super::args::{Allow, Blacklist, Quarantine, Signed};
+use super::out::{self, Out, harmless, plain, tone};
+use crate::admin::desk::{self, Deed};
+use crate::admin::wire::{ActRequest, Done};
+use crate::failure::Failure;
+
+pub fn quarantine(config: Option<&Path>, args: &Quarantine, out: &mut Out) -> Result<(), Failure> {
+    let length = args.length.map(|length| humantime::format_duration(length).to_string());
+    let request = ActRequest { length, ..request(&args.address, &args.signed)? };
+    act(config, Deed::Quarantine, &request, args.signed.json, out)
+}
+
+pub fn blacklist(config: Option<&Path>, args: &Blacklist, out: &mut Out) -> Result<(), Failure> {
+    let tenant =
+        desk::tenant(Some(&args.tenant)).map_err(|fault| Failure::Usage(fault.to_string()))?;
+    let request = ActRequest { tenant: Some(tenant.0), ..request(&args.address, &args.signed)? };
+    act(config, Deed::Blacklist, &request, args.signed.json, out)
+}
+
+pub fn allow(config: Option<&Path>, args: &Allow, out: &mut Out) -> Result<(), Failure> {
+    let request = request(&args.address, &args.signed)?;
+    act(config, Deed::Allow, &request, args.signed.json, out)
+}
+
+fn request(address: &str, signed: &Signed) -> Result<ActRequest, Failure> {
+    desk::address(address)?;
+    Ok(ActRequest {
+        address: address.to_owned(),
+        reason: reason(signed)?,
+        by: by(signed),
+        ..ActRequest::default()
+    })
+}
+
+/// Why, which must say something.
+pub fn reason(signed: &Signed) -> Result<String, Failure> {
+    let reason = signed.reason.trim();
+    if reason.is_empty() {
+        return Err(Failure::Usage("--reason must say why".to_owned()));
+    }
+    Ok(reason.to_owned())
+}
+
+/// Who: as told, else who became root by sudo, else who is logged in.
+pub fn by(signed: &Signed) -> String {
+    let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = || named("SUDO_USER").or_else(|| named("USER"));
+    signed.by.clone().or_else(user).unwrap_or_default()
+}
+
+fn act(
+    config: Option<&Path>,
+    deed: Deed,
+    request: &ActRequest,
+    json: bool,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let done = super::access(config)?.act(deed, request)?;
+    if json { Ok(out::json(out, &done)?) } else { show(&done, out) }
+}
+
+/// `ok` and the new standing. It is on disk.
+pub fn show(done: &Done, out: &mut Out) -> Result<(), Failure> {
+    let address = harmless(&done.address);
+    let after = out.paint(tone(&done.after), &plain(&done.after));
+    if !done.done {
+        writeln!(out, "nothing to do: {address} is {after}")?;
+        return Ok(());
+    }
+    let until = done.until.map(|until| format!(" until {until}")).unwrap_or_default();
+    if done.after.is_empty() {
+        // The index does not take it now; the journal has it.
+        writeln!(out, "ok {address}: kept, and in force as soon as the index is writable again")?;
+    } else if done.before == done.after {
+        writeln!(out, "ok {address}: {after}{until}, as before")?;
+    } else {
+        writeln!(out, "ok {address}: {after}{until} (was {})", plain(&done.before))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,387 @@
+//! The command line: every command and flag, in plain words.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::admin::rows::STANDINGS;
+use crate::bounce::Category;
+use crate::event::List;
+use crate::time::Timestamp;
+
+const EXAMPLES: &str = "\
+Examples:
+  rcptgate check && rcptgate serve
+  rcptgate lookup someone@example.com
+  rcptgate list --since 7d --csv > quarantined.csv
+  rcptgate release someone@example.com --reason 'mailbox exists again, ticket 4711'
+
+Exit codes: 0 done, 64 usage, 65 bad data, 69 the running gate does not answer, 70 internal, 74 I/O, 75 try later, 78 configuration";
+
+/// A gate for outgoing mail: refuses quarantined, blacklisted and disposable recipients at RCPT TO, and learns from the replies
+/// that it relays.
+#[derive(Debug, Parser)]
+#[command(name = "rcptgate", version, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Cli {
+    /// The configuration file [default: $RCPTGATE_CONFIG, else config/rcptgate.toml, else /etc/rcptgate/rcptgate.toml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands, in the order in which an operator meets them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gate; prints a line with "ready" once its listeners accept
+    Serve,
+    /// Say everything that is wrong with the configuration and its lists; opens nothing
+    Check(Check),
+    /// Show the gate at work between a small campaign and scripted receivers, all on this machine
+    Demo(Demo),
+    /// Say what a recipient would get now, and why
+    #[command(visible_alias = "show")]
+    Lookup(Lookup),
+    /// Tell the whole story of an address: every event, and what comes next
+    Explain(Explain),
+    /// List the records: who is quarantined, blacklisted, allowed or on watch
+    List(ListArgs),
+    /// Refuse an address to everybody
+    Quarantine(Quarantine),
+    /// Refuse an address to one tenant
+    Blacklist(Blacklist),
+    /// Never refuse an address, whatever is learnt about it
+    Allow(Allow),
+    /// Take addresses off the quarantine, or off another list
+    Release(Release),
+    /// Change and ask the operator's list of disposable domains
+    Disposable(Disposable),
+    /// Say what a reply of a mail server means
+    Classify(Classify),
+    /// Fold events from standard input under a policy, and answer its questions
+    Simulate(Simulate),
+    /// Show figures of the gate
+    Stats(Json),
+    /// Show what is learnt as it is learnt
+    Tail(Tail),
+    /// Compare the index with the journal
+    Verify(Json),
+    /// Build the index anew from the journal, while no gate runs
+    Rebuild,
+    /// Print completions for a shell
+    #[command(
+        after_help = "Example:\n  rcptgate completions bash > /etc/bash_completion.d/rcptgate"
+    )]
+    Completions(Completions),
+    /// Print the manual page
+    #[command(after_help = "Example:\n  rcptgate man | man -l -")]
+    Man,
+}
+
+/// `--json` alone.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Json {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `check`.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(after_help = "Example:\n  rcptgate check -c /etc/rcptgate/rcptgate.toml")]
+pub struct Check {
+    /// Print the faults as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `demo`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Demo {
+    /// End after one round instead of staying up
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// `lookup`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rcptgate lookup someone@example.com other@example.com
+  rcptgate lookup someone@example.com --json | jq .verdict")]
+pub struct Lookup {
+    /// The addresses
+    #[arg(required = true, value_name = "ADDRESS")]
+    pub addresses: Vec<String>,
+    /// For which tenant: blacklists belong to one
+    #[arg(long, value_name = "T")]
+    pub tenant: Option<String>,
+    /// Print one JSON line for each address
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  rcptgate explain someone@example.com")]
+pub struct Explain {
+    /// The address
+    #[arg(value_name = "ADDRESS")]
+    pub address: String,
+    /// For which tenant
+    #[arg(long, value_name = "T")]
+    pub tenant: Option<String>,
+    /// Print the story as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rcptgate list --standing blacklisted --tenant acme
+  rcptgate list --category user_unknown --since 7d
+  rcptgate list --domain example.com --json | jq -r .address")]
+pub struct ListArgs {
+    /// Only this standing; without it all but clear
+    #[arg(long, value_name = "S", value_parser = PossibleValuesParser::new(STANDINGS))]
+    pub standing: Option<String>,
+    /// Only records whose cause is of this category
+    #[arg(long, value_name = "C", value_parser = PossibleValuesParser::new(CATEGORIES.map(Category::name)))]
+    pub category: Option<String>,
+    /// Only this domain, without its sub-domains
+    #[arg(long, value_name = "D")]
+    pub domain: Option<String>,
+    /// As this tenant sees it; without, what all tenants share and every tenant's blacklist
+    #[arg(long, value_name = "T")]
+    pub tenant: Option<String>,
+    /// Only standings that began since then: a time, a date, or a span such as 36h or 7d
+    #[arg(long, value_name = "T|7d", value_parser = since)]
+    pub since: Option<Since>,
+    /// So many at most
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Print one JSON line for each record
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// Print comma-separated values with a heading
+    #[arg(long)]
+    pub csv: bool,
+}
+
+/// A point in time, or how long ago it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// The point.
+    At(Timestamp),
+    /// Before now.
+    Ago(Duration),
+}
+
+/// Who signs an act, and why.
+#[derive(Debug, Args)]
+pub struct Signed {
+    /// Why; it is kept with the record
+    #[arg(long, value_name = "R")]
+    pub reason: String,
+    /// Who does it [default: $SUDO_USER, else $USER]
+    #[arg(long, value_name = "WHO")]
+    pub by: Option<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `quarantine`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  rcptgate quarantine someone@example.com --for 7d --reason 'asked us to pause'"
+)]
+pub struct Quarantine {
+    /// The address
+    #[arg(value_name = "ADDRESS")]
+    pub address: String,
+    /// For how long, such as 36h, 7d or 2weeks; without, until it is released
+    #[arg(long = "for", value_name = "7d", value_parser = length)]
+    pub length: Option<Duration>,
+    #[command(flatten)]
+    pub signed: Signed,
+}
+
+/// `blacklist`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  rcptgate blacklist someone@example.com --tenant acme --reason 'unsubscribed by phone'"
+)]
+pub struct Blacklist {
+    /// The address
+    #[arg(value_name = "ADDRESS")]
+    pub address: String,
+    /// The tenant that may no longer write to it
+    #[arg(long, value_name = "T")]
+    pub tenant: String,
+    #[command(flatten)]
+    pub signed: Signed,
+}
+
+/// `allow`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  rcptgate allow ceo@example.com --reason 'must always get through'"
+)]
+pub struct Allow {
+    /// The address
+    #[arg(value_name = "ADDRESS")]
+    pub address: String,
+    #[command(flatten)]
+    pub signed: Signed,
+}
+
+/// `release`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rcptgate release someone@example.com --reason 'mailbox exists again'
+  rcptgate release --file addresses.txt --reason 'receiver had an outage' --yes
+  rcptgate release someone@example.com --from blacklist --tenant acme --reason 'subscribed again'
+
+The next hard bounce of a released address is believed at once.")]
+pub struct Release {
+    /// The addresses
+    #[arg(value_name = "ADDRESS", required_unless_present = "file")]
+    pub addresses: Vec<String>,
+    /// A file of addresses, one a line; - is standard input
+    #[arg(long, value_name = "F", conflicts_with = "addresses")]
+    pub file: Option<PathBuf>,
+    /// From which list
+    #[arg(long, value_enum, default_value = "quarantine", value_name = "LIST")]
+    pub from: From,
+    /// From whose blacklist
+    #[arg(long, value_name = "T")]
+    pub tenant: Option<String>,
+    /// Release more than ten, after their causes have been shown
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub signed: Signed,
+}
+
+/// The lists that an address can be taken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum From {
+    /// What refuses it to everybody, learnt or ordered
+    Quarantine,
+    /// What refuses it to one tenant
+    Blacklist,
+    /// What keeps it from being refused
+    Allow,
+}
+
+impl std::convert::From<From> for List {
+    fn from(from: From) -> Self {
+        match from {
+            From::Quarantine => Self::Quarantine,
+            From::Blacklist => Self::Blacklist,
+            From::Allow => Self::Allow,
+        }
+    }
+}
+
+/// `disposable`.
+#[derive(Debug, Args)]
+pub struct Disposable {
+    #[command(subcommand)]
+    pub command: super::disposable::Command,
+}
+
+/// `classify`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rcptgate classify '550 5.1.1 no such user'
+  rcptgate classify < replies.jsonl      {\"stage\":\"rcpt\",\"reply\":\"550 5.1.1 ...\"}")]
+pub struct Classify {
+    /// The reply; without it, JSON lines on standard input
+    pub reply: Option<String>,
+}
+
+/// `simulate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  rcptgate simulate --policy config/policies/mine.toml < events.jsonl"
+)]
+pub struct Simulate {
+    /// A policy file, or the name of a preset
+    #[arg(long, value_name = "FILE|PRESET")]
+    pub policy: Option<String>,
+}
+
+/// `tail`.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(
+    after_help = "Example:\n  rcptgate tail --json | jq 'select(.category == \"user_unknown\")'"
+)]
+pub struct Tail {
+    /// Begin with so many events that were learnt before
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    pub lines: usize,
+    /// End there instead of waiting for more
+    #[arg(long)]
+    pub once: bool,
+    /// Print the lines of the journal as they are
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `completions`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// The categories that `list` filters by: those that can be behind a standing come first.
+const CATEGORIES: [Category; 15] = [
+    Category::UserUnknown,
+    Category::DomainUnknown,
+    Category::MailboxFull,
+    Category::MailboxInactive,
+    Category::Deferred,
+    Category::Throttled,
+    Category::Technical,
+    Category::Blocked,
+    Category::AuthFailed,
+    Category::SpamContent,
+    Category::MessageRejected,
+    Category::Policy,
+    Category::Undetermined,
+    Category::Complaint,
+    Category::AutoReply,
+];
+
+/// A span of time that is no nothing.
+fn length(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(length) if !length.is_zero() => Ok(length),
+        Ok(_) | Err(_) => Err("expected a span of time such as 36h, 7d or 2weeks".to_owned()),
+    }
+}
+
+/// `2026-11-23T10:00:00Z`, `2026-11-23`, or `7d`.
+fn since(text: &str) -> Result<Since, String> {
+    let day = format!("{text}T00:00:00Z");
+    if let Ok(at) = text.parse().or_else(|_| day.parse()) {
+        return Ok(Since::At(at));
+    }
+    humantime::parse_duration(text).map(Since::Ago).map_err(|_| {
+        "expected a time (2026-11-23T10:00:00Z), a date (2026-11-23) or a span (36h, 7d)".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! The running gate, asked through its admin API.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ureq::http::{Response, StatusCode};
+use ureq::{Agent, Body};
+
+use super::access::Rows;
+use crate::admin::desk::Deed;
+use crate::admin::token::{self, Token, TokenFault};
+use crate::admin::wire::{
+    ActRequest, Done, Figures, Found, ListRequest, LookupReply, LookupRequest, ReleaseReply,
+    ReleaseRequest, Row, Story, Verified, Wrong,
+};
+use crate::config::Settings;
+use crate::failure::Failure;
+
+/// How long connecting may take: the gate is on this machine or near it.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How long an answer may take that reads all there is.
+const LONG_ANSWER: Duration = Duration::from_secs(6 * 3600);
+/// Largest answer that is read into memory, in bytes.
+const ANSWER_MAX: u64 = 1 << 30;
+
+/// A gate that runs.
+pub struct Client {
+    agent: Agent,
+    address: SocketAddr,
+    token: Token,
+    token_file: PathBuf,
+}
+
+impl Client {
+    /// The gate that has the lock on the data directory of this configuration.
+    ///
+    /// # Errors
+    /// `Unavailable` when its API cannot be used, and why.
+    pub fn find(settings: &Settings) -> Result<Self, Failure> {
+        let busy = format!("a gate uses {}", settings.data_dir.display());
+        let Some(listen) = settings.admin.listen else {
+            let why = "its admin API is off: set [admin] listen, or stop it first";
+            return Err(Failure::Unavailable(format!("{busy}, and {why}")));
+        };
+        let address = reachable(listen);
+        let token = token::load(&settings.data_dir).map_err(|fault| no_token(&busy, &fault))?;
+        let token_file = settings.data_dir.join("admin.token");
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            // What the environment says about proxies is not meant for this.
+            .proxy(None)
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(ANSWER))
+            .timeout_send_body(Some(ANSWER))
+            .user_agent(concat!("rcptgate/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let client = Self { agent: config.new_agent(), address, token, token_file };
+        let alive = client.agent.get(format!("http://{address}/live")).call();
+        alive.map_err(|error| {
+            let why = format!("its admin API at {address} does not answer: {error}");
+            Failure::Unavailable(format!("{busy}, but {why}"))
+        })?;
+        Ok(client)
+    }
+
+    /// Where it is.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn lookup(&self, request: &LookupRequest) -> Result<Vec<Found>, Failure> {
+        Ok(self.post::<LookupReply>("lookup", request)?.answers)
+    }
+
+    pub fn explain(&self, address: &str, tenant: Option<&str>) -> Result<Story, Failure> {
+        let tenant = tenant.map(|tenant| ("tenant", tenant.to_owned()));
+        self.get(
+            "explain",
+            [Some(("address", address.to_owned())), tenant].into_iter().flatten(),
+            ANSWER,
+        )
+    }
+
+    pub fn list(&self, request: &ListRequest) -> Result<Rows, Failure> {
+        let asked = serde_json::to_value(request).map_err(|fault| internal(&fault))?;
+        let words = asked.as_object().into_iter().flatten().map(|(name, value)| {
+            (name.as_str(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        });
+        let answer = self.call_get("list", words, ANSWER)?;
+        let mut input = BufReader::new(answer.into_body().into_reader());
+        let mut line = Vec::new();
+        Ok(Box::new(std::iter::from_fn(move || {
+            line.clear();
+            match input.read_until(b'\n', &mut line) {
+                Ok(0) => None,
+                Ok(_) => {
+                    Some(serde_json::from_slice::<Row>(&line).map_err(|fault| internal(&fault)))
+                }
+                Err(error) => {
+                    let why = format!("the gate broke its answer off, its log says why: {error}");
+                    Some(Err(Failure::Io(why)))
+                }
+            }
+        })))
+    }
+
+    pub fn act(&self, deed: Deed, request: &ActRequest) -> Result<Done, Failure> {
+        let path = match deed {
+            Deed::Quarantine => "quarantine",
+            Deed::Blacklist => "blacklist",
+            Deed::Allow => "allow",
+        };
+        self.post(path, request)
+    }
+
+    pub fn release(&self, request: &ReleaseRequest) -> Result<Vec<Done>, Failure> {
+        Ok(self.post::<ReleaseReply>("release", request)?.results)
+    }
+
+    pub fn figures(&self) -> Result<Figures, Failure> {
+        self.get("stats", [("standings", "true".to_owned())].into_iter(), LONG_ANSWER)
+    }
+
+    pub fn verify(&self) -> Result<Verified, Failure> {
+        self.get("verify", std::iter::empty(), LONG_ANSWER)
+    }
+
+    fn get<'a, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: impl Iterator<Item = (&'a str, String)>,
+        wait: Duration,
+    ) -> Result<T, Failure> {
+        read(self.call_get(path, query, wait)?)
+    }
+
+    fn call_get<'a>(
+        &self,
+        path: &str,
+        query: impl Iterator<Item = (&'a str, String)>,
+        wait: Duration,
+    ) -> Result<Response<Body>, Failure> {
+        let request = self.agent.get(self.url(path)).header("authorization", self.bearer());
+        let request = request.query_pairs(query);
+        let request = request.config().timeout_recv_response(Some(wait)).build();
+        self.judge(request.call())
+    }
+
+    fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        let request = self.agent.post(self.url(path)).header("authorization", self.bearer());
+        read(self.judge(request.send_json(body))?)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/api/v1/{path}", self.address)
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.token.secret())
+    }
+
+    /// The answer, or whose fault it is that there is none.
+    fn judge(
+        &self,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, Failure> {
+        let address = self.address;
+        let answer = answer.map_err(|error| {
+            Failure::Unavailable(format!("the admin API at {address} does not answer: {error}"))
+        })?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let wrong = read::<Wrong>(answer).map(|wrong| wrong.error);
+        let why = wrong.unwrap_or_else(|_| format!("the admin API at {address} says {status}"));
+        Err(match status {
+            StatusCode::UNAUTHORIZED => Failure::Unavailable(format!(
+                "the admin API at {address} does not take the token of {}: another gate listens there",
+                self.token_file.display()
+            )),
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+                Failure::Unavailable(format!("the admin API at {address}: {why}"))
+            }
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT => {
+                Failure::Temporary(why)
+            }
+            StatusCode::INSUFFICIENT_STORAGE => Failure::Io(why),
+            status if status.is_client_error() => Failure::Data(why),
+            _ => Failure::Internal(why),
+        })
+    }
+}
+
+fn read<T: DeserializeOwned>(answer: Response<Body>) -> Result<T, Failure> {
+    let body = answer.into_body().into_with_config().limit(ANSWER_MAX);
+    body.read_json().map_err(|error| Failure::Unavailable(format!("the admin API: {error}")))
+}
+
+fn internal(fault: &serde_json::Error) -> Failure {
+    Failure::Internal(format!("the admin API speaks another language: {fault}"))
+}
+
+fn no_token(busy: &str, fault: &TokenFault) -> Failure {
+    let hint = match fault {
+        TokenFault::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            " (only the gate's own user may read it: try sudo)"
+        }
+        TokenFault::Io { .. } | TokenFault::Open { .. } | TokenFault::NoToken { .. } => "",
+    };
+    Failure::Unavailable(format!("{busy}, and its token cannot be used: {fault}{hint}"))
+}
+
+/// Where to connect to what listens there: everywhere is here too.
+const fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}

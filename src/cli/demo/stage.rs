@@ -1,0 +1,159 @@
+//! The gate of the demonstration, in a directory of its own that goes when it ends.
+
+use std::fs::DirBuilder;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::cast;
+use super::receivers::Receivers;
+use crate::app::{Parts, Running};
+use crate::bounce::classify::Classifier;
+use crate::event::{Event, Tenant, What};
+use crate::failure::Failure;
+use crate::gate::{Draft, GateSettings};
+use crate::lists::{Lists, parse_addresses};
+use crate::log::Addresses;
+use crate::policy::verdict::Decision;
+use crate::policy::{Policy, Record};
+use crate::proxy::route::Host;
+use crate::proxy::{DoorSettings, Timeouts};
+use crate::session::Limits;
+use crate::smtp::address::RecipientKey;
+use crate::time::Timestamp;
+
+/// A directory that only its owner can enter, removed when dropped.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn make() -> Result<Self, Failure> {
+        let mut salt = [0; 8];
+        getrandom::fill(&mut salt).map_err(|error| Failure::Io(error.to_string()))?;
+        let name = format!("rcptgate-demo-{:016x}", u64::from_ne_bytes(salt));
+        let path = std::env::temp_dir().join(name);
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is in the system's temporary directory, which is swept.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The gate with its receivers.
+pub(super) struct Stage {
+    running: Running,
+    /// Behind the gate.
+    pub(super) receivers: Receivers,
+    journal: PathBuf,
+}
+
+impl Stage {
+    /// Opens the gate: one listener for each tenant, the built-in lists and policy, one next hop.
+    pub(super) async fn set(folder: &Folder) -> Result<Self, Failure> {
+        let receivers = Receivers::listen().await?;
+        let settings =
+            GateSettings { cache_bytes: 8 << 20, ..GateSettings::new(folder.0.join("data")) };
+        let journal = settings.journal_dir();
+        let allow = parse_addresses(cast::PARTNER.as_bytes())
+            .map_err(|faults| Failure::Internal(format!("{faults:?}")))?;
+        let policy = Policy::preset("quarantine")
+            .ok_or_else(|| Failure::Internal("no preset `quarantine`".to_owned()))?;
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let parts = Parts {
+            gate: settings,
+            policy,
+            classifier: Classifier::builtin(),
+            lists: Lists { allow, ..Lists::embedded() },
+            doors: [cast::SHOP, cast::NEWS].map(|tenant| (loopback, door(tenant))).into(),
+            hosts: vec![Host { name: "127.0.0.1".to_owned(), port: receivers.address.port() }],
+            tls: crate::proxy::route::Protection::Off,
+            dns: Vec::new(),
+            addresses: Addresses::Full,
+        };
+        let running = Running::start(parts, |_, _| {}).await?;
+        Ok(Self { running, receivers, journal })
+    }
+
+    /// Where the tenant's mail comes in.
+    pub(super) fn door(&self, tenant: &Tenant) -> Result<SocketAddr, Failure> {
+        let place = [cast::SHOP, cast::NEWS].iter().position(|name| *name == tenant.0);
+        place
+            .and_then(|place| self.running.doors.get(place).copied())
+            .ok_or_else(|| Failure::Internal(format!("no listener for {tenant}")))
+    }
+
+    /// The directory of the journal.
+    pub(super) fn journal(&self) -> &Path {
+        &self.journal
+    }
+
+    /// What an operator or a recipient does; returns when it is on disk.
+    pub(super) async fn act(&self, address: &str, tenant: &str, what: What) -> Result<(), Failure> {
+        let draft = Draft {
+            at: Timestamp::now(),
+            address: key(address)?,
+            tenant: Tenant(tenant.to_owned()),
+            what,
+        };
+        let learnt = self.running.gate.learn(draft).in_time().await;
+        learnt.map(drop).map_err(|why| Failure::Internal(format!("{address}: {why}")))
+    }
+
+    /// What the next RCPT would get.
+    pub(super) fn judge(&self, address: &str, tenant: &Tenant) -> Result<Decision, Failure> {
+        Ok(self.running.gate.judge(&key(address)?, tenant, Timestamp::now()))
+    }
+
+    /// What is known of an address.
+    pub(super) fn record(&self, address: &str) -> Result<Record, Failure> {
+        Ok(self.running.gate.record(&key(address)?)?.unwrap_or_default())
+    }
+
+    /// Every event of an address, from the journal.
+    pub(super) fn history(&self, address: &str) -> Result<Vec<Event>, Failure> {
+        let history = self.running.gate.history(&key(address)?)?;
+        Ok(history.into_iter().map(|(_, event)| event).collect())
+    }
+
+    /// The policy in force.
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        self.running.gate.policy()
+    }
+
+    /// Events on disk, of all addresses.
+    pub(super) fn events(&self) -> Result<usize, Failure> {
+        let events = self.running.gate.events(0).map_err(|error| Failure::Io(error.to_string()))?;
+        Ok(events.count())
+    }
+
+    /// Ends the gate.
+    pub(super) async fn strike(self) -> Result<(), Failure> {
+        self.running.stop(std::future::ready(())).await;
+        Ok(())
+    }
+}
+
+fn key(address: &str) -> Result<RecipientKey, Failure> {
+    RecipientKey::parse(address).map_err(|error| Failure::Internal(format!("{address}: {error}")))
+}
+
+fn door(tenant: &str) -> DoorSettings {
+    // 127.0.0.0/8, which cannot fail to be a network.
+    let loopback: Vec<_> = "127.0.0.0/8".parse().into_iter().collect();
+    DoorSettings {
+        hostname: Arc::from("gate.test"),
+        tenant: Tenant(tenant.to_owned()),
+        clients: loopback.clone(),
+        xforward: loopback,
+        limits: Limits::default(),
+        timeouts: Timeouts::default(),
+        connections: 100,
+        connections_per_client: 100,
+        monitor: false,
+    }
+}

@@ -1,0 +1,142 @@
+//! `rcptgate verify`, `rebuild` and `simulate`: keeping the index honest, and trying a policy before it is in force.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::args::Simulate;
+use super::out::{self, Out, harmless};
+use super::{access, simulate as folding};
+use crate::app::build;
+use crate::bounce::classify::Classifier;
+use crate::config::{self, PolicyChoice, PolicySource};
+use crate::failure::Failure;
+use crate::gate::{self, GateError, GateSettings, OpenReport};
+use crate::lists::Lists;
+use crate::policy::Policy;
+use crate::policy::verdict::Listing;
+use crate::store::StoreError;
+
+/// Compares index and journal; `Data` when they differ.
+pub fn verify(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failure> {
+    let access = super::access(config)?;
+    let spinner = ProgressBar::new_spinner().with_message("comparing index and journal");
+    spinner.enable_steady_tick(Duration::from_millis(120));
+    let report = access.verify();
+    spinner.finish_and_clear();
+    let report = report?;
+    if json {
+        out::json(out, &report)?;
+    } else {
+        let state = if report.agrees { "ok" } else { "DIFFERENT" };
+        writeln!(
+            out,
+            "{state}: {} events of {} addresses in the journal, {} records in the index, {} differences",
+            report.events, report.addresses, report.records, report.differences
+        )?;
+        for words in &report.first {
+            writeln!(out, "  {}", harmless(words))?;
+        }
+    }
+    if report.agrees {
+        return Ok(());
+    }
+    out.flush()?;
+    Err(Failure::Data(
+        "the index is not what the journal says: stop the gate and run `rcptgate rebuild`"
+            .to_owned(),
+    ))
+}
+
+/// Builds the index anew from the journal.
+pub fn rebuild(config: Option<&Path>, out: &mut Out) -> Result<(), Failure> {
+    let settings = access::settings(config)?;
+    let lists = config::load_lists(&settings.lists).map_err(|errors| build::faults(&errors))?;
+    let policy =
+        config::load_policy(&settings.policy, &lists).map_err(|errors| build::faults(&errors))?;
+    let store = GateSettings { lock_wait: Duration::ZERO, ..build::gate_settings(&settings) };
+    let bar = bar("rebuilding the index");
+    let report = gate::rebuild(&store, &policy, |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let report = report.map_err(|error| match error {
+        GateError::Store(StoreError::Locked { path }) => Failure::Temporary(format!(
+            "a gate uses {}: stop it first, then rebuild",
+            path.display()
+        )),
+        other => other.into(),
+    })?;
+    writeln!(
+        out,
+        "ok: {} events folded into {} records, up to event {}",
+        report.replayed, report.records, report.last_seq
+    )?;
+    if let Some((path, _)) = &report.moved_aside {
+        writeln!(out, "the old index is kept in {}", path.display())?;
+    }
+    Ok(())
+}
+
+/// Folds events from standard input.
+pub fn simulate(config: Option<&Path>, args: &Simulate, out: &mut Out) -> Result<(), Failure> {
+    // Only a configuration that was asked for: the same events must give the same answers in every directory.
+    let settings = config.map(|file| access::settings(Some(file))).transpose()?;
+    let lists = match &settings {
+        Some(settings) => {
+            config::load_lists(&settings.lists).map_err(|errors| build::faults(&errors))?
+        }
+        None => Lists::embedded(),
+    };
+    let mut choice = settings.map(|settings| settings.policy).unwrap_or_default();
+    if let Some(name) = &args.policy {
+        choice = PolicyChoice { source: named(name)?, ..choice };
+    }
+    let policy = config::load_policy(&choice, &lists).map_err(|errors| build::faults(&errors))?;
+    let listing = |recipient: &_| {
+        let (allowed, disposable) = lists.listing(recipient);
+        Listing { allowed, disposable: disposable.map(str::to_owned) }
+    };
+    folding::run(std::io::stdin().lock(), out, &Classifier::builtin(), &policy, listing)
+}
+
+/// A preset, else a file.
+fn named(name: &str) -> Result<PolicySource, Failure> {
+    if Policy::presets().any(|preset| preset == name) {
+        return Ok(PolicySource::Preset(name.to_owned()));
+    }
+    if Path::new(name).exists() {
+        return Ok(PolicySource::File(name.into()));
+    }
+    let presets: Vec<&str> = Policy::presets().collect();
+    Err(Failure::Usage(format!(
+        "--policy {name:?} is no file, and no preset; there are {}",
+        presets.join(", ")
+    )))
+}
+
+/// A bar for what goes through the journal; shown only to a person, and only once there is something to show.
+pub fn bar(what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {bar:40} {bytes}/{total_bytes} {eta}");
+    ProgressBar::no_length()
+        .with_message(what)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Says what opening the store found and mended: an operator should know, whatever he came for.
+pub fn mended(report: &OpenReport) {
+    let mut errors = std::io::stderr();
+    if let Some(torn) = &report.torn {
+        let _ = writeln!(errors, "rcptgate: cut a torn last line off the journal: {torn:?}");
+    }
+    if let Some((path, why)) = &report.moved_aside {
+        let path = path.display();
+        let _ = writeln!(
+            errors,
+            "rcptgate: {why}; built the index anew, the old one is kept in {path}"
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! `rcptgate list`: the records, as they come from the index.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use super::access::Rows;
+use super::args::{ListArgs, Since};
+use super::out::{self, Out, Tone, harmless, plain, tone};
+use crate::admin::desk;
+use crate::admin::wire::{ListRequest, Row};
+use crate::failure::Failure;
+use crate::smtp::address::RecipientKey;
+use crate::time::Timestamp;
+
+pub fn run(config: Option<&Path>, args: &ListArgs, out: &mut Out) -> Result<(), Failure> {
+    let usage = |fault: desk::Fault| Failure::Usage(fault.to_string());
+    desk::tenant(args.tenant.as_deref()).map_err(usage)?;
+    if let Some(domain) = args.domain.as_deref() {
+        RecipientKey::parse(&format!("x@{domain}"))
+            .map_err(|_| Failure::Usage(format!("--domain {domain:?} is no domain")))?;
+    }
+    let since = args.since.map(|since| match since {
+        Since::At(at) => at,
+        Since::Ago(span) => {
+            let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+            Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(millis))
+        }
+    });
+    let request = ListRequest {
+        standing: args.standing.clone(),
+        category: args.category.clone(),
+        domain: args.domain.clone(),
+        tenant: args.tenant.clone(),
+        since,
+        limit: args.limit,
+    };
+    let access = super::access(config)?;
+    let rows = access.list(&request)?;
+    if args.json {
+        for row in rows {
+            out::json(out, &row?)?;
+        }
+        Ok(())
+    } else if args.csv {
+        csv(rows, out)
+    } else {
+        columns(rows, out)
+    }
+}
+
+/// Columns of fixed width, the one of unknown width last: nothing has to be held back until the widest is known.
+fn columns(rows: Rows, out: &mut Out) -> Result<(), Failure> {
+    let mut first = true;
+    for row in rows {
+        let row = row?;
+        if std::mem::take(&mut first) {
+            let head = format!(
+                "{:<21}  {:<20}  {:<20}  {:<16}  {}",
+                "STANDING", "SINCE", "UNTIL", "CATEGORY", "ADDRESS"
+            );
+            writeln!(out, "{}", out.paint(Tone::Dim, &head))?;
+        }
+        line(&row, out)?;
+    }
+    Ok(())
+}
+
+fn line(row: &Row, out: &mut Out) -> Result<(), Failure> {
+    // Padded before it is painted: colours have a width for the formatter and none on the screen.
+    let standing = format!("{:<21}", plain(&row.standing));
+    let second = |at: Timestamp| Timestamp::from_secs(at.as_millis().div_euclid(1000)).to_string();
+    let tenant = row.tenant.as_ref().filter(|_| row.standing == "blacklisted");
+    writeln!(
+        out,
+        "{}  {:<20}  {:<20}  {:<16}  {}{}",
+        out.paint(tone(&row.standing), &standing),
+        row.since.map(second).unwrap_or_default(),
+        row.until.map_or_else(String::new, second),
+        row.category.as_deref().unwrap_or(if row.by.is_some() { "manual" } else { "" }),
+        harmless(&row.address),
+        tenant.map(|tenant| format!("  tenant {tenant}")).unwrap_or_default(),
+    )?;
+    Ok(())
+}
+
+fn csv(rows: Rows, out: &mut Out) -> Result<(), Failure> {
+    let mut table = csv::Writer::from_writer(&mut *out);
+    let heading = [
+        "address", "standing", "tenant", "reason", "category", "since", "until", "cause", "by",
+        "note", "id",
+    ];
+    table.write_record(heading).map_err(unwritten)?;
+    for row in rows {
+        let row = row?;
+        let time = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
+        let text = |text: Option<String>| text.unwrap_or_default();
+        let record = [
+            row.address,
+            row.standing,
+            text(row.tenant),
+            row.reason,
+            text(row.category),
+            time(row.since),
+            time(row.until),
+            text(row.cause),
+            text(row.by),
+            text(row.note),
+            text(row.id),
+        ];
+        table.write_record(record).map_err(unwritten)?;
+    }
+    Ok(table.flush()?)
+}
+
+fn unwritten(error: csv::Error) -> Failure {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error.into(),
+        other => Failure::Internal(format!("{other:?}")),
+    }
+}

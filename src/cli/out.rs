@@ -1,0 +1,92 @@
+//! Standard output: buffered, coloured for people only, and harmless whatever a peer sent.
+
+use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
+
+use clap::builder::styling::{AnsiColor, Style};
+
+use crate::log::visible;
+
+/// Longest text of a stranger that is shown, in characters.
+const TEXT_MAX: usize = 1000;
+
+/// What a word is painted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// What the eye should find.
+    Head,
+    /// It passes.
+    Good,
+    /// It passes for now, or later.
+    Fair,
+    /// It does not pass.
+    Bad,
+    /// What is there for completeness.
+    Dim,
+}
+
+/// Standard output.
+pub struct Out {
+    inner: BufWriter<Stdout>,
+    colours: bool,
+}
+
+impl Out {
+    /// Colours for a terminal that wants them (<https://no-color.org>).
+    pub fn standard() -> Self {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let stdout = io::stdout();
+        let colours = stdout.is_terminal() && !set("NO_COLOR") && !dumb;
+        Self { inner: BufWriter::with_capacity(1 << 16, stdout), colours }
+    }
+
+    /// A word in its colour.
+    pub fn paint(&self, tone: Tone, text: &str) -> String {
+        if !self.colours {
+            return text.to_owned();
+        }
+        let style = match tone {
+            Tone::Head => Style::new().bold(),
+            Tone::Good => AnsiColor::Green.on_default(),
+            Tone::Fair => AnsiColor::Yellow.on_default(),
+            Tone::Bad => AnsiColor::Red.on_default(),
+            Tone::Dim => Style::new().dimmed(),
+        };
+        format!("{style}{text}{style:#}")
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// A verdict, standing or the like: how good it is for the recipient.
+pub fn tone(name: &str) -> Tone {
+    match name {
+        "forward" | "clear" | "allowed" => Tone::Good,
+        "defer" | "on_watch" => Tone::Fair,
+        _ => Tone::Bad,
+    }
+}
+
+/// A name as people write it: `quarantined long-term`.
+pub fn plain(name: &str) -> String {
+    name.replace("long_term", "long-term").replace('_', " ")
+}
+
+/// Text of a stranger on one line that cannot move a terminal.
+pub fn harmless(text: &str) -> String {
+    visible(text, TEXT_MAX)
+}
+
+/// One JSON line.
+pub fn json(out: &mut Out, value: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b"\n")
+}

@@ -1,0 +1,91 @@
+//! `rcptgate tail`: what is learnt, as it is learnt.
+//!
+//! Read from the journal itself, whether a gate runs or not: it is append-only, and nothing in it is secret from whoever may read it.
+
+use std::collections::VecDeque;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use super::args::Tail;
+use super::explain::{details, title};
+use super::out::{self, Out, Tone, harmless};
+use crate::app::build;
+use crate::failure::Failure;
+use crate::journal::{JournalError, Located, Position, Reader};
+
+/// How often the journal is looked at for more.
+const PAUSE: Duration = Duration::from_millis(250);
+
+pub fn run(config: Option<&Path>, args: &Tail, out: &mut Out) -> Result<(), Failure> {
+    let settings = super::access::settings(config)?;
+    let journal = build::gate_settings(&settings).journal_dir();
+    let mut at = last(&journal, args, out)?;
+    out.flush()?;
+    while !args.once {
+        std::thread::sleep(PAUSE);
+        for located in Reader::at(&journal, at).map_err(unreadable)? {
+            let located = located.map_err(unreadable)?;
+            show(&located, args.json, out)?;
+            at = behind(&located);
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// Shows the last few events, and says where the next one will be.
+fn last(journal: &Path, args: &Tail, out: &mut Out) -> Result<Position, Failure> {
+    let mut at = Position { segment: 1, offset: 0 };
+    let mut latest = VecDeque::new();
+    for located in Reader::latest(journal, args.lines).map_err(unreadable)? {
+        let located = located.map_err(unreadable)?;
+        at = behind(&located);
+        latest.push_back(located);
+        if latest.len() > args.lines {
+            latest.pop_front();
+        }
+    }
+    for located in &latest {
+        show(located, args.json, out)?;
+    }
+    Ok(at)
+}
+
+const fn behind(located: &Located) -> Position {
+    let Position { segment, offset } = located.position;
+    Position { segment, offset: offset + located.bytes }
+}
+
+fn show(located: &Located, json: bool, out: &mut Out) -> Result<(), Failure> {
+    let event = &located.entry.event;
+    if json {
+        return Ok(out::json(out, &located.entry)?);
+    }
+    let detail = details(event).into_iter().next().unwrap_or_default();
+    writeln!(
+        out,
+        "{}  {}  {}  {}",
+        event.at,
+        out.paint(Tone::Head, &harmless(event.address.as_str())),
+        title(event),
+        out.paint(Tone::Dim, &harmless(&detail)),
+    )?;
+    Ok(())
+}
+
+fn unreadable(error: JournalError) -> Failure {
+    match &error {
+        JournalError::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
+            Failure::Unavailable(format!(
+                "{}: no gate has kept a journal there yet",
+                path.display()
+            ))
+        }
+        JournalError::Io { .. }
+        | JournalError::Broken { .. }
+        | JournalError::Missing { .. }
+        | JournalError::Unwritable { .. }
+        | JournalError::Paused => Failure::Io(error.to_string()),
+    }
+}

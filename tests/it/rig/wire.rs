@@ -1,0 +1,94 @@
+//! What went over one connection to the next hop, read as a server reads it.
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+
+#[derive(Debug, Default)]
+pub struct Wire {
+    /// The commands that the next hop has not answered; `.` is the end of data.
+    unanswered: VecDeque<String>,
+    pub commands: Vec<String>,
+    line: Vec<u8>,
+    content: Option<Vec<u8>>,
+    /// Messages that came to their end.
+    pub messages: Vec<Vec<u8>>,
+    /// Ends of data that the next hop answered with 2yz.
+    pub accepted: usize,
+    reply_line: Vec<u8>,
+    log: Vec<u8>,
+    checked: usize,
+    found: usize,
+    /// Bytes of the next hop that the session left where they are.
+    pub unread: BytesMut,
+}
+
+impl Wire {
+    /// The gate sends this.
+    pub fn command(&mut self, bytes: &[u8]) {
+        self.log.extend_from_slice(bytes);
+        for byte in bytes {
+            if let Some(content) = &mut self.content {
+                content.push(*byte);
+                if content == b".\r\n" || content.ends_with(b"\r\n.\r\n") {
+                    self.messages.extend(self.content.take());
+                    self.unanswered.push_back(".".into());
+                }
+                continue;
+            }
+            self.line.push(*byte);
+            if *byte == b'\n' {
+                let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
+                self.unanswered.push_back(line.trim_end().into());
+                self.commands.push(line);
+            }
+        }
+    }
+
+    /// The next hop sends this.
+    pub fn reply(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.reply_line.push(*byte);
+            if *byte != b'\n' {
+                continue;
+            }
+            let line = std::mem::take(&mut self.reply_line);
+            if line.get(3) == Some(&b'-') {
+                continue;
+            }
+            let Some(command) = self.unanswered.pop_front() else { continue };
+            if command == "DATA" && line.starts_with(b"354") {
+                self.content = Some(Vec::new());
+            } else if command == "." && line.starts_with(b"2") {
+                self.accepted += 1;
+            }
+        }
+    }
+
+    pub fn unanswered(&self) -> usize {
+        self.unanswered.len()
+    }
+
+    /// The command that the next hop is to answer next.
+    pub fn due(&self) -> Option<&str> {
+        self.unanswered.front().map(String::as_str)
+    }
+
+    pub const fn in_content(&self) -> bool {
+        self.content.is_some()
+    }
+
+    /// Nothing bare, and no message that is not, byte for byte and with its end, what the client sent.
+    pub fn check(&mut self, client: &[u8]) {
+        let bare = |pair: &[u8]| (pair.first() == Some(&b'\r')) != (pair.last() == Some(&b'\n'));
+        let fresh = self.log.get(self.checked.saturating_sub(1)..).unwrap_or_default();
+        assert!(!fresh.windows(2).any(bare) && !self.log.starts_with(b"\n"), "bare CR or LF");
+        assert!(!fresh.ends_with(b"\r") && !fresh.contains(&0), "CR without its LF, or NUL");
+        self.checked = self.log.len();
+        for message in self.messages.iter().skip(self.found) {
+            let sent = client.windows(message.len()).any(|stretch| stretch == message);
+            assert!(sent, "the client sent no {:?}", String::from_utf8_lossy(message));
+        }
+        self.found = self.messages.len();
+    }
+}

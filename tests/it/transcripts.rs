@@ -1,0 +1,126 @@
+//! Golden dialogues, `tests/transcripts/<theme>/*.txt`: what each side says, in which order, and what was learnt.
+//!
+//! Each runs as written, one byte at a time, and with every write of either peer cut in two at every place.
+//!
+//! ```text
+//! # why, with RFC section or case
+//! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tickets = held,
+//!                                             split = none | client | downstream: whose writes may be cut
+//! verdict gone@x.test = refuse 550 5.7.1 ...  forward without; also defer
+//! client ! hello                              greeting, EHLO and their replies
+//! client > MAIL FROM:<a@x.test>               CRLF is added; lines that follow each other are one write
+//! client >> DA                                no CRLF is added; \r \n \0 \\ \xNN, and \(3000*x) for many
+//! client < 250 2.1.0 ...                      the whole next line, or its beginning
+//! client ! silent | closed | FIN | RST        nothing to read; the gate closed; the client shuts its side, or breaks
+//! downstream ! connected PIPELINING SIZE=10   the gate asked for a connection, and this is what EHLO told it
+//! downstream ! refused 451 4.4.1 why          the gate asked for a connection, and there is none
+//! downstream ! one-write                      all that is read next came in one write (only looked at as written)
+//! downstream < MAIL FROM:<a@x.test>           <? for a line that need not come
+//! downstream > 250 ok                         >> without CRLF
+//! downstream ! silent | closed | quit | aborted | FIN | stuck | reads
+//! settled = gone@x.test                       the event is on disk, with `set tickets = held`
+//! learn = gone@x.test rcpt 550 1              a reply that may be learnt: stage, code, recipients it is about
+//! finished = delivered 20 a@x.test            outcome, octets, recipients; client_gone at the end if it had
+//! message = 192.0.2.1/4F2A                    what the event just named knows its message by, or none
+//! time = over                                 what the session waits for has lasted too long
+//! time = late client | late downstream         a deadline fires in the instant in which that peer goes on
+//! waiting = downstream rcpt                   client | content | driver | nothing
+//! drain = now                                 the program is to end
+//! ```
+//!
+//! At the end nothing may be left over: no byte unread, no event that was not named.
+
+mod play;
+mod script;
+
+use std::fs;
+use std::panic;
+use std::path::{Path, PathBuf};
+
+use play::{Cut, play};
+use script::Script;
+
+#[test]
+fn every_transcript_holds() {
+    let mut paths = transcripts();
+    paths.sort();
+    assert!(!paths.is_empty(), "no transcripts found");
+    let faults: Vec<String> = paths.iter().filter_map(|path| try_all(path)).collect();
+    assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), paths.len(), faults.join("\n"));
+}
+
+fn transcripts() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    let folders = fs::read_dir(root).expect("the folder of the transcripts");
+    let folders = folders.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_dir());
+    folders
+        .flat_map(|folder| fs::read_dir(folder).expect("a theme"))
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+        .collect()
+}
+
+/// Plays one file in every way that it allows; says what went wrong first.
+fn try_all(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(path).expect("a transcript can be read");
+    let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(path).display();
+    let script = match script::parse(&text) {
+        Ok(script) => script,
+        Err(fault) => return Some(format!("{name}: {fault}")),
+    };
+    cuts(&script).into_iter().find_map(|cut| {
+        let played = panic::catch_unwind(|| play(&script, cut));
+        let fault = match played {
+            Ok(Ok(())) => return None,
+            Ok(Err(fault)) => fault,
+            Err(_) => "panicked".into(),
+        };
+        Some(format!("{name}: {cut:?}: {fault}"))
+    })
+}
+
+/// Longest write that is cut in two at every place; longer ones are cut here and there.
+const SHORT: usize = 600;
+
+fn cuts(script: &Script) -> Vec<Cut> {
+    let split = script.settings.iter().find(|(name, _)| name == "split");
+    let (client, downstream) = match split.map(|(_, value)| value.as_str()) {
+        Some("none") => (false, false),
+        Some("client") => (true, false),
+        Some("downstream") => (false, true),
+        Some(_) | None => (true, true),
+    };
+    let mut cuts = vec![Cut::None, Cut::Bytes { client, downstream }];
+    for (index, write) in writes(script).iter().enumerate() {
+        let may = if write.client { client } else { downstream };
+        let step = (write.length / SHORT).max(1);
+        if may {
+            cuts.extend((1..write.length).step_by(step).map(|at| Cut::Once { index, at }));
+        }
+    }
+    cuts
+}
+
+/// One write of a peer: steps that follow each other are one.
+struct Write {
+    client: bool,
+    length: usize,
+}
+
+fn writes(script: &Script) -> Vec<Write> {
+    let mut writes: Vec<Write> = Vec::new();
+    let mut last = None;
+    for (_, step) in &script.steps {
+        let Some((client, bytes)) = step.said() else {
+            last = None;
+            continue;
+        };
+        let length = bytes.len();
+        match writes.last_mut().filter(|_| last == Some(client)) {
+            Some(write) => write.length += length,
+            None => writes.push(Write { client, length }),
+        }
+        last = Some(client);
+    }
+    writes
+}
