@@ -1,4 +1,5 @@
-//! rcptgate
+#![doc = include_str!("ARCHITECTURE.md")]
+
 pub mod admin;
 pub mod app;
 pub mod bounce;

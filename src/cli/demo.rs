@@ -25,9 +25,11 @@ mod stage;
 use std::io::Write;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::event::{Act, List, Tenant, What};
 use crate::failure::Failure;
+use crate::log::{self, Format};
 use mailing::Totals;
 use show::Show;
 use stage::{Folder, Stage};
@@ -49,8 +51,11 @@ pub fn run(once: bool) -> Result<(), Failure> {
             () = ends.first() => return stage.strike().await,
         };
         if !once && result.is_ok() {
-            result = by_hand(&stage, &mut show);
+            result = by_hand(&stage, &folder, &mut show).await;
             if result.is_ok() {
+                // From here on the log shows what whoever tries it does.
+                let _log = log::start(Format::Text, LevelFilter::INFO)
+                    .map_err(|error| Failure::Internal(error.to_string()))?;
                 ends.first().await;
             }
         }
@@ -79,21 +84,27 @@ async fn play(stage: &Stage, show: &mut Show<impl Write>) -> Result<(), Failure>
 }
 
 /// How to go on by hand.
-fn by_hand(stage: &Stage, show: &mut Show<impl Write>) -> Result<(), Failure> {
-    show.heading("The gate stays up; try it by hand")?;
-    for tenant in [cast::SHOP, cast::NEWS] {
-        let door = stage.door(&Tenant(tenant.to_owned()))?;
-        show.say(&format!("tenant {tenant:4}  SMTP on {door}"))?;
-    }
-    let door = stage.door(&Tenant(cast::SHOP.to_owned()))?;
+async fn by_hand(
+    stage: &Stage,
+    folder: &Folder,
+    show: &mut Show<impl Write>,
+) -> Result<(), Failure> {
+    let file = stage.admit(folder).await?;
+    let program = std::env::args().next().unwrap_or_else(|| "rcptgate".to_owned());
+    let rcptgate = format!("{program} -c {}", file.display());
+    let shop = stage.door(&Tenant(cast::SHOP.to_owned()))?;
+    let news = stage.door(&Tenant(cast::NEWS.to_owned()))?;
+    let (anna, full, moved) = (cast::ANNA, cast::FULL, cast::MOVED);
+    show.heading("The gate stays up. Try it from another terminal")?;
     show.say(&format!(
-        "\n  swaks --server {door} --from you@shop.test --to gone@gmail.com\n  \
-         swaks --server {door} --from you@shop.test --to you@yopmail.com\n  \
-         swaks --server {door} --from you@shop.test --to {}\n\n\
-         What has been learnt, one event a line:\n\n  cat {}/*\n\n\
-         Ctrl-C ends the gate and removes its directory.",
-        cast::ANNA,
-        stage.journal().display(),
+        "  swaks --server {shop} --from you@shop.test --to gone@gmail.com      refused by the gate\n  \
+         swaks --server {shop} --from you@shop.test --to {anna}    delivered\n  \
+         swaks --server {news} --from you@news.test --to {full}   another tenant, same quarantine\n\n  \
+         {rcptgate} lookup {full}\n  \
+         {rcptgate} explain {moved}\n  \
+         {rcptgate} list\n  \
+         {rcptgate} release {full} --reason 'made room'\n\n\
+         Ctrl-C ends the gate and removes all that it kept. Its log follows.\n",
     ))
 }
 

@@ -3,6 +3,7 @@
 
 mod admin;
 mod cli;
+mod demo;
 mod dialogues;
 mod faults;
 mod harness;
@@ -10,5 +11,6 @@ mod rig;
 mod rules;
 mod smuggling;
 mod tidy;
+mod tls;
 mod transcripts;
 mod wire;

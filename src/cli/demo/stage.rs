@@ -3,11 +3,14 @@
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use tokio::net::TcpListener;
 
 use super::cast;
 use super::receivers::Receivers;
+use crate::admin;
 use crate::app::{Parts, Running};
 use crate::bounce::classify::Classifier;
 use crate::event::{Event, Tenant, What};
@@ -17,7 +20,7 @@ use crate::lists::{Lists, parse_addresses};
 use crate::log::Addresses;
 use crate::policy::verdict::Decision;
 use crate::policy::{Policy, Record};
-use crate::proxy::route::Host;
+use crate::proxy::route::{Host, Protection};
 use crate::proxy::{DoorSettings, Timeouts};
 use crate::session::Limits;
 use crate::smtp::address::RecipientKey;
@@ -35,6 +38,10 @@ impl Folder {
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }
+
+    fn data(&self) -> PathBuf {
+        self.0.join("data")
+    }
 }
 
 impl Drop for Folder {
@@ -49,16 +56,13 @@ pub(super) struct Stage {
     running: Running,
     /// Behind the gate.
     pub(super) receivers: Receivers,
-    journal: PathBuf,
 }
 
 impl Stage {
     /// Opens the gate: one listener for each tenant, the built-in lists and policy, one next hop.
     pub(super) async fn set(folder: &Folder) -> Result<Self, Failure> {
         let receivers = Receivers::listen().await?;
-        let settings =
-            GateSettings { cache_bytes: 8 << 20, ..GateSettings::new(folder.0.join("data")) };
-        let journal = settings.journal_dir();
+        let settings = GateSettings { cache_bytes: 8 << 20, ..GateSettings::new(folder.data()) };
         let allow = parse_addresses(cast::PARTNER.as_bytes())
             .map_err(|faults| Failure::Internal(format!("{faults:?}")))?;
         let policy = Policy::preset("quarantine")
@@ -71,12 +75,12 @@ impl Stage {
             lists: Lists { allow, ..Lists::embedded() },
             doors: [cast::SHOP, cast::NEWS].map(|tenant| (loopback, door(tenant))).into(),
             hosts: vec![Host { name: "127.0.0.1".to_owned(), port: receivers.address.port() }],
-            tls: crate::proxy::route::Protection::Off,
+            tls: Protection::Off,
             dns: Vec::new(),
             addresses: Addresses::Full,
         };
         let running = Running::start(parts, |_, _| {}).await?;
-        Ok(Self { running, receivers, journal })
+        Ok(Self { running, receivers })
     }
 
     /// Where the tenant's mail comes in.
@@ -85,11 +89,6 @@ impl Stage {
         place
             .and_then(|place| self.running.doors.get(place).copied())
             .ok_or_else(|| Failure::Internal(format!("no listener for {tenant}")))
-    }
-
-    /// The directory of the journal.
-    pub(super) fn journal(&self) -> &Path {
-        &self.journal
     }
 
     /// What an operator or a recipient does; returns when it is on disk.
@@ -131,6 +130,31 @@ impl Stage {
         Ok(events.count())
     }
 
+    /// Opens the gate's API, and returns a configuration file by which the other commands find this gate.
+    pub(super) async fn admit(&self, folder: &Folder) -> Result<PathBuf, Failure> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let mut text = format!(
+            "data_dir = \"data\"\n[admin]\nlisten = \"{}\"\n[downstream]\nhosts = [\"{}\"]\n",
+            listener.local_addr()?,
+            self.receivers.address,
+        );
+        for tenant in [cast::SHOP, cast::NEWS] {
+            let door = self.door(&Tenant(tenant.to_owned()))?;
+            text += &format!("[[listen]]\naddress = \"{door}\"\ntenant = \"{tenant}\"\n");
+        }
+        std::fs::write(folder.0.join("allow.txt"), format!("{}\n", cast::PARTNER))?;
+        let file = folder.0.join("rcptgate.toml");
+        std::fs::write(&file, text)?;
+        let token = admin::token::load_or_create(&folder.data())
+            .map_err(|error| Failure::Io(error.to_string()))?;
+        let reload: admin::Reload = Arc::new(|| Ok(()));
+        let (gate, metrics) = (self.running.gate.clone(), Arc::clone(&self.running.metrics));
+        let api = admin::Api::new(gate, metrics, token, reload);
+        // It ends with the runtime.
+        tokio::spawn(admin::serve(listener, api, std::future::pending()));
+        Ok(file)
+    }
+
     /// Ends the gate.
     pub(super) async fn strike(self) -> Result<(), Failure> {
         self.running.stop(std::future::ready(())).await;
@@ -146,6 +170,8 @@ fn door(tenant: &str) -> DoorSettings {
     // 127.0.0.0/8, which cannot fail to be a network.
     let loopback: Vec<_> = "127.0.0.0/8".parse().into_iter().collect();
     DoorSettings {
+        tls: crate::session::ClientTls::Off,
+        acceptor: None,
         hostname: Arc::from("gate.test"),
         tenant: Tenant(tenant.to_owned()),
         clients: loopback.clone(),

@@ -1,0 +1,44 @@
+//! `rcptgate demo --once`, as a newcomer runs it first.
+
+use std::process::Command;
+
+#[test]
+fn shows_who_refused_and_what_was_learnt() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let run = Command::new(env!("CARGO_BIN_EXE_rcptgate"))
+        .args(["demo", "--once"])
+        .env("TMPDIR", folder.path())
+        .output()
+        .expect("the program runs");
+    let (out, err) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert_eq!((run.status.code(), err.as_ref()), (Some(0), ""), "{out}");
+    assert!(out.is_ascii(), "not plain text: {out}");
+
+    let rows: Vec<Vec<&str>> = out
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let check = |recipient: &str, refused_by: &[&str]| {
+        let found: Vec<&str> = rows
+            .iter()
+            .filter(|row| row.get(1) == Some(&recipient))
+            .filter_map(|row| row.get(2).copied())
+            .collect();
+        assert_eq!(found, refused_by, "{recipient} in {out}");
+    };
+    check("anna@bakery.test", &["-", "-", "-"]);
+    // Learnt from the receiver once, refused by the gate ever after, to all tenants and in any spelling.
+    check("gone@gmail.com", &["receiver", "gate", "gate"]);
+    check("Gone@GMAIL.com", &["gate"]);
+    // Never learnt.
+    check("guarded@strict.test", &["receiver", "receiver"]);
+    // A message under way is not killed by its own deferral.
+    check("busy@library.test", &["receiver", "-"]);
+    // A complaint counts for the tenant that it was about.
+    check("angry@harbour.test", &["gate", "gate", "-"]);
+    check("partner@yopmail.com", &["-"]);
+
+    let left = std::fs::read_dir(folder.path()).expect("a directory").count();
+    assert_eq!(left, 0, "the demonstration cleans up behind itself");
+}
