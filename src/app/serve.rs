@@ -93,8 +93,7 @@ fn watch(running: &Running, live: &Arc<Mutex<LiveLists>>) -> Result<Watch, Failu
     let certificates = running.certificates.clone();
     let watch = Watch::start(files, move |_change| {
         let lists = reload(&gate, &live).is_ok();
-        let certificates =
-            certificates.iter().map(reload_certificate).fold(true, |all, one| all && one);
+        let certificates = certificates.iter().filter(|one| !reload_certificate(one)).count() == 0;
         metrics.reloaded(if lists && certificates { "swapped" } else { "kept" });
     })?;
     // What changed while the gate was being opened, which may take minutes, is read now.

@@ -89,10 +89,10 @@ pub fn load(file: &Path) -> Result<Settings, Vec<ConfigError>> {
     let policy = load_policy(&settings.policy, lists.as_ref().unwrap_or(&Lists::embedded()));
     tell(lists.err().unwrap_or_default());
     tell(policy.err().unwrap_or_default());
+    errors.extend(certificates(&settings));
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }
 
-/// The settings, with defaults in place of whatever is wrong, and what is wrong.
 /// What is wrong with the certificates that the configuration names.
 fn certificates(settings: &Settings) -> Vec<ConfigError> {
     let own = settings.listen.iter().filter_map(|listen| listen.certificate.as_ref());
@@ -108,6 +108,7 @@ fn certificates(settings: &Settings) -> Vec<ConfigError> {
         .collect()
 }
 
+/// The settings, with defaults in place of whatever is wrong, and what is wrong.
 fn parse(file: &Path, text: &str, files: Files) -> (Settings, Vec<ConfigError>) {
     let reader = Reader::new(file, text);
     let table = reader.parse();

@@ -3,30 +3,27 @@
 //! A single task drives both legs, so nothing is handed between threads. Replies and commands of one step leave in one write.
 //! All reads and writes go on side by side: a peer that only writes cannot lock up one that only writes.
 
+mod act;
+
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, timeout};
 use tokio_util::sync::WaitForCancellationFuture;
 
 use super::deadline::Watch;
-use super::downstream::{self, Leg, NextHop};
-use super::report::{Reporter, Settling};
+use super::downstream::{Leg, NextHop};
+use super::report::Reporter;
 use super::side::{Reading, Side};
 use super::stream::Stream;
 use super::{Door, DoorSettings};
-use crate::bounce::Stage;
-use crate::session::{
-    Action, Answered, ClientTls, Farewell, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
-};
+use crate::session::{Action, ClientTls, Input, Outputs, Sent, Session, Settings, Ticket, Waiting};
 use crate::smtp::reply::Reply;
 
 /// Read at once while commands are exchanged: enough for a group of fifty recipients, and little for an idle session to hold.
@@ -35,10 +32,6 @@ const COMMAND_READ: usize = 4 * 1024;
 const CONTENT_READ: usize = 32 * 1024;
 /// Bytes waiting for the next hop above which no content is taken from the client.
 const HIGH_WATER: usize = CONTENT_READ;
-/// How long a client gets to read its last reply and close its side.
-const LINGER: Duration = Duration::from_secs(1);
-/// Bytes thrown away behind the last reply before the connection is closed all the same.
-const LINGER_MAX: usize = 64 * 1024;
 
 type Opening = Pin<Box<dyn Future<Output = Result<Leg, Reply>> + Send>>;
 
@@ -156,28 +149,6 @@ impl Connection {
         self.leave().await;
     }
 
-    /// Makes the handshake if the session has asked for it; false when the client is of no further use.
-    async fn secure(&mut self) -> bool {
-        if !std::mem::take(&mut self.upgrade) {
-            return true;
-        }
-        let patience = self.door.settings.timeouts.handshake;
-        let (out, client) = (&mut self.out.to_client, &mut self.client);
-        // What came in the clear must not be taken for what is said within TLS.
-        let secured = client.input.is_empty()
-            && timeout(patience, client.secure(out, self.door.settings.acceptor.as_ref()))
-                .await
-                .unwrap_or(false);
-        if secured {
-            self.session.step(Input::Secured, &mut self.out);
-        } else {
-            self.reporter.handshake_failed();
-            self.out.to_client.clear();
-            self.client.state = Reading::Told;
-        }
-        secured
-    }
-
     /// Waits for whatever comes first. Writes come first, so that what is owed leaves before more is taken in.
     async fn wait(&mut self, mut deadline: Pin<&mut Sleep>, ends: &mut Ends<'_, '_>) -> Woken {
         let wants_client = self.client.state == Reading::Open
@@ -274,129 +245,5 @@ impl Connection {
         let verdict = self.reporter.judge(&envelope, &recipient);
         self.session.step(Input::Verdict(verdict), &mut self.out);
         true
-    }
-
-    /// Does what the session asked for; false when the session is over.
-    fn act(&mut self) -> bool {
-        let mut goes_on = true;
-        while let Some(action) = self.out.actions.pop_front() {
-            match action {
-                Action::Ask(envelope, recipient) => {
-                    let verdict = self.reporter.judge(&envelope, &recipient);
-                    self.session.step(Input::Verdict(verdict), &mut self.out);
-                    self.feed_client();
-                }
-                Action::Open => {
-                    let door = Arc::clone(&self.door);
-                    self.opening = Some(Box::pin(async move { downstream::open(&door).await }));
-                }
-                Action::CloseDownstream(farewell) => self.close_downstream(farewell),
-                Action::StartTls => self.upgrade = true,
-                Action::CloseClient => goes_on = false,
-                Action::Answered(answered) => self.answered(&answered),
-                Action::Finished(finished) => {
-                    self.reporter.finished(&finished, self.next_hop.as_ref());
-                }
-            }
-        }
-        goes_on
-    }
-
-    fn answered(&mut self, answered: &Answered) {
-        match self.reporter.answered(answered, self.next_hop.as_ref()) {
-            Settling::Nothing => {}
-            Settling::Now(ticket) => self.session.step(Input::Settled(ticket), &mut self.out),
-            Settling::Later(ticket, settled) => {
-                self.settling.spawn(async move {
-                    settled.await;
-                    ticket
-                });
-            }
-        }
-    }
-
-    fn opened(&mut self, result: Result<Leg, Reply>) {
-        self.opening = None;
-        let input = match result {
-            Ok(Leg { stream, capabilities, next_hop }) => {
-                self.leg = Some(Side::new(stream));
-                self.next_hop = Some(next_hop);
-                Input::Opened(capabilities)
-            }
-            Err(reply) => Input::NotOpened(reply),
-        };
-        self.session.step(input, &mut self.out);
-    }
-
-    fn client_is_lost(&mut self) {
-        self.out.to_client.clear();
-        self.client.input.clear();
-        if self.client.state == Reading::Open {
-            self.client.state = Reading::Ended;
-        }
-    }
-
-    fn downstream_is_lost(&mut self) {
-        self.out.to_downstream.clear();
-        if let Some(leg) = &mut self.leg {
-            // What it said before it closed is heard first: an early refusal has its reason there.
-            let mut context = Context::from_waker(Waker::noop());
-            let _ = leg.poll_fill(&mut context, COMMAND_READ);
-            if leg.state == Reading::Open {
-                leg.state = Reading::Ended;
-            }
-        }
-    }
-
-    fn close_downstream(&mut self, farewell: Farewell) {
-        self.out.to_downstream.clear();
-        let Some(leg) = self.leg.take() else { return };
-        // Dropping closes it, without an end that the client did not send.
-        if farewell == Farewell::Quit && leg.state == Reading::Open {
-            downstream::quit(leg.stream, self.door.settings.timeouts.quit);
-        }
-    }
-
-    fn expired(&mut self) {
-        let waiting = match self.session.waiting() {
-            // Content that does not move because the next hop takes none is the next hop's fault.
-            Waiting::Content if !self.out.to_downstream.is_empty() => {
-                Waiting::Downstream(Stage::EndOfData)
-            }
-            Waiting::Client if self.session.leg_is_idle() => {
-                return self.session.release_leg(&mut self.out);
-            }
-            waiting @ (Waiting::Client
-            | Waiting::Content
-            | Waiting::Downstream(_)
-            | Waiting::Driver
-            | Waiting::Nothing) => waiting,
-        };
-        self.session.step(Input::Expired(waiting), &mut self.out);
-    }
-
-    /// Sends what is left, then closes so that the client can read it: closing over unread bytes would reset the connection and
-    /// take the last reply with it.
-    async fn leave(mut self) {
-        let last_words = async {
-            self.client.stream.write_all_buf(&mut self.out.to_client).await?;
-            self.client.stream.shutdown().await?;
-            let mut rest = [0; 1024];
-            let mut discarded = 0;
-            while discarded < LINGER_MAX {
-                match self.client.stream.read(&mut rest).await? {
-                    0 => break,
-                    read => discarded += read,
-                }
-            }
-            Ok::<(), std::io::Error>(())
-        };
-        if self.client.state == Reading::Open {
-            let _ = timeout(LINGER, last_words).await;
-        } else {
-            let _ =
-                timeout(LINGER, self.client.stream.write_all_buf(&mut self.out.to_client)).await;
-        }
-        self.reporter.ended();
     }
 }
