@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
@@ -136,6 +137,50 @@ impl Acceptor {
     /// The client speaks no TLS that we do.
     pub async fn accept(&self, stream: TcpStream) -> std::io::Result<server::TlsStream<TcpStream>> {
         self.acceptor.accept(stream).await
+    }
+}
+
+/// A certificate in force, which is read again when its files change.
+#[derive(Clone)]
+pub struct Certificate {
+    chain: PathBuf,
+    key: PathBuf,
+    current: Arc<ArcSwap<Acceptor>>,
+}
+
+impl Certificate {
+    /// Reads the files for the first time.
+    ///
+    /// # Errors
+    /// As [`Acceptor::load`].
+    pub fn open(chain: &Path, key: &Path) -> Result<Self, TlsFault> {
+        let current = Arc::new(ArcSwap::from_pointee(Acceptor::load(chain, key)?));
+        Ok(Self { chain: chain.to_owned(), key: key.to_owned(), current })
+    }
+
+    /// What new connections use; those that are up keep theirs.
+    pub fn current(&self) -> Arc<Acceptor> {
+        self.current.load_full()
+    }
+
+    /// The files.
+    pub fn files(&self) -> [PathBuf; 2] {
+        [self.chain.clone(), self.key.clone()]
+    }
+
+    /// Reads the files again.
+    ///
+    /// # Errors
+    /// As [`Acceptor::load`]; the old certificate stays in force.
+    pub fn reload(&self) -> Result<(), TlsFault> {
+        self.current.store(Arc::new(Acceptor::load(&self.chain, &self.key)?));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate").field("chain", &self.chain).finish_non_exhaustive()
     }
 }
 

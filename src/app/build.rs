@@ -9,21 +9,24 @@ use std::sync::Arc;
 use super::Parts;
 use crate::bounce::classify::Classifier;
 use crate::config::{
-    self, AddressForm, ConfigError, DownstreamSettings, DownstreamTls, ListenSettings, LiveLists,
-    OnStoreFailure, Settings,
+    self, AddressForm, ConfigError, DownstreamSettings, DownstreamTls, ListenSettings, ListenTls,
+    LiveLists, OnStoreFailure, Settings,
 };
 use crate::failure::Failure;
 use crate::gate::{self, GateSettings};
 use crate::log::Addresses;
 use crate::proxy::route::{Host, Protection};
 use crate::proxy::{DoorSettings, Timeouts};
-use crate::session::Limits;
-use crate::tls::{Connector, Trust};
+use crate::session::{ClientTls, Limits};
+use crate::tls::{Certificate, Connector, Trust};
 
 /// Pipelined commands of a client whose replies are owed, at the most.
 const PIPELINE: usize = 1000;
 /// Octets of a line of content: far beyond RFC 5321 §4.5.3.1.6, since a proxy must not break lines, and bounded.
 const CONTENT_LINE: usize = 64 * 1024;
+
+/// Where a listener is, and what it is set to.
+type Door = (std::net::SocketAddr, DoorSettings);
 
 /// What went wrong with a configuration, as one failure.
 pub fn faults(errors: &[ConfigError]) -> Failure {
@@ -44,7 +47,11 @@ pub fn parts(settings: &Settings) -> Result<(Parts, LiveLists), Failure> {
         policy,
         classifier: Classifier::builtin(),
         lists,
-        doors: settings.listen.iter().map(|listen| door(settings, listen)).collect(),
+        doors: settings
+            .listen
+            .iter()
+            .map(|listen| door(settings, listen))
+            .collect::<Result<_, _>>()?,
         hosts: hosts.map(|host| Host { name: host.host.clone(), port: host.port }).collect(),
         tls: protection(&settings.downstream)?,
         dns: settings.dns.servers.clone(),
@@ -71,7 +78,7 @@ pub fn gate_settings(settings: &Settings) -> GateSettings {
     }
 }
 
-fn door(settings: &Settings, listen: &ListenSettings) -> (std::net::SocketAddr, DoorSettings) {
+fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
     let limits = &settings.limits;
     let times = &settings.timeouts;
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
@@ -80,6 +87,13 @@ fn door(settings: &Settings, listen: &ListenSettings) -> (std::net::SocketAddr, 
         tenant: listen.tenant.clone(),
         clients: listen.clients.clone(),
         xforward: listen.xforward.clone(),
+        tls: match listen.tls {
+            ListenTls::Off => ClientTls::Off,
+            ListenTls::Starttls => ClientTls::Offered,
+            ListenTls::Required => ClientTls::Required,
+            ListenTls::Implicit => ClientTls::Up,
+        },
+        acceptor: certificate(listen)?,
         limits: Limits {
             line: limits.line,
             content_line: CONTENT_LINE,
@@ -93,6 +107,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> (std::net::SocketAddr, 
         timeouts: Timeouts {
             client: times.client_idle,
             content: times.data_idle,
+            handshake: times.handshake,
             connect: times.connect,
             opening: times.opening,
             reply: times.reply,
@@ -108,7 +123,13 @@ fn door(settings: &Settings, listen: &ListenSettings) -> (std::net::SocketAddr, 
         connections_per_client: limits.connections_per_client,
         monitor: false,
     };
-    (listen.address, door)
+    Ok((listen.address, door))
+}
+
+fn certificate(listen: &ListenSettings) -> Result<Option<Certificate>, Failure> {
+    let Some((chain, key)) = &listen.certificate else { return Ok(None) };
+    let opened = Certificate::open(chain, key);
+    opened.map(Some).map_err(|fault| Failure::Config(fault.to_string()))
 }
 
 fn protection(downstream: &DownstreamSettings) -> Result<Protection, Failure> {

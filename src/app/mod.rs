@@ -28,6 +28,7 @@ use crate::policy::verdict::Listing;
 use crate::proxy::route::{Host, Protection, Route};
 use crate::proxy::{Door, DoorSettings, listener};
 use crate::store::StoreError;
+use crate::tls::Certificate;
 
 use limits::raise_descriptors;
 pub use serve::serve;
@@ -69,6 +70,8 @@ pub struct Running {
     pub doors: Vec<SocketAddr>,
     /// What opening the gate found and mended.
     pub report: OpenReport,
+    /// The certificates of the listeners.
+    pub certificates: Vec<Certificate>,
     drain: CancellationToken,
     halt: CancellationToken,
     sessions: TaskTracker,
@@ -135,6 +138,8 @@ impl Running {
         let metrics = Arc::new(Metrics::new());
         let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
         let route = Route::fixed(parts.hosts, parts.tls, resolver);
+        let certificates =
+            parts.doors.iter().filter_map(|(_, settings)| settings.acceptor.clone()).collect();
         let mut bound = Vec::new();
         for (address, settings) in parts.doors {
             let listener = TcpListener::bind(address)
@@ -157,7 +162,7 @@ impl Running {
             };
             tokio::spawn(listener::serve(listener, Arc::new(door), sessions.clone()));
         }
-        Ok(Self { gate, metrics, doors, report, drain, halt, sessions })
+        Ok(Self { gate, metrics, doors, report, certificates, drain, halt, sessions })
     }
 
     /// Ends in order: no further transaction, those under way finish, then everything closes. `hurry` ends the waiting.

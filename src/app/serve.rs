@@ -12,6 +12,7 @@ use crate::admin;
 use crate::config::{self, LiveLists, Reload, Settings};
 use crate::failure::Failure;
 use crate::log;
+use crate::tls::Certificate;
 use crate::watch::Watch;
 
 /// Runs the gate. Returns when it has been told to end and everything under way is done.
@@ -82,18 +83,31 @@ fn start_admin(
     Ok(())
 }
 
-/// Watches the lists, and puts them in force when they change.
+/// Watches lists and certificates, and puts them in force when they change.
 fn watch(running: &Running, live: &Arc<Mutex<LiveLists>>) -> Result<Watch, Failure> {
-    let files = live.lock().unwrap_or_else(PoisonError::into_inner).files();
+    let mut files = live.lock().unwrap_or_else(PoisonError::into_inner).files();
+    files.extend(running.certificates.iter().flat_map(Certificate::files));
     let (gate, metrics, live) =
         (running.gate.clone(), Arc::clone(&running.metrics), Arc::clone(live));
+    let certificates = running.certificates.clone();
     let watch = Watch::start(files, move |_change| {
-        metrics.reloaded(if reload(&gate, &live).is_ok() { "swapped" } else { "kept" });
-    });
-    let watch = watch?;
+        let lists = reload(&gate, &live).is_ok();
+        let certificates =
+            certificates.iter().map(reload_certificate).fold(true, |all, one| all && one);
+        metrics.reloaded(if lists && certificates { "swapped" } else { "kept" });
+    })?;
     // What changed while the gate was being opened, which may take minutes, is read now.
     watch.poke();
     Ok(watch)
+}
+
+/// Reads a certificate again; the old one stays in force when the new one has a fault.
+fn reload_certificate(certificate: &Certificate) -> bool {
+    let fault = certificate.reload().err();
+    if let Some(fault) = &fault {
+        tracing::error!(event = "reload", result = "kept", error = %fault);
+    }
+    fault.is_none()
 }
 
 /// Reads the lists again; the old ones stay in force when the new ones have a fault.

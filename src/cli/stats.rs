@@ -17,7 +17,7 @@ pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failu
             let ready = out.paint(Tone::Good, "ready");
             writeln!(
                 out,
-                "gate                   {ready}, {} mode, admin {address}",
+                "gate                     {ready}, {} mode, admin {address}",
                 figures.mode
             )?;
         }
@@ -25,20 +25,20 @@ pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failu
             let state = out.paint(Tone::Bad, "NOT READY");
             writeln!(
                 out,
-                "gate                   {state}, {} mode, admin {address}",
+                "gate                     {state}, {} mode, admin {address}",
                 figures.mode
             )?;
         }
         None => {
-            writeln!(out, "gate                   none runs: these are the figures of its store")?
+            writeln!(out, "gate                     none runs: these are the figures of its store")?
         }
     }
     for why in &figures.why {
-        writeln!(out, "                       {}", harmless(why))?;
+        writeln!(out, "                         {}", harmless(why))?;
     }
     let records = figures.records.map_or_else(|| "?".to_owned(), |count| count.to_string());
-    writeln!(out, "version                {}", figures.version)?;
-    writeln!(out, "records                {records}")?;
+    writeln!(out, "version                  {}", figures.version)?;
+    writeln!(out, "records                  {records}")?;
     if let Some(standings) = &figures.standings {
         let rows = [
             ("on watch", standings.on_watch),
@@ -49,7 +49,7 @@ pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failu
             ("clear", standings.clear),
         ];
         for (name, count) in rows {
-            writeln!(out, "  {name:<21}{count}")?;
+            writeln!(out, "  {name:<23}{count}")?;
         }
     }
     if access.running().is_some() {
@@ -62,10 +62,10 @@ pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failu
             ("failures", figures.failures),
             ("recoveries", figures.recoveries),
         ];
-        writeln!(out, "sessions               {}", figures.sessions)?;
+        writeln!(out, "sessions                 {}", figures.sessions)?;
         writeln!(out, "since the start")?;
         for (name, count) in rows {
-            writeln!(out, "  {name:<21}{count}")?;
+            writeln!(out, "  {name:<23}{count}")?;
         }
     }
     Ok(())

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use crate::lists::Lists;
 
+use crate::tls::{Acceptor, Connector, TlsFault, Trust};
 use reader::Reader;
 use sections::Files;
 
@@ -32,8 +33,8 @@ pub use lists::{load_lists, load_policy};
 pub use live::{LiveLists, Reload};
 pub use settings::{
     AddressForm, AdminSettings, DnsSettings, DownstreamSettings, DownstreamTls, LimitSettings,
-    ListFile, ListPaths, ListenSettings, LogSettings, Mode, OnStoreFailure, PolicyChoice,
-    PolicySource, Settings, StoreSettings, TimeoutSettings,
+    ListFile, ListPaths, ListenSettings, ListenTls, LogSettings, Mode, OnStoreFailure,
+    PolicyChoice, PolicySource, Settings, StoreSettings, TimeoutSettings,
 };
 pub use values::HostPort;
 
@@ -92,6 +93,21 @@ pub fn load(file: &Path) -> Result<Settings, Vec<ConfigError>> {
 }
 
 /// The settings, with defaults in place of whatever is wrong, and what is wrong.
+/// What is wrong with the certificates that the configuration names.
+fn certificates(settings: &Settings) -> Vec<ConfigError> {
+    let own = settings.listen.iter().filter_map(|listen| listen.certificate.as_ref());
+    let own = own.filter_map(|(chain, key)| Some((chain, Acceptor::load(chain, key).err()?)));
+    let theirs = settings.downstream.ca.iter();
+    let theirs =
+        theirs.filter_map(|file| Some((file, Connector::new(&Trust::File(file.clone())).err()?)));
+    own.chain(theirs)
+        .map(|(file, fault)| match fault {
+            TlsFault::File { file, why } => ConfigError::of_file(&file, why),
+            TlsFault::Rustls(fault) => ConfigError::of_file(file, fault.to_string()),
+        })
+        .collect()
+}
+
 fn parse(file: &Path, text: &str, files: Files) -> (Settings, Vec<ConfigError>) {
     let reader = Reader::new(file, text);
     let table = reader.parse();

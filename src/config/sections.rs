@@ -43,7 +43,7 @@ pub(super) fn settings(file: &Path, top: Table<'_, '_>, files: Files) -> Setting
         data_dir: top
             .parsed("data_dir", |text| folder(&beside(file, not_empty(text)?)))
             .unwrap_or(defaults.data_dir),
-        listen: listen(&top),
+        listen: listen(&top, file),
         downstream: downstream(top.table("downstream"), file),
         dns: dns(top.table("dns")),
         lists: lists(top.table("lists"), defaults.lists, file),
@@ -79,18 +79,29 @@ fn folder(path: &Path) -> Result<std::path::PathBuf, String> {
     Ok(path.to_owned())
 }
 
-fn listen(top: &Table<'_, '_>) -> Vec<ListenSettings> {
+fn listen(top: &Table<'_, '_>, file: &Path) -> Vec<ListenSettings> {
     let Some(tables) = top.tables("listen") else { return vec![ListenSettings::default()] };
     if tables.is_empty() {
         top.fault("listen", "without a listener no mail comes in");
     }
-    tables.into_iter().map(listener).collect()
+    tables.into_iter().map(|table| listener(table, file)).collect()
 }
 
-fn listener(table: Table<'_, '_>) -> ListenSettings {
+fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
     let default = ListenSettings::default();
     table.choice("protocol", (), &[("smtp", ())], &["lmtp", "policy", "milter", "intake"]);
-    table.choice("tls", (), &[("off", ())], &["starttls", "required", "implicit"]);
+    let tls = [
+        ("off", ListenTls::Off),
+        ("starttls", ListenTls::Starttls),
+        ("required", ListenTls::Required),
+        ("implicit", ListenTls::Implicit),
+    ];
+    let tls = table.choice("tls", default.tls, &tls, &[]);
+    let path = |text: &str| not_empty(text).map(|text| beside(file, text));
+    let certificate = table.parsed("certificate", path).zip(table.parsed("key", path));
+    if tls != ListenTls::Off && !(table.has("certificate") && table.has("key")) {
+        table.fault("tls", "needs certificate = \"FILE\" and key = \"FILE\", both PEM");
+    }
     let clients = table.parsed_list("clients", parse_network).unwrap_or(default.clients);
     if table.is_empty_list("clients") {
         table.fault("clients", "nobody could relay; name networks or leave the key out");
@@ -100,6 +111,8 @@ fn listener(table: Table<'_, '_>) -> ListenSettings {
         clients,
         xforward: table.parsed_list("xforward", parse_network).unwrap_or(default.xforward),
         tenant: table.parsed("tenant", parse_tenant).map_or(default.tenant, Tenant),
+        tls,
+        certificate: certificate.filter(|_| tls != ListenTls::Off),
     };
     table.done();
     listener
@@ -225,6 +238,7 @@ fn timeouts(table: Table<'_, '_>) -> TimeoutSettings {
     let timeouts = TimeoutSettings {
         client_idle: wait("client_idle", default.client_idle),
         data_idle: wait("data_idle", default.data_idle),
+        handshake: wait("handshake", default.handshake),
         connect: wait("connect", default.connect),
         opening: wait("opening", default.opening),
         reply: wait("reply", default.reply),

@@ -69,7 +69,7 @@ pub(super) fn beside(file: &Path, path: impl AsRef<Path>) -> PathBuf {
     file.parent().map_or_else(|| path.as_ref().to_owned(), |folder| folder.join(path.as_ref()))
 }
 
-/// `[[listen]]`. Protocol and TLS have one value each in this version, and so no field yet.
+/// `[[listen]]`. The protocol has one value in this version, and so no field yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenSettings {
     /// Where to listen. Port 0 lets the system choose.
@@ -80,6 +80,24 @@ pub struct ListenSettings {
     pub xforward: Vec<IpNet>,
     /// On whose account.
     pub tenant: Tenant,
+    /// TLS towards the clients.
+    pub tls: ListenTls,
+    /// The chain and its key, both PEM; there unless TLS is off.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+}
+
+/// TLS towards the clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListenTls {
+    /// None.
+    #[default]
+    Off,
+    /// STARTTLS is offered.
+    Starttls,
+    /// STARTTLS is offered, and no mail goes without it.
+    Required,
+    /// From the first byte.
+    Implicit,
 }
 
 impl Default for ListenSettings {
@@ -89,6 +107,8 @@ impl Default for ListenSettings {
             clients: loopback(),
             xforward: loopback(),
             tenant: Tenant::default(),
+            tls: ListenTls::default(),
+            certificate: None,
         }
     }
 }
@@ -293,6 +313,8 @@ pub struct TimeoutSettings {
     pub client_idle: Duration,
     /// For the client's next block of content.
     pub data_idle: Duration,
+    /// For a client's TLS handshake.
+    pub handshake: Duration,
     /// For a connection to one downstream address.
     pub connect: Duration,
     /// In all, from connecting to the reply to the first RCPT.
@@ -318,6 +340,7 @@ impl Default for TimeoutSettings {
         Self {
             client_idle: Duration::from_secs(300),
             data_idle: Duration::from_secs(180),
+            handshake: Duration::from_secs(30),
             connect: Duration::from_secs(30),
             opening: Duration::from_secs(240),
             reply: Duration::from_secs(280),

@@ -59,7 +59,10 @@ fn the_shipped_file_has_every_key() {
     let table = reader.parse();
     sections::settings(Path::new(SHIPPED), reader.top(table.get_ref()), Files::Leave);
     // They exclude what stands there, and are shown in its text.
-    assert_eq!(*reader.not_given.borrow(), ["downstream.ca", "policy.file"]);
+    assert_eq!(
+        *reader.not_given.borrow(),
+        ["listen[0].certificate", "listen[0].key", "downstream.ca", "policy.file"]
+    );
 }
 
 /// `tests/configs/bad-*` are refused with exactly what their `expected-error` says; `good-*` are accepted.
@@ -107,8 +110,20 @@ fn what_this_version_does_not_have_is_refused() {
     check(
         &format!("[[listen]]\nprotocol = \"lmtp\"\ntls = \"starttls\"\n{FIXED}"),
         "c.toml:2: listen[0].protocol = \"lmtp\": this version does not have it yet, only \"smtp\"\n\
-         c.toml:3: listen[0].tls = \"starttls\": this version does not have it yet, only \"off\"",
+         c.toml:3: listen[0].tls = \"starttls\": needs certificate = \"FILE\" and key = \"FILE\", both PEM",
     );
+}
+
+#[test]
+fn certificates_are_tried() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("c.toml");
+    let listen = "[[listen]]\ntls = \"required\"\ncertificate = \"no.pem\"\nkey = \"no.pem\"\n";
+    fs::write(&file, format!("{listen}{FIXED}tls = \"verify\"\nca = \"empty.pem\"\n"))
+        .expect("a file");
+    fs::write(folder.path().join("empty.pem"), "").expect("a file");
+    let said = listed(&load(&file).expect_err("faults"));
+    assert!(said.contains("no.pem") && said.contains("empty.pem: no certificate in it"), "{said}");
 }
 
 #[test]

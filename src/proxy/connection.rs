@@ -25,7 +25,7 @@ use super::stream::Stream;
 use super::{Door, DoorSettings};
 use crate::bounce::Stage;
 use crate::session::{
-    Action, Answered, Farewell, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
+    Action, Answered, ClientTls, Farewell, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
 };
 use crate::smtp::reply::Reply;
 
@@ -46,16 +46,28 @@ type Opening = Pin<Box<dyn Future<Output = Result<Leg, Reply>> + Send>>;
 pub(super) async fn run(stream: TcpStream, client: SocketAddr, number: u64, door: Arc<Door>) {
     let _ = stream.set_nodelay(true);
     let settings = session_settings(&door, client);
+    let mut side = Side::new(Stream::Clear(stream));
+    let reporter = Reporter::new(Arc::clone(&door), client, number);
+    if settings.tls == ClientTls::Up {
+        let (patience, acceptor) = (door.settings.timeouts.handshake, &door.settings.acceptor);
+        let mut nothing = BytesMut::new();
+        let handshake = timeout(patience, side.secure(&mut nothing, acceptor.as_ref()));
+        if !handshake.await.unwrap_or(false) {
+            reporter.handshake_failed();
+            return reporter.ended();
+        }
+    }
     Connection {
         session: Session::new(settings),
         out: Outputs::default(),
-        client: Side::new(Stream::Clear(stream)),
+        client: side,
         leg: None,
         opening: None,
         settling: JoinSet::new(),
-        reporter: Reporter::new(Arc::clone(&door), client, number),
+        reporter,
         door,
         next_hop: None,
+        upgrade: false,
     }
     .drive()
     .await;
@@ -70,6 +82,7 @@ fn session_settings(door: &Door, client: SocketAddr) -> Settings {
         may_relay: DoorSettings::lists(&settings.clients, client.ip()),
         xforward: DoorSettings::lists(&settings.xforward, client.ip()),
         client: client.ip().to_canonical().to_string().into(),
+        tls: settings.tls,
     }
 }
 
@@ -103,6 +116,8 @@ struct Connection {
     opening: Option<Opening>,
     settling: JoinSet<Ticket>,
     reporter: Reporter,
+    /// The client's STARTTLS has been answered: the handshake comes next.
+    upgrade: bool,
 }
 
 impl Connection {
@@ -114,7 +129,7 @@ impl Connection {
         let halt = pin!(door.halt.cancelled());
         let mut ends = Ends { drain, halt, drained: false };
         self.session.step(Input::Accepted, &mut self.out);
-        while self.act() {
+        while self.act() && self.secure().await {
             watch.set(&self.session, &self.door.settings.timeouts, sleep.as_mut());
             let woken = self.wait(sleep.as_mut(), &mut ends).await;
             let moved = matches!(woken, Woken::FromClient | Woken::ToDownstream(Ok(())));
@@ -139,6 +154,28 @@ impl Connection {
             self.feed();
         }
         self.leave().await;
+    }
+
+    /// Makes the handshake if the session has asked for it; false when the client is of no further use.
+    async fn secure(&mut self) -> bool {
+        if !std::mem::take(&mut self.upgrade) {
+            return true;
+        }
+        let patience = self.door.settings.timeouts.handshake;
+        let (out, client) = (&mut self.out.to_client, &mut self.client);
+        // What came in the clear must not be taken for what is said within TLS.
+        let secured = client.input.is_empty()
+            && timeout(patience, client.secure(out, self.door.settings.acceptor.as_ref()))
+                .await
+                .unwrap_or(false);
+        if secured {
+            self.session.step(Input::Secured, &mut self.out);
+        } else {
+            self.reporter.handshake_failed();
+            self.out.to_client.clear();
+            self.client.state = Reading::Told;
+        }
+        secured
     }
 
     /// Waits for whatever comes first. Writes come first, so that what is owed leaves before more is taken in.
@@ -254,6 +291,7 @@ impl Connection {
                     self.opening = Some(Box::pin(async move { downstream::open(&door).await }));
                 }
                 Action::CloseDownstream(farewell) => self.close_downstream(farewell),
+                Action::StartTls => self.upgrade = true,
                 Action::CloseClient => goes_on = false,
                 Action::Answered(answered) => self.answered(&answered),
                 Action::Finished(finished) => {

@@ -31,7 +31,8 @@ use crate::event::Tenant;
 use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::metrics::Metrics;
-use crate::session::Limits;
+use crate::session::{ClientTls, Limits};
+use crate::tls::Certificate;
 use route::Route;
 
 /// Everything that the sessions of one listener share.
@@ -63,6 +64,10 @@ pub struct DoorSettings {
     pub clients: Vec<IpNet>,
     /// Whose XFORWARD is believed.
     pub xforward: Vec<IpNet>,
+    /// TLS towards the clients.
+    pub tls: ClientTls,
+    /// What it is made with.
+    pub acceptor: Option<Certificate>,
     /// Bounds on a session.
     pub limits: Limits,
     /// Bounds on waiting.
@@ -91,6 +96,8 @@ pub struct Timeouts {
     pub client: Duration,
     /// The client's next piece of content.
     pub content: Duration,
+    /// The TLS handshake with a client.
+    pub handshake: Duration,
     /// Connecting to one address.
     pub connect: Duration,
     /// Connecting, greeting and EHLO together, over all addresses.
@@ -119,6 +126,7 @@ impl Default for Timeouts {
         Self {
             client: seconds(300),
             content: seconds(180),
+            handshake: seconds(30),
             connect: seconds(30),
             opening: seconds(240),
             reply: seconds(280),

@@ -150,6 +150,17 @@ impl Reporter {
         }
     }
 
+    /// The client made no TLS handshake.
+    pub(super) fn handshake_failed(&self) {
+        self.door.metrics.session_refused("tls_handshake");
+        tracing::info!(
+            event = "tls",
+            result = "failed",
+            client = %self.client.ip(),
+            session = self.session,
+        );
+    }
+
     /// The session is over.
     pub(super) fn ended(&self) {
         self.door.metrics.session_ended();

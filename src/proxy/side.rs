@@ -6,9 +6,10 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
 
 use super::stream::Stream;
+use crate::tls::Certificate;
 
 /// A peer. Both directions are polled from one place, so the stream need not be split.
 pub(super) struct Side {
@@ -32,6 +33,19 @@ pub(super) enum Reading {
 impl Side {
     pub(super) fn new(stream: Stream) -> Self {
         Self { stream, input: BytesMut::new(), state: Reading::Open, unflushed: false }
+    }
+
+    /// Sends what is left in the clear, then makes the handshake as a server; whether it succeeded.
+    pub(super) async fn secure(
+        &mut self,
+        last: &mut BytesMut,
+        acceptor: Option<&Certificate>,
+    ) -> bool {
+        let Some(acceptor) = acceptor else { return false };
+        if self.stream.write_all_buf(last).await.is_err() || self.stream.flush().await.is_err() {
+            return false;
+        }
+        self.stream.accept_tls(&acceptor.current()).await
     }
 
     /// Reads once, at most `room` bytes at a time; an error is an end.

@@ -8,12 +8,37 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use crate::tls::Acceptor;
+
 /// A connection to a peer.
 pub(super) enum Stream {
     /// In the clear.
     Clear(TcpStream),
     /// Within TLS. Boxed: it is a kilobyte that most connections do not need.
     Tls(Box<TlsStream<TcpStream>>),
+    /// Neither: a handshake failed, or is under way.
+    Gone,
+}
+
+impl Stream {
+    /// Makes the handshake as a server; whether it succeeded. After a failure nothing is left of the connection.
+    pub(super) async fn accept_tls(&mut self, acceptor: &Acceptor) -> bool {
+        let Self::Clear(stream) = std::mem::replace(self, Self::Gone) else { return false };
+        match acceptor.accept(stream).await {
+            Ok(stream) => {
+                *self = Self::Tls(Box::new(stream.into()));
+                true
+            }
+            Err(error) => {
+                tracing::debug!(event = "tls", result = "failed", error = %error);
+                false
+            }
+        }
+    }
+}
+
+fn gone() -> io::Error {
+    io::ErrorKind::NotConnected.into()
 }
 
 impl AsyncRead for Stream {
@@ -25,6 +50,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Gone => Poll::Ready(Err(gone())),
         }
     }
 }
@@ -38,6 +64,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Gone => Poll::Ready(Err(gone())),
         }
     }
 
@@ -45,6 +72,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_flush(context),
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Self::Gone => Poll::Ready(Err(gone())),
         }
     }
 
@@ -52,6 +80,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Gone => Poll::Ready(Err(gone())),
         }
     }
 }

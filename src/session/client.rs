@@ -42,7 +42,11 @@ impl Session {
                 // mail is smuggled.
                 Phase::GoAhead if !bytes.is_empty() => self.out_of_step(out),
                 Phase::Over => return bytes.clear(),
-                Phase::GoAhead | Phase::Asking(_) | Phase::Opening(_) | Phase::Final(_) => return,
+                Phase::GoAhead
+                | Phase::Asking(_)
+                | Phase::Opening(_)
+                | Phase::Securing
+                | Phase::Final(_) => return,
             }
         }
     }
@@ -80,6 +84,7 @@ impl Session {
             Command::Xforward(attributes) => self.xforward(attributes),
             Command::Xclient => self.error(replies::NOT_YOU),
             Command::NotImplemented => self.error(replies::NOT_IMPLEMENTED),
+            Command::Starttls => self.starttls(more, out),
             Command::Quit => self.send_away(replies::BYE),
             // What follows is content of a length that we have not agreed on: it must never be read as commands.
             Command::Bdat => self.send_away(replies::BDAT),
@@ -139,6 +144,7 @@ impl Session {
             offer.dsn.then(|| "DSN".to_owned()),
             self.settings.xforward.then_some(xforward),
             offer.smtputf8.then(|| "SMTPUTF8".to_owned()),
+            self.offers_starttls().then(|| "STARTTLS".to_owned()),
         ];
         lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
     }
@@ -234,6 +240,7 @@ impl Session {
             Phase::Command
             | Phase::Asking(_)
             | Phase::Opening(_)
+            | Phase::Securing
             | Phase::GoAhead
             | Phase::Content(_)
             | Phase::Swallow(..) => self.give_up(out),
@@ -267,6 +274,7 @@ impl Session {
             Phase::Command
             | Phase::Asking(_)
             | Phase::Opening(_)
+            | Phase::Securing
             | Phase::Swallow(..)
             | Phase::Final(_)
             | Phase::Over => {

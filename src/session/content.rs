@@ -29,6 +29,7 @@ impl Session {
             phase @ (Phase::Command
             | Phase::Asking(_)
             | Phase::Opening(_)
+            | Phase::Securing
             | Phase::GoAhead
             | Phase::Final(_)
             | Phase::Over) => self.phase = phase,
@@ -39,6 +40,7 @@ impl Session {
             Phase::Command
             | Phase::Asking(_)
             | Phase::Opening(_)
+            | Phase::Securing
             | Phase::GoAhead
             | Phase::Final(_)
             | Phase::Over => true,

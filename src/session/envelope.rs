@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::transaction::{Asked, Envelope, MailState, Transaction, Wants};
-use super::{Action, Answered, Farewell, Outcome, Outputs, Phase, Session, replies};
+use super::{Action, Answered, ClientTls, Farewell, Outcome, Outputs, Phase, Session, replies};
 use crate::bounce::Stage;
 use crate::policy::verdict::Verdict;
 use crate::smtp::address::{Recipient, ReversePath};
@@ -15,6 +15,7 @@ impl Session {
     pub(super) fn mail(&mut self, sender: ReversePath, parameters: Vec<Parameter>) {
         let refusal = match self.greeted {
             None => Some(replies::NO_EHLO),
+            Some(_) if self.settings.tls == ClientTls::Required => Some(replies::NEED_TLS),
             Some(_) if self.transaction.is_some() => Some(replies::NESTED_MAIL),
             Some(_) => None,
         };
@@ -182,6 +183,7 @@ impl Session {
             // The client left meanwhile: nobody would ever close it.
             phase @ (Phase::Command
             | Phase::Asking(_)
+            | Phase::Securing
             | Phase::GoAhead
             | Phase::Content(_)
             | Phase::Swallow(..)

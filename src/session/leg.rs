@@ -208,6 +208,7 @@ impl Session {
             phase @ (Phase::Command
             | Phase::Asking(_)
             | Phase::Opening(_)
+            | Phase::Securing
             | Phase::Swallow(..)
             | Phase::Over) => {
                 self.phase = phase;

@@ -15,6 +15,7 @@
 //! | `owed` | replies owed to the client |
 //! | `transaction` | MAIL to end of data |
 //! | `opening` | greeting and EHLO of a fresh connection to the next hop |
+//! | `tls` | STARTTLS towards the client |
 //! | `replies` | what the gate itself says |
 
 mod client;
@@ -25,6 +26,7 @@ mod leg;
 pub mod opening;
 mod owed;
 mod replies;
+mod tls;
 mod transaction;
 
 use std::collections::VecDeque;
@@ -41,6 +43,7 @@ use crate::smtp::reply::Reply;
 
 use leg::Leg;
 use owed::{Owed, SlotId};
+pub use tls::ClientTls;
 pub use transaction::Envelope;
 use transaction::{Asked, MailState, Transaction};
 
@@ -57,6 +60,8 @@ pub struct Settings {
     pub may_relay: bool,
     /// Whether this client's XFORWARD is believed.
     pub xforward: bool,
+    /// TLS towards the client.
+    pub tls: ClientTls,
     /// The client's network address, part of its message keys.
     pub client: Arc<str>,
 }
@@ -116,6 +121,8 @@ pub enum Input<'buffer> {
     Opened(Capabilities),
     /// The other answer to [`Action::Open`]: what every recipient that needs it is told.
     NotOpened(Reply),
+    /// The answer to [`Action::StartTls`]: what the client says from here on is said within TLS.
+    Secured,
     /// The next hop sent bytes. `unsent` says that bytes for it are still with the driver: it cannot have answered those.
     Downstream(&'buffer mut BytesMut, Sent),
     /// The next hop's connection ended.
@@ -144,6 +151,9 @@ pub enum Action {
     Ask(Arc<Envelope>, Recipient),
     /// Open a connection to the next hop and come back with [`Input::Opened`] or [`Input::NotOpened`].
     Open,
+    /// Send what is left, make the handshake with the client and come back with [`Input::Secured`]. Nothing that the client sent
+    /// before may be left over.
+    StartTls,
     /// Close the connection to the next hop. The session has forgotten it.
     CloseDownstream(Farewell),
     /// Send what is left, then close the client's connection.
@@ -255,6 +265,8 @@ enum Phase {
     Final(u64),
     /// The client is being sent away, or has gone.
     Over,
+    /// STARTTLS was answered: nothing is taken before the handshake is done.
+    Securing,
 }
 
 /// One conversation.
@@ -315,6 +327,7 @@ impl Session {
             Input::DownstreamClosed => self.lose_leg(&replies::LOST, out),
             Input::Settled(ticket) => self.owed.release(ticket),
             Input::Expired(waiting) => self.expired(waiting, out),
+            Input::Secured => self.secured(),
             Input::Drain => self.draining = true,
         }
         self.owed.flush(&mut out.to_client);
@@ -326,7 +339,7 @@ impl Session {
         match self.phase {
             Phase::Over if self.owed.is_empty() => Waiting::Nothing,
             Phase::Content(_) | Phase::Swallow(..) if self.owed.is_empty() => Waiting::Content,
-            Phase::Asking(_) | Phase::Opening(_) => Waiting::Driver,
+            Phase::Asking(_) | Phase::Opening(_) | Phase::Securing => Waiting::Driver,
             // Whoever leaves, and whose go-ahead has not gone out, still waits for what is owed.
             Phase::Command
             | Phase::GoAhead
@@ -353,7 +366,11 @@ impl Session {
             Phase::Command => !self.is_held_up(),
             // Content may come; before the go-ahead any byte is a violation that must be seen.
             Phase::Content(_) | Phase::Swallow(..) | Phase::GoAhead => true,
-            Phase::Asking(_) | Phase::Opening(_) | Phase::Final(_) | Phase::Over => false,
+            Phase::Asking(_)
+            | Phase::Opening(_)
+            | Phase::Securing
+            | Phase::Final(_)
+            | Phase::Over => false,
         }
     }
 

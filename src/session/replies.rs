@@ -13,6 +13,9 @@ const fn reply(code: u16, status: (u8, u16, u16), text: &'static str) -> Reply {
 
 pub(super) const OK: Reply = reply(250, (2, 0, 0), "rcptgate: ok");
 pub(super) const SENDER_OK: Reply = reply(250, (2, 1, 0), "rcptgate: sender ok");
+pub(super) const GO_TLS: Reply = reply(220, (2, 0, 0), "rcptgate: ready for TLS");
+pub(super) const NEED_TLS: Reply =
+    reply(530, (5, 7, 0), "rcptgate: must issue a STARTTLS command first");
 pub(super) const BYE: Reply = reply(221, (2, 0, 0), "rcptgate: bye");
 pub(super) const VRFY: Reply = reply(252, (2, 5, 0), "rcptgate: send some mail and see");
 pub(super) const HELP: Reply =

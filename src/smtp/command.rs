@@ -29,9 +29,11 @@ pub enum Command {
     Xforward(Vec<(String, String)>),
     /// Postfix XCLIENT, which the gate never takes from anybody yet.
     Xclient,
+    /// STARTTLS, RFC 3207.
+    Starttls,
     /// BDAT: what follows the line is content, not commands.
     Bdat,
-    /// A verb of some RFC that the gate does not have: STARTTLS, AUTH, ETRN, TURN, EXPN ...
+    /// A verb of some RFC that the gate does not have: AUTH, ETRN, TURN, EXPN ...
     NotImplemented,
     /// A verb of another protocol, or a header field: a browser or a confused program talks to us (ALPACA).
     NotSmtp,
@@ -109,8 +111,9 @@ impl Command {
             "XFORWARD" => xforward(argument).map(Self::Xforward),
             "XCLIENT" => Ok(Self::Xclient),
             "BDAT" => Ok(Self::Bdat),
-            "STARTTLS" | "AUTH" | "LHLO" | "BURL" | "ETRN" | "TURN" | "ATRN" | "SEND" | "SAML"
-            | "SOML" | "EXPN" => Ok(Self::NotImplemented),
+            "STARTTLS" => alone(argument, Self::Starttls),
+            "AUTH" | "LHLO" | "BURL" | "ETRN" | "TURN" | "ATRN" | "SEND" | "SAML" | "SOML"
+            | "EXPN" => Ok(Self::NotImplemented),
             "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" | "DELETE" | "PATCH" => {
                 Ok(Self::NotSmtp)
             }

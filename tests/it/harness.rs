@@ -13,9 +13,11 @@ use rcptgate::policy::Policy;
 use rcptgate::policy::verdict::Listing;
 use rcptgate::proxy::route::{Host, Protection, Route};
 use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
-use rcptgate::session::Limits;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use rcptgate::session::{ClientTls, Limits};
+use rcptgate::tls::{Acceptor, Certificate};
+use tokio::io::{
+    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufStream,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -40,12 +42,24 @@ pub struct Wish {
     pub monitor: bool,
     pub may_relay: bool,
     pub connections: usize,
+    pub tls: ClientTls,
+    pub acceptor: Option<Certificate>,
+    pub protection: Protection,
 }
 
 impl Default for Wish {
     fn default() -> Self {
         let (limits, timeouts) = (Limits::default(), Timeouts::default());
-        Self { limits, timeouts, monitor: false, may_relay: true, connections: 100 }
+        Self {
+            limits,
+            timeouts,
+            monitor: false,
+            may_relay: true,
+            connections: 100,
+            tls: ClientTls::Off,
+            acceptor: None,
+            protection: Protection::Off,
+        }
     }
 }
 
@@ -72,7 +86,7 @@ impl Lab {
             gate: opened.gate.clone(),
             route: Route::fixed(
                 vec![host],
-                Protection::Off,
+                wish.protection,
                 Resolver::new(&[]).expect("a resolver"),
             ),
             metrics: Arc::clone(&metrics),
@@ -82,6 +96,8 @@ impl Lab {
                 tenant: Tenant::default(),
                 clients: if wish.may_relay { loopback.clone() } else { Vec::new() },
                 xforward: loopback,
+                tls: wish.tls,
+                acceptor: wish.acceptor,
                 limits: wish.limits,
                 timeouts: wish.timeouts,
                 connections: wish.connections,
@@ -96,6 +112,12 @@ impl Lab {
         let sessions = TaskTracker::new();
         tokio::spawn(listener::serve(listener, Arc::new(door), sessions.clone()));
         Self { gate: opened.gate, door: address, downstream, metrics, drain, sessions, halt, data }
+    }
+
+    /// Ends everything but the next hop's memory.
+    pub fn into_downstream(self) -> Downstream {
+        let Downstream { address, heard, news } = &self.downstream;
+        Downstream { address: *address, heard: Arc::clone(heard), news: Arc::clone(news) }
     }
 
     /// Makes a domain disposable.
@@ -131,16 +153,21 @@ impl Drop for Lab {
 
 /// A client that says what it is told to.
 pub struct Client {
-    read: BufReader<OwnedReadHalf>,
-    write: OwnedWriteHalf,
+    read: BufReader<Box<dyn AsyncRead + Send + Unpin>>,
+    write: Box<dyn AsyncWrite + Send + Unpin>,
 }
 
 impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("a connection");
         stream.set_nodelay(true).expect("an option");
-        let (read, write) = stream.into_split();
-        Self { read: BufReader::new(read), write }
+        Self::over(stream)
+    }
+
+    /// A client over a connection that is there already.
+    pub fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+        let (read, write) = tokio::io::split(stream);
+        Self { read: BufReader::new(Box::new(read)), write: Box::new(write) }
     }
 
     /// Sends a line, or several joined by `\n`, in one write.
@@ -151,6 +178,7 @@ impl Client {
 
     pub async fn raw(&mut self, bytes: &[u8]) {
         self.write.write_all(bytes).await.expect("a write");
+        self.write.flush().await.expect("a flush");
     }
 
     /// The next reply, its lines joined by `\n`; empty at the end of the connection.
@@ -219,6 +247,22 @@ impl Downstream {
     }
 
     pub async fn start(answer: Arc<Answer>) -> Self {
+        Self::listen(answer, None).await
+    }
+
+    /// Accepts everything, within TLS once it is asked for; `TLS` is heard when the handshake is done.
+    pub async fn with_starttls(acceptor: Acceptor) -> Self {
+        let answer = |line: &str| {
+            Some(match line {
+                "STARTTLS" => "220 go".to_owned(),
+                line if line.starts_with("EHLO") => "250-sink.test\r\n250 STARTTLS".to_owned(),
+                _ => usual(line),
+            })
+        };
+        Self::listen(Arc::new(answer), Some(acceptor)).await
+    }
+
+    async fn listen(answer: Arc<Answer>, acceptor: Option<Acceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -227,7 +271,18 @@ impl Downstream {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 log.add("CONNECT");
-                tokio::spawn(converse(stream, Arc::clone(&answer), log.clone()));
+                let (answer, log, acceptor) = (Arc::clone(&answer), log.clone(), acceptor.clone());
+                tokio::spawn(async move {
+                    let mut stream = stream;
+                    if converse(&mut stream, "", &answer, &log).await == Then::Secure
+                        && let Some(acceptor) = acceptor
+                        && let Ok(mut stream) = acceptor.accept(stream).await
+                    {
+                        log.add("TLS");
+                        converse(&mut stream, WITHIN_TLS, &answer, &log).await;
+                    }
+                    log.add("CLOSED");
+                });
             }
         });
         Self { address, heard, news }
@@ -277,25 +332,43 @@ impl Log {
     }
 }
 
-async fn converse(stream: TcpStream, answer: Arc<Answer>, log: Log) {
-    let (read, mut write) = stream.into_split();
-    let mut lines = BufReader::new(read);
-    let (mut question, mut content) = (String::new(), false);
+/// What follows a conversation.
+#[derive(PartialEq)]
+enum Then {
+    Secure,
+    Nothing,
+}
+
+/// What is asked first within TLS: nothing is said to it, since a server greets only once.
+const WITHIN_TLS: &str = "(within TLS)";
+
+async fn converse(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    first: &str,
+    answer: &Arc<Answer>,
+    log: &Log,
+) -> Then {
+    let mut stream = BufStream::new(stream);
+    let (mut question, mut content) = (first.to_owned(), false);
     loop {
-        if !content || question == "." {
-            let Some(said) = answer(&question) else { break };
+        if (!content || question == ".") && question != WITHIN_TLS {
+            let Some(said) = answer(&question) else { return Then::Nothing };
             content = said.starts_with("354");
-            if !said.is_empty() && write.write_all(format!("{said}\r\n").as_bytes()).await.is_err()
-            {
-                break;
+            let bytes = if said.is_empty() { said } else { format!("{said}\r\n") };
+            let sent =
+                stream.write_all(bytes.as_bytes()).await.is_ok() && stream.flush().await.is_ok();
+            if question == "STARTTLS" && sent {
+                return Then::Secure;
+            }
+            if !sent {
+                return Then::Nothing;
             }
         }
         let mut line = Vec::new();
-        if lines.read_until(b'\n', &mut line).await.unwrap_or(0) == 0 {
-            break;
+        if stream.read_until(b'\n', &mut line).await.unwrap_or(0) == 0 {
+            return Then::Nothing;
         }
         question = String::from_utf8_lossy(&line).trim_end_matches("\r\n").to_owned();
         log.add(&question);
     }
-    log.add("CLOSED");
 }

@@ -9,5 +9,6 @@ mod rig;
 mod rules;
 mod smuggling;
 mod tidy;
+mod tls;
 mod transcripts;
 mod wire;

@@ -245,6 +245,7 @@ impl Rig {
                 self.session.step(Input::Verdict(verdict), &mut self.out);
             }
             Action::Open => self.opening = true,
+            Action::StartTls => self.session.step(Input::Secured, &mut self.out),
             Action::CloseDownstream(farewell) => {
                 match farewell {
                     Farewell::Quit => self.write(),
@@ -317,6 +318,7 @@ pub fn settings() -> Settings {
         offer: Capabilities { dsn: true, size: Size::Unlimited, ..Capabilities::GATE },
         limits: rcptgate::session::Limits::default(),
         may_relay: true,
+        tls: rcptgate::session::ClientTls::Off,
         xforward: false,
         client: "192.0.2.1".into(),
     }

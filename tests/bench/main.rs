@@ -1,0 +1,17 @@
+//! What one step of the gate costs, in this process: see `README.md` beside this file for the figures and what they mean.
+//!
+//! `cargo bench` runs all, `cargo bench -- judge` those whose name contains `judge`.
+
+mod content;
+mod judge;
+mod learn;
+mod relay;
+mod session;
+
+criterion::criterion_main!(
+    judge::benches,
+    learn::benches,
+    content::benches,
+    session::benches,
+    relay::benches
+);
