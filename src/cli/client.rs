@@ -11,6 +11,7 @@ use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
 use super::access::Rows;
+use crate::admin::address;
 use crate::admin::desk::Deed;
 use crate::admin::token::{self, Token, TokenFault};
 use crate::admin::wire::{
@@ -48,7 +49,14 @@ impl Client {
             let why = "its admin API is off: set [admin] listen, or stop it first";
             return Err(Failure::Unavailable(format!("{busy}, and {why}")));
         };
-        let address = reachable(listen);
+        let address = match listen.port() {
+            0 => address::noted(&settings.data_dir).map_err(|error| {
+                Failure::Unavailable(format!(
+                    "{busy}, and where its admin API listens is not known: {error}"
+                ))
+            })?,
+            _ => reachable(listen),
+        };
         let token = token::load(&settings.data_dir).map_err(|fault| no_token(&busy, &fault))?;
         let token_file = settings.data_dir.join("admin.token");
         let config = Agent::config_builder()
@@ -223,7 +231,7 @@ const fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     SocketAddr::new(ip, listen.port())
 }

@@ -1,6 +1,8 @@
 //! The one integration binary: everything that needs the whole crate links once.
 //! `tests/README.md` says what each kind of test is for.
 
+mod admin;
+mod cli;
 mod demo;
 mod dialogues;
 mod faults;
