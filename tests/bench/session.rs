@@ -38,6 +38,7 @@ fn replies() -> Vec<u8> {
 
 fn greeted() -> (Session, Outputs) {
     let settings = Settings {
+        tls: rcptgate::session::ClientTls::Off,
         hostname: "gate.test".into(),
         offer: Capabilities::GATE,
         limits: Limits::default(),
@@ -66,6 +67,7 @@ fn transaction(
             Action::Answered(_)
             | Action::Finished(_)
             | Action::CloseDownstream(_)
+            | Action::StartTls
             | Action::CloseClient => {}
         }
         session.step(Input::Client(&mut input), &mut out);
