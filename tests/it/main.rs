@@ -7,6 +7,7 @@ mod demo;
 mod dialogues;
 mod faults;
 mod harness;
+mod lmtp;
 mod rig;
 mod rules;
 mod smuggling;
