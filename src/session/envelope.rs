@@ -267,8 +267,11 @@ fn octets(digits: &str) -> Option<u64> {
     fits.then(|| digits.parse().ok()).flatten()
 }
 
-/// Whether a value is xtext or plain (RFC 3461 §4), and decodes to no NUL or other control character.
+/// Whether a value is xtext or plain (RFC 3461 §4), printable ASCII, and decodes to no NUL or other control character.
 fn is_xtext(value: &str) -> bool {
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return false;
+    }
     let mut bytes = value.bytes();
     while let Some(byte) = bytes.next() {
         if byte == b'+' {
