@@ -46,6 +46,8 @@ pub struct Wish {
     pub tls: ClientTls,
     pub acceptor: Option<Certificate>,
     pub protection: Protection,
+    /// Next hops that are tried first.
+    pub before: Vec<Host>,
 }
 
 impl Default for Wish {
@@ -61,6 +63,7 @@ impl Default for Wish {
             tls: ClientTls::Off,
             acceptor: None,
             protection: Protection::Off,
+            before: Vec::new(),
         }
     }
 }
@@ -87,7 +90,7 @@ impl Lab {
         let door = Door {
             gate: opened.gate.clone(),
             route: Route::fixed(
-                vec![host],
+                wish.before.into_iter().chain([host]).collect(),
                 wish.protection,
                 Resolver::new(&[]).expect("a resolver"),
             ),
