@@ -202,7 +202,7 @@ impl Connection {
     fn feed(&mut self) {
         if let Some(leg) = &mut self.leg {
             if !leg.input.is_empty() {
-                let unsent = !self.out.to_downstream.is_empty();
+                let unsent = leg.has_to_send(&self.out.to_downstream);
                 let sent = if unsent { Sent::Partly } else { Sent::All };
                 self.session.step(Input::Downstream(&mut leg.input, sent), &mut self.out);
             }
