@@ -46,8 +46,7 @@ pub(super) async fn run(stream: TcpStream, client: SocketAddr, number: u64, door
         let mut nothing = BytesMut::new();
         let handshake = timeout(patience, side.secure(&mut nothing, acceptor.as_ref()));
         if !handshake.await.unwrap_or(false) {
-            reporter.handshake_failed();
-            return reporter.ended();
+            return reporter.handshake_failed();
         }
     }
     Connection {

@@ -161,12 +161,6 @@ impl Reporter {
         );
     }
 
-    /// The session is over.
-    pub(super) fn ended(&self) {
-        self.door.metrics.session_ended();
-        tracing::debug!(event = "disconnect", client = %self.client.ip(), session = self.session);
-    }
-
     fn sender(&self, envelope: &Envelope) -> String {
         match &envelope.sender {
             ReversePath::Null => envelope.sender.to_string(),
@@ -213,6 +207,14 @@ impl Reporter {
             downstream,
             reply = %self.door.addresses.scrub(&reply.to_string()),
         );
+    }
+}
+
+/// The session is over, however it ended: a panic must not leave it in the figures for ever.
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.door.metrics.session_ended();
+        tracing::debug!(event = "disconnect", client = %self.client.ip(), session = self.session);
     }
 }
 
