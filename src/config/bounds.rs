@@ -45,6 +45,8 @@ pub struct TimeoutSettings {
     pub client_idle: Duration,
     /// For the client's next block of content.
     pub data_idle: Duration,
+    /// For the PROXY header of a load balancer.
+    pub proxy_header: Duration,
     /// For a client's TLS handshake.
     pub handshake: Duration,
     /// For a connection to one downstream address.
@@ -72,6 +74,7 @@ impl Default for TimeoutSettings {
         Self {
             client_idle: Duration::from_secs(300),
             data_idle: Duration::from_secs(180),
+            proxy_header: Duration::from_secs(5),
             handshake: Duration::from_secs(30),
             connect: Duration::from_secs(30),
             opening: Duration::from_secs(240),

@@ -19,6 +19,7 @@ use tokio_util::sync::WaitForCancellationFuture;
 
 use super::deadline::Watch;
 use super::downstream::{Leg, NextHop};
+use super::header;
 use super::report::Reporter;
 use super::side::{Reading, Side};
 use super::stream::Stream;
@@ -36,8 +37,20 @@ const HIGH_WATER: usize = CONTENT_READ;
 type Opening = Pin<Box<dyn Future<Output = Result<Leg, Reply>> + Send>>;
 
 /// Drives one session to its end.
-pub(super) async fn run(stream: TcpStream, client: SocketAddr, number: u64, door: Arc<Door>) {
+pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, door: Arc<Door>) {
     let _ = stream.set_nodelay(true);
+    let mut client = peer;
+    if DoorSettings::lists(&door.settings.proxies, peer.ip()) {
+        match timeout(door.settings.timeouts.proxy_header, header::read(&mut stream)).await {
+            Ok(Ok(given)) => client = given.unwrap_or(peer),
+            // Who the client is cannot be told, so whether it may relay cannot either.
+            Ok(Err(_)) | Err(_) => {
+                door.metrics.session_refused("proxy_header");
+                tracing::warn!(event = "proxy_header", result = "failed", peer = %peer.ip());
+                return;
+            }
+        }
+    }
     let settings = session_settings(&door, client);
     let mut side = Side::new(Stream::Clear(stream));
     let reporter = Reporter::new(Arc::clone(&door), client, number);
