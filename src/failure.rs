@@ -55,9 +55,9 @@ impl From<Failure> for ExitCode {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        match error.kind() {
-            std::io::ErrorKind::BrokenPipe => Self::Unread,
-            _ => Self::Io(error.to_string()),
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::Unread;
         }
+        Self::Io(error.to_string())
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn found(
     tenant: &Tenant,
     now: Timestamp,
 ) -> Result<Found, Fault> {
-    let decision = gate.judge(key, tenant, now);
+    let decision = gate.consider(key, tenant, now);
     let record = gate.record(key)?.unwrap_or_default();
     let mut found = Found {
         tenant: tenant.0.clone(),

@@ -35,9 +35,11 @@ pub(super) async fn check(
     let headers = request.headers();
     let named = request.uri().authority().map(|authority| authority.as_str());
     if let Err(why) = guard.place(headers, named) {
+        tracing::warn!(event = "admin", result = "refused", why, path = request.uri().path());
         return wrong(StatusCode::FORBIDDEN, why);
     }
     if !guard.knows(headers) {
+        tracing::warn!(event = "admin", result = "no token", path = request.uri().path());
         let mut denied =
             wrong(StatusCode::UNAUTHORIZED, "the token of data_dir/admin.token is needed");
         denied.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -8,6 +8,7 @@
 //! | `routes` | what each path does |
 //! | `guard` | who may call |
 //! | `token` | the secret |
+//! | `address` | where it listens, when the system chose |
 //! | `desk` | the questions and acts themselves, for commands too |
 //! | `rows` | records as a list |
 //! | `story` | the events of an address in words, for commands too |
@@ -15,6 +16,7 @@
 //! | `places` | how many may be connected |
 //! | `stream` | an answer that is made while it is sent |
 
+pub mod address;
 pub mod desk;
 mod guard;
 mod places;
@@ -30,6 +32,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 use crate::gate::Gate;
 use crate::log::Writer;
@@ -40,19 +43,20 @@ use token::Token;
 pub type Reload = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Everything that the API answers from.
-#[derive(Clone)]
 pub struct Api {
     gate: Gate,
     metrics: Arc<Metrics>,
     token: Token,
     reload: Reload,
     log: Option<Writer>,
+    /// One comparison at a time: it reads all there is.
+    verifying: Mutex<()>,
 }
 
 impl Api {
     /// An API for this gate.
-    pub const fn new(gate: Gate, metrics: Arc<Metrics>, token: Token, reload: Reload) -> Self {
-        Self { gate, metrics, token, reload, log: None }
+    pub fn new(gate: Gate, metrics: Arc<Metrics>, token: Token, reload: Reload) -> Self {
+        Self { gate, metrics, token, reload, log: None, verifying: Mutex::default() }
     }
 
     /// The same, which also tells how many log lines were dropped.

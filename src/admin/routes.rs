@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router, middleware};
@@ -185,7 +185,11 @@ async fn stats(State(api): Shared, Query(wanted): Query<Wanted>) -> Answer<Figur
 }
 
 async fn verify(State(api): Shared) -> Answer<Verified> {
-    aside(move || desk::verify(&api.gate)).await.map(Json)
+    let Ok(_turn) = api.verifying.try_lock() else {
+        return Err(Fault::Later("a comparison is under way already".to_owned()));
+    };
+    let gate = api.gate.clone();
+    aside(move || desk::verify(&gate)).await.map(Json)
 }
 
 async fn reload(State(api): Shared) -> Answer<serde_json::Value> {
@@ -197,8 +201,8 @@ async fn openapi() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], OPENAPI)
 }
 
-async fn unknown(uri: Uri) -> Response {
-    wrong(StatusCode::NOT_FOUND, &format!("there is no {}", uri.path()))
+async fn unknown() -> Response {
+    wrong(StatusCode::NOT_FOUND, "there is no such path")
 }
 
 async fn not_allowed() -> Response {

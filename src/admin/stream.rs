@@ -41,7 +41,7 @@ pub(super) fn lines<T: Serialize>(
     tokio::task::spawn_blocking(move || {
         let send = |piece| {
             let sending = tokio::time::timeout(STALL_MAX, pieces.send(piece));
-            matches!(runtime.block_on(async { sending.await }), Ok(Ok(())))
+            matches!(runtime.block_on(sending), Ok(Ok(())))
         };
         if let Err(fault) = feed(items, &send) {
             tracing::error!(event = "admin", result = "broken_off", error = %fault);

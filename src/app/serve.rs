@@ -70,6 +70,7 @@ fn start_admin(
 ) -> Result<(), Failure> {
     let token = admin::token::load_or_create(&settings.data_dir)
         .map_err(|error| Failure::Io(error.to_string()))?;
+    admin::address::note(&settings.data_dir, listener.local_addr()?)?;
     let (gate, live) = (running.gate.clone(), Arc::clone(live));
     let reload: admin::Reload = Arc::new(move || reload(&gate, &live));
     let api = admin::Api::new(running.gate.clone(), Arc::clone(&running.metrics), token, reload)

@@ -44,7 +44,6 @@ pub enum Command {
     /// Show the gate at work between a small campaign and scripted receivers, all on this machine
     Demo(Demo),
     /// Say what a recipient would get now, and why
-    #[command(visible_alias = "show")]
     Lookup(Lookup),
     /// Tell the whole story of an address: every event, and what comes next
     Explain(Explain),

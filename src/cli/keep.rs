@@ -13,11 +13,10 @@ use crate::app::build;
 use crate::bounce::classify::Classifier;
 use crate::config::{self, PolicyChoice, PolicySource};
 use crate::failure::Failure;
-use crate::gate::{self, GateError, GateSettings, OpenReport};
+use crate::gate::{self, GateSettings, OpenReport};
 use crate::lists::Lists;
 use crate::policy::Policy;
 use crate::policy::verdict::Listing;
-use crate::store::StoreError;
 
 /// Compares index and journal; `Data` when they differ.
 pub fn verify(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failure> {
@@ -63,12 +62,13 @@ pub fn rebuild(config: Option<&Path>, out: &mut Out) -> Result<(), Failure> {
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    let report = report.map_err(|error| match error {
-        GateError::Store(StoreError::Locked { path }) => Failure::Temporary(format!(
-            "a gate uses {}: stop it first, then rebuild",
-            path.display()
-        )),
-        other => other.into(),
+    let report = report.map_err(|error| {
+        let failure = error.into();
+        if matches!(failure, Failure::Temporary(_)) {
+            let busy = format!("a gate uses {}", settings.data_dir.display());
+            return Failure::Temporary(format!("{busy}: stop it first, then rebuild"));
+        }
+        failure
     })?;
     writeln!(
         out,

@@ -113,8 +113,10 @@ fn csv(rows: Rows, out: &mut Out) -> Result<(), Failure> {
 }
 
 fn unwritten(error: csv::Error) -> Failure {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error.into(),
-        other => Failure::Internal(format!("{other:?}")),
+    let told = error.to_string();
+    if let csv::ErrorKind::Io(error) = error.into_kind() {
+        return error.into();
     }
+    // All else is about reading, or about rows of unequal length.
+    Failure::Internal(told)
 }

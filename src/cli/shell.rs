@@ -20,7 +20,11 @@ pub fn completions(shell: Shell, out: &mut Out) -> Result<(), Failure> {
 pub fn man(out: &mut Out) -> Result<(), Failure> {
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
-    clap_mangen::Man::new(command.clone()).render(out)?;
+    let page = clap_mangen::Man::new(command.clone());
+    page.render_title(out)?;
+    page.render_name_section(out)?;
+    page.render_synopsis_section(out)?;
+    page.render_options_section(out)?;
     for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
         let page = clap_mangen::Man::new(command.clone());
         writeln!(out, ".SH \"RCPTGATE {}\"", command.get_name().to_uppercase())?;
@@ -28,5 +32,7 @@ pub fn man(out: &mut Out) -> Result<(), Failure> {
         page.render_description_section(out)?;
         page.render_options_section(out)?;
     }
+    page.render_extra_section(out)?;
+    page.render_version_section(out)?;
     Ok(())
 }

@@ -22,7 +22,10 @@ pub fn run(config: Option<&Path>, args: &Tail, out: &mut Out) -> Result<(), Fail
     let journal = build::gate_settings(&settings).journal_dir();
     let mut at = last(&journal, args, out)?;
     out.flush()?;
-    while !args.once {
+    if args.once {
+        return Ok(());
+    }
+    loop {
         std::thread::sleep(PAUSE);
         for located in Reader::at(&journal, at).map_err(unreadable)? {
             let located = located.map_err(unreadable)?;
@@ -31,7 +34,6 @@ pub fn run(config: Option<&Path>, args: &Tail, out: &mut Out) -> Result<(), Fail
         }
         out.flush()?;
     }
-    Ok(())
 }
 
 /// Shows the last few events, and says where the next one will be.

@@ -33,8 +33,8 @@ pub use lists::{load_lists, load_policy};
 pub use live::{LiveLists, Reload};
 pub use settings::{
     AddressForm, AdminSettings, DnsSettings, DownstreamSettings, DownstreamTls, LimitSettings,
-    ListFile, ListPaths, ListenSettings, ListenTls, LogSettings, Mode, OnStoreFailure,
-    PolicyChoice, PolicySource, Settings, StoreSettings, TimeoutSettings,
+    ListFile, ListPaths, ListenProtocol, ListenSettings, ListenTls, LogSettings, Mode,
+    OnStoreFailure, PolicyChoice, PolicySource, Settings, StoreSettings, TimeoutSettings,
 };
 pub use values::HostPort;
 

@@ -89,7 +89,9 @@ fn listen(top: &Table<'_, '_>, file: &Path) -> Vec<ListenSettings> {
 
 fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
     let default = ListenSettings::default();
-    table.choice("protocol", (), &[("smtp", ())], &["lmtp", "policy", "milter", "intake"]);
+    let protocol = [("smtp", ListenProtocol::Smtp), ("lmtp", ListenProtocol::Lmtp)];
+    let protocol =
+        table.choice("protocol", default.protocol, &protocol, &["policy", "milter", "intake"]);
     let tls = [
         ("off", ListenTls::Off),
         ("starttls", ListenTls::Starttls),
@@ -111,6 +113,7 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
         clients,
         xforward: table.parsed_list("xforward", parse_network).unwrap_or(default.xforward),
         tenant: table.parsed("tenant", parse_tenant).map_or(default.tenant, Tenant),
+        protocol,
         tls,
         certificate: certificate.filter(|_| tls != ListenTls::Off),
     };

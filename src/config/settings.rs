@@ -69,7 +69,7 @@ pub(super) fn beside(file: &Path, path: impl AsRef<Path>) -> PathBuf {
     file.parent().map_or_else(|| path.as_ref().to_owned(), |folder| folder.join(path.as_ref()))
 }
 
-/// `[[listen]]`. The protocol has one value in this version, and so no field yet.
+/// `[[listen]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenSettings {
     /// Where to listen. Port 0 lets the system choose.
@@ -80,10 +80,22 @@ pub struct ListenSettings {
     pub xforward: Vec<IpNet>,
     /// On whose account.
     pub tenant: Tenant,
+    /// What is spoken there.
+    pub protocol: ListenProtocol,
     /// TLS towards the clients.
     pub tls: ListenTls,
     /// The chain and its key, both PEM; there unless TLS is off.
     pub certificate: Option<(PathBuf, PathBuf)>,
+}
+
+/// What is spoken at a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListenProtocol {
+    /// SMTP.
+    #[default]
+    Smtp,
+    /// LMTP: a final reply for each recipient.
+    Lmtp,
 }
 
 /// TLS towards the clients.
@@ -107,6 +119,7 @@ impl Default for ListenSettings {
             clients: loopback(),
             xforward: loopback(),
             tenant: Tenant::default(),
+            protocol: ListenProtocol::default(),
             tls: ListenTls::default(),
             certificate: None,
         }

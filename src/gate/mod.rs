@@ -98,8 +98,13 @@ pub enum GateError {
 impl Gate {
     /// The verdict on one recipient. In [`Mode::Monitor`] too it says what the verdict is; the caller forwards all the same.
     pub fn judge(&self, recipient: &RecipientKey, tenant: &Tenant, now: Timestamp) -> Decision {
+        Stats::add(&self.0.shared.stats.judged, 1);
+        self.consider(recipient, tenant, now)
+    }
+
+    /// What [`Gate::judge`] would say, for those who only want to know: it counts for nothing.
+    pub fn consider(&self, recipient: &RecipientKey, tenant: &Tenant, now: Timestamp) -> Decision {
         let shared = &self.0.shared;
-        Stats::add(&shared.stats.judged, 1);
         let listing = (shared.listing.load())(recipient);
         let policy = shared.policy.load();
         match shared.look_up(recipient) {

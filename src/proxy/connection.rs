@@ -72,6 +72,7 @@ fn session_settings(door: &Door, client: SocketAddr) -> Settings {
         xforward: DoorSettings::lists(&settings.xforward, client.ip()),
         client: client.ip().to_canonical().to_string().into(),
         tls: settings.tls,
+        protocol: settings.protocol,
     }
 }
 

@@ -31,7 +31,7 @@ use crate::event::Tenant;
 use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::metrics::Metrics;
-use crate::session::{ClientTls, Limits};
+use crate::session::{ClientTls, Limits, Protocol};
 use crate::tls::Certificate;
 use route::Route;
 
@@ -64,6 +64,8 @@ pub struct DoorSettings {
     pub clients: Vec<IpNet>,
     /// Whose XFORWARD is believed.
     pub xforward: Vec<IpNet>,
+    /// What is spoken with clients.
+    pub protocol: Protocol,
     /// TLS towards the clients.
     pub tls: ClientTls,
     /// What it is made with.

@@ -62,8 +62,21 @@ pub struct Settings {
     pub xforward: bool,
     /// TLS towards the client.
     pub tls: ClientTls,
+    /// What is spoken with the client.
+    pub protocol: Protocol,
     /// The client's network address, part of its message keys.
     pub client: Arc<str>,
+}
+
+/// What is spoken with the client; the next hop is spoken to in SMTP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// RFC 5321.
+    #[default]
+    Smtp,
+    /// RFC 2033: LHLO, and a final reply for each accepted recipient. What one next hop says of several at once is said to
+    /// each, and is evidence about none.
+    Lmtp,
 }
 
 /// Bounds on one session.
@@ -283,6 +296,8 @@ pub struct Session {
     /// The last MAIL was refused, so that a pipelining client's RCPTs behind it are no faults of their own.
     mail_refused: bool,
     transactions: u32,
+    /// Final replies due for the content under way.
+    finals: usize,
     errors: u32,
     junk: u32,
     draining: bool,
@@ -304,6 +319,7 @@ impl Session {
             ident: None,
             mail_refused: false,
             transactions: 0,
+            finals: 1,
             errors: 0,
             junk: 0,
             draining: false,

@@ -38,6 +38,8 @@ fn replies() -> Vec<u8> {
 
 fn greeted() -> (Session, Outputs) {
     let settings = Settings {
+        tls: rcptgate::session::ClientTls::Off,
+        protocol: rcptgate::session::Protocol::Smtp,
         hostname: "gate.test".into(),
         offer: Capabilities::GATE,
         limits: Limits::default(),
@@ -66,6 +68,7 @@ fn transaction(
             Action::Answered(_)
             | Action::Finished(_)
             | Action::CloseDownstream(_)
+            | Action::StartTls
             | Action::CloseClient => {}
         }
         session.step(Input::Client(&mut input), &mut out);

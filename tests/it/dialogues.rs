@@ -95,7 +95,7 @@ impl World {
         match what % 16 {
             0..=6 => self.client_goes_on(how),
             7..=11 => self.next_hop_answers(how),
-            12 | 13 => self.connection(how % 8 == 0),
+            12 | 13 => self.connection(how.is_multiple_of(8)),
             14 => self.rig.settle_first(),
             _ if how % 16 == 0 => self.rig.downstream_fin_if_open(),
             _ if how % 16 == 1 && self.rig.hop().is_some_and(|hop| hop.wire.unanswered() > 0) => {
@@ -112,7 +112,7 @@ impl World {
             self.go_ahead = false;
             self.messages += 1;
             self.owed.push_back(Said::End(self.messages));
-            let bare = if how % 8 == 0 { "bare \n here\r\n" } else { "..dots\r\n" };
+            let bare = if how.is_multiple_of(8) { "bare \n here\r\n" } else { "..dots\r\n" };
             let content = format!("Number: {}\r\n\r\n{bare}.\r\n", self.messages);
             return self.send(&content, how);
         }

@@ -13,7 +13,7 @@ use rcptgate::policy::Policy;
 use rcptgate::policy::verdict::Listing;
 use rcptgate::proxy::route::{Host, Protection, Route};
 use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
-use rcptgate::session::{ClientTls, Limits};
+use rcptgate::session::{ClientTls, Limits, Protocol};
 use rcptgate::tls::{Acceptor, Certificate};
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufStream,
@@ -42,6 +42,7 @@ pub struct Wish {
     pub monitor: bool,
     pub may_relay: bool,
     pub connections: usize,
+    pub protocol: Protocol,
     pub tls: ClientTls,
     pub acceptor: Option<Certificate>,
     pub protection: Protection,
@@ -56,6 +57,7 @@ impl Default for Wish {
             monitor: false,
             may_relay: true,
             connections: 100,
+            protocol: Protocol::Smtp,
             tls: ClientTls::Off,
             acceptor: None,
             protection: Protection::Off,
@@ -96,6 +98,7 @@ impl Lab {
                 tenant: Tenant::default(),
                 clients: if wish.may_relay { loopback.clone() } else { Vec::new() },
                 xforward: loopback,
+                protocol: wish.protocol,
                 tls: wish.tls,
                 acceptor: wish.acceptor,
                 limits: wish.limits,

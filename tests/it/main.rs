@@ -1,10 +1,13 @@
 //! The one integration binary: everything that needs the whole crate links once.
 //! `tests/README.md` says what each kind of test is for.
 
+mod admin;
+mod cli;
 mod demo;
 mod dialogues;
 mod faults;
 mod harness;
+mod lmtp;
 mod rig;
 mod rules;
 mod smuggling;

@@ -26,7 +26,7 @@ pub(super) const MAILBOXES: &[(&str, &[&str])] = &[
     (FULL, &["552 5.2.2 mailbox full"]),
     (PACKED, &["552 5.2.2 mailbox full", ACCEPTED]),
     ("busy@library.test", &["450 4.2.2 over quota, try later", ACCEPTED]),
-    ("guarded@strict.test", &["550 5.7.1 your server is block-listed"]),
+    ("guarded@hotmail.com", &["550 5.7.1 your server is block-listed"]),
     ("night@museum.test", &["421 4.3.2 closing for the night", ACCEPTED]),
 ];
 
@@ -75,7 +75,7 @@ pub(super) const MAILINGS: &[Mailing] = &[
             (FULL, "A5", Receiver),
             (PACKED, "A6", Receiver),
             ("busy@library.test", "A7", Receiver),
-            ("guarded@strict.test", "A8", Receiver),
+            ("guarded@hotmail.com", "A8", Receiver),
             ("night@museum.test", "A9", Receiver),
             ("someone@yopmail.com", "A10", Gate),
             (PARTNER, "A11", Nobody),
@@ -97,7 +97,7 @@ pub(super) const MAILINGS: &[Mailing] = &[
             (MOVED, "B5", Receiver),
             (FULL, "B6", Gate),
             (PACKED, "B7", Gate),
-            ("guarded@strict.test", "B8", Receiver),
+            ("guarded@hotmail.com", "B8", Receiver),
             ("you@x.yopmail.com", "B9", Gate),
             (ANGRY, "B10", Gate),
         ],

@@ -1,0 +1,73 @@
+//! The commands while a gate runs: they ask it through its admin API.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Stdio};
+
+use rcptgate::store::lock::DataLock;
+
+use super::cli::{Home, acts_are_answered};
+
+/// `rcptgate serve`, until it is dropped.
+struct Served(Child);
+
+impl Served {
+    /// Returns once the gate says that it is ready.
+    fn begin(home: &Home) -> Self {
+        let mut child = home.command(&["serve"]).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let ready = lines.any(|line| line.expect("a line").contains("ready"));
+        assert!(ready, "it ended before it was ready");
+        // Read on, or the log would have nobody to write to.
+        std::thread::spawn(move || lines.count());
+        Self(child)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn acts_are_answered_by_the_running_gate_and_outlive_it() {
+    let home = Home::new();
+    let served = Served::begin(&home);
+    acts_are_answered(&home);
+    let end = home.run(&["rebuild"]);
+    assert_eq!((end.code, end.err.contains("stop it first")), (75, true), "{end:?}");
+    let mode = fs::metadata(home.path("data/admin.token")).expect("a token").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // Killed without a chance to put anything in order.
+    drop(served);
+    assert_eq!(home.json(&["lookup", "gone@example.com"])[0]["reason"], "allowed");
+    assert!(home.ok(&["stats"]).contains("none runs"));
+}
+
+#[test]
+fn a_gate_that_cannot_be_asked_is_unavailable() {
+    let home = Home::new();
+    let check = |named: &str| {
+        let end = home.run(&["lookup", "a@example.com"]);
+        assert_eq!((end.code, end.err.contains(named)), (69, true), "{named:?} in {end:?}");
+        assert_eq!(end.err.lines().count(), 1, "{end:?}");
+    };
+    let served = Served::begin(&home);
+    let token = home.path("data/admin.token");
+    let secret = fs::read_to_string(&token).expect("a token");
+    fs::set_permissions(&token, Permissions::from_mode(0o644)).expect("a mode");
+    check("0644");
+    fs::set_permissions(&token, Permissions::from_mode(0o600)).expect("a mode");
+    fs::write(&token, "0".repeat(64)).expect("written");
+    check("another gate listens there");
+    fs::write(&token, secret).expect("written");
+    home.ok(&["lookup", "a@example.com"]);
+    drop(served);
+    // Somebody has the lock, and nothing listens any more.
+    let _lock =
+        DataLock::take(&home.path("data"), std::time::Duration::from_secs(10)).expect("the lock");
+    check("does not answer");
+}

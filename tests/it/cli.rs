@@ -1,0 +1,309 @@
+//! The commands as a person or a script runs them, while no gate runs: what they print, and how they end.
+
+#![allow(clippy::indexing_slicing, reason = "a test may panic")]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rcptgate::bounce::classify::Classifier;
+use rcptgate::event::{Act, Tenant, What};
+use rcptgate::gate::{Draft, Gate, GateSettings};
+use rcptgate::policy::Policy;
+use rcptgate::smtp::address::RecipientKey;
+use rcptgate::time::Timestamp;
+use serde_json::Value;
+
+/// A configuration with a data directory of its own.
+pub struct Home(tempfile::TempDir);
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct End {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Home {
+    pub fn new() -> Self {
+        let home = Self(tempfile::tempdir().expect("a directory"));
+        let text = "data_dir = \"data\"\n[[listen]]\naddress = \"127.0.0.1:0\"\n\
+                    [downstream]\nhosts = [\"127.0.0.1:9\"]\ntls = \"off\"\n\
+                    [admin]\nlisten = \"127.0.0.1:0\"\n";
+        home.write("rcptgate.toml", text);
+        home
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).expect("written");
+    }
+
+    /// The program with these words and this configuration, in a directory that has none.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rcptgate"));
+        command.args(words).args([Path::new("-c"), &self.path("rcptgate.toml")]);
+        command.current_dir(self.0.path()).env_remove("RCPTGATE_CONFIG");
+        command.env_remove("SUDO_USER").env("USER", "eve");
+        command
+    }
+
+    pub fn run(&self, words: &[&str]) -> End {
+        self.feed(words, "")
+    }
+
+    pub fn feed(&self, words: &[&str], input: &str) -> End {
+        let mut command = self.command(words);
+        end_of(command.stdin(Stdio::piped()), input)
+    }
+
+    /// Runs a command that must succeed; what it printed.
+    pub fn ok(&self, words: &[&str]) -> String {
+        let end = self.run(words);
+        assert_eq!(end.code, 0, "{words:?}: {end:?}");
+        assert_eq!(end.err, "", "{words:?}");
+        end.out
+    }
+
+    /// The same, printed as JSON lines.
+    pub fn json(&self, words: &[&str]) -> Vec<Value> {
+        let out = self.ok(&[words, &["--json"]].concat());
+        out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+}
+
+fn end_of(command: &mut Command, input: &str) -> End {
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that reads no input may be gone already.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    let code = output.status.code().expect("no signal");
+    End { code, out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// An address from quarantine to release; the same words whether a gate runs or not.
+pub fn acts_are_answered(home: &Home) {
+    let quarantine = ["quarantine", "Gone@Example.com", "--for", "7d", "--reason", "asked us to"];
+    assert!(home.ok(&quarantine).starts_with("ok gone@example.com: quarantined until "));
+    let found = home.json(&["lookup", "gone@example.com", "fine@example.com"]);
+    let check =
+        |at: usize, field: &str, value: &str| assert_eq!(found[at][field], value, "{found:?}");
+    check(0, "verdict", "refuse");
+    check(0, "standing", "quarantined");
+    check(0, "reason", "manual");
+    check(0, "by", "eve");
+    check(0, "note", "asked us to");
+    check(1, "verdict", "forward");
+    check(1, "standing", "clear");
+    let text = home.ok(&["lookup", "gone@example.com"]);
+    assert!(text.contains("why       quarantined by eve: asked us to\n"), "{text}");
+    assert!(text.contains("reply     550 5.7.1 rcptgate: quarantined by the operator"), "{text}");
+    assert!(home.ok(&["list"]).contains("gone@example.com"));
+    assert_eq!(home.json(&["list", "--standing", "quarantined"])[0]["address"], "gone@example.com");
+    assert_eq!(home.ok(&["list", "--standing", "blacklisted"]), "");
+    let csv = home.ok(&["list", "--csv"]);
+    assert!(csv.starts_with("address,standing,tenant,reason,"), "{csv}");
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+    home.ok(&["blacklist", "gone@example.com", "--tenant", "acme", "--reason", "asked them to"]);
+    let found = home.json(&["lookup", "gone@example.com", "--tenant", "acme"]);
+    assert_eq!(found[0]["reason"], "blacklist");
+    let release = ["release", "gone@example.com", "--reason", "back"];
+    assert_eq!(home.ok(&release), "ok gone@example.com: clear (was quarantined)\n");
+    assert_eq!(home.ok(&release), "nothing to do: gone@example.com is clear\n");
+    assert_eq!(home.json(&["lookup", "gone@example.com"])[0]["verdict"], "forward");
+    // Another tenant's word is another list.
+    assert_eq!(
+        home.json(&["lookup", "gone@example.com", "--tenant", "acme"])[0]["verdict"],
+        "refuse"
+    );
+    let from =
+        ["release", "gone@example.com", "--from", "blacklist", "--tenant", "acme", "--reason", "r"];
+    assert!(home.ok(&from).starts_with("ok "));
+    home.ok(&["allow", "gone@example.com", "--reason", "always"]);
+    assert_eq!(home.json(&["lookup", "gone@example.com"])[0]["reason"], "allowed");
+    let story = home.ok(&["explain", "gone@example.com"]);
+    for words in [
+        "quarantine until",
+        "asked us to",
+        "[clear → quarantined]",
+        "release from quarantine",
+        "next  ",
+    ] {
+        assert!(story.contains(words), "{words:?} in {story}");
+    }
+    assert_eq!(home.json(&["explain", "gone@example.com"])[0]["events"][4]["after"], "allowed");
+    assert!(home.ok(&["verify"]).starts_with("ok: 5 events of 1 addresses"));
+    assert_eq!(home.json(&["stats"])[0]["standings"]["allowed"], 1);
+    assert_eq!(home.ok(&["tail", "--once"]).lines().count(), 5);
+    assert_eq!(home.json(&["tail", "--once", "-n", "2"])[1]["type"], "allow");
+}
+
+#[test]
+fn acts_are_answered_from_the_store() {
+    let home = Home::new();
+    acts_are_answered(&home);
+    assert!(home.ok(&["rebuild"]).starts_with("ok: 5 events folded into 1 records"));
+    assert_eq!(home.json(&["lookup", "gone@example.com"])[0]["reason"], "allowed");
+}
+
+#[test]
+fn what_is_wrong_has_its_exit_code_and_is_named() {
+    let home = Home::new();
+    home.write("bad.txt", "one@example.com\n\n# a comment\nnonsense\n");
+    home.write("empty.txt", "# nobody\n");
+    let check = |words: &[&str], code: i32, named: &str| {
+        let end = home.run(words);
+        assert_eq!(end.code, code, "{words:?}: {end:?}");
+        assert!(end.err.contains(named), "{named:?} in {end:?}");
+        assert_eq!(end.out, "", "{words:?}");
+    };
+    check(&[], 64, "Usage");
+    check(&["frobnicate"], 64, "frobnicate");
+    check(&["lookup"], 64, "ADDRESS");
+    check(&["list", "--standing", "bogus"], 64, "bogus");
+    check(&["list", "--category", "bogus"], 64, "bogus");
+    check(&["list", "--domain", "a b"], 64, "a b");
+    check(&["list", "--tenant", "a b"], 64, "a b");
+    check(&["list", "--since", "yesterday"], 64, "yesterday");
+    check(&["quarantine", "a@example.com"], 64, "--reason");
+    check(&["quarantine", "a@example.com", "--reason", " "], 64, "--reason");
+    check(&["quarantine", "a@example.com", "--for", "soon", "--reason", "r"], 64, "soon");
+    check(&["blacklist", "a@example.com", "--tenant", "a b", "--reason", "r"], 64, "a b");
+    check(&["simulate", "--policy", "nonsense"], 64, "nonsense");
+    check(&["lookup", "nonsense"], 65, "nonsense");
+    check(&["lookup", "a@example.com", "nonsense"], 65, "nonsense");
+    check(&["explain", "@"], 65, "@");
+    check(&["allow", "a@", "--reason", "r"], 65, "a@");
+    check(&["release", "--file", "bad.txt", "--reason", "r"], 65, "bad.txt:4");
+    check(&["release", "--file", "empty.txt", "--reason", "r"], 65, "empty.txt");
+    check(&["release", "--file", "missing.txt", "--reason", "r"], 74, "missing.txt");
+    check(&["tail", "--once"], 69, "journal");
+    home.write("rcptgate.toml", "data_dri = \"data\"\n");
+    for words in [&["lookup", "a@example.com"][..], &["serve"], &["check"], &["rebuild"], &["tail"]]
+    {
+        check(words, 78, "data_dri");
+    }
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_used_is_an_input_output_error() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path("data/lock")).expect("a directory in the way");
+    for words in [&["lookup", "a@example.com"][..], &["rebuild"], &["verify"]] {
+        let end = home.run(words);
+        assert_eq!((end.code, end.err.contains("data/lock")), (74, true), "{words:?}: {end:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    let home = Home::new();
+    for words in [&["--help"][..], &["-V"], &["lookup", "--help"], &["disposable", "-h"]] {
+        assert!(!home.ok(words).is_empty(), "{words:?}");
+    }
+    for words in [&["completions", "bash"][..], &["completions", "fish"], &["man"]] {
+        assert!(home.ok(words).contains("rcptgate"), "{words:?}");
+    }
+}
+
+#[test]
+fn many_are_released_only_after_their_causes_were_shown() {
+    let home = Home::new();
+    quarantine(&home, 12);
+    let list: String = (0..12).map(|number| format!("u{number}@example.com\n")).collect();
+    home.write("all.txt", &list);
+    let words = ["release", "--file", "all.txt", "--reason", "an outage"];
+    let end = home.run(&words);
+    assert_eq!(end.code, 64, "{end:?}");
+    assert!(end.out.contains("12  quarantined long-term  manual"), "{end:?}");
+    assert!(end.err.contains("nothing was released") && end.err.contains("--yes"), "{end:?}");
+    assert_eq!(home.json(&["list"]).len(), 12);
+    let done = home.ok(&[&words[..], &["--yes"]].concat());
+    assert!(done.ends_with("ok 12 released, 0 had nothing to be released from\n"), "{done}");
+    assert_eq!(home.ok(&["list"]), "");
+    // From standard input, and again: there is nothing left to do.
+    let end = home.feed(&["release", "--file", "-", "--reason", "r", "--yes", "--json"], &list);
+    assert_eq!((end.code, end.out.lines().count()), (0, 12), "{end:?}");
+    assert!(end.out.lines().all(|line| line.contains(r#""done":false"#)), "{end:?}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let home = Home::new();
+    quarantine(&home, 1000);
+    for words in [&["list", "--json"][..], &["list"], &["list", "--csv"]] {
+        let mut command = home.command(words);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("its output");
+        BufReader::with_capacity(16, stdout).read_line(&mut line).expect("a line");
+        // The reader is gone here, as `head -1` would be.
+        let output = child.wait_with_output().expect("it ends");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &err[..]), (Some(0), ""), "{words:?}");
+    }
+}
+
+#[test]
+fn a_damaged_index_is_told_and_mended_by_rebuild() {
+    let home = Home::new();
+    quarantine(&home, 3);
+    // The journal has a story that the index was never told.
+    let journal = home.path("data/journal/0000000001.jsonl");
+    let text = std::fs::read_to_string(&journal).expect("a journal");
+    std::fs::write(&journal, text.replacen("an outage", "AN OUTAGE", 1)).expect("written");
+    let end = home.run(&["verify"]);
+    assert_eq!(end.code, 65, "{end:?}");
+    assert!(end.out.starts_with("DIFFERENT") && end.err.contains("rcptgate rebuild"), "{end:?}");
+    assert!(home.ok(&["rebuild"]).starts_with("ok: 3 events"));
+    assert!(home.ok(&["verify"]).starts_with("ok"));
+}
+
+#[test]
+fn events_and_replies_are_read_from_standard_input() {
+    let home = Home::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rcptgate"));
+    command.current_dir(home.path("")).env_remove("RCPTGATE_CONFIG").stdin(Stdio::piped());
+    let events = "{\"at\":\"2026-01-01T00:00:00Z\",\"type\":\"reply\",\"address\":\"a@gmail.com\",\"stage\":\"rcpt\",\"reply\":\"550 5.1.1 The email account that you tried to reach does not exist\"}\n\
+                  {\"at\":\"2026-01-02T00:00:00Z\",\"type\":\"ask\",\"address\":\"a@gmail.com\"}\n";
+    let end = end_of(command.args(["simulate", "--policy", "quarantine"]), events);
+    assert_eq!(end.code, 0, "{end:?}");
+    assert!(end.out.contains("\"verdict\":\"refuse\""), "{end:?}");
+    let end = home.feed(&["simulate"], "nonsense\n");
+    assert_eq!((end.code, end.err.contains("line 1")), (65, true), "{end:?}");
+    let end = home.feed(&["classify"], "nonsense\n");
+    assert_eq!((end.code, end.err.contains("line 1")), (65, true), "{end:?}");
+    assert!(home.ok(&["classify", "550 5.1.1 no such user"]).contains("user_unknown"));
+}
+
+/// Quarantines so many addresses at once, as a command for each would take long.
+fn quarantine(home: &Home, count: usize) {
+    let policy = Policy::preset("quarantine").expect("the preset");
+    let settings = GateSettings::new(home.path("data"));
+    let opened = Gate::open(settings, policy, Classifier::builtin(), |_, _| {});
+    let gate = opened.expect("a gate").gate;
+    let learning: Vec<_> = (0..count)
+        .map(|number| {
+            let address = RecipientKey::parse(&format!("u{number}@example.com"));
+            let act = Act { reason: "an outage".to_owned(), by: "eve".to_owned() };
+            gate.learn(Draft {
+                at: Timestamp::now(),
+                address: address.expect("an address"),
+                tenant: Tenant::default(),
+                what: What::Quarantine { until: None, act },
+            })
+        })
+        .collect();
+    for durable in learning {
+        durable.wait().expect("learnt");
+    }
+}
