@@ -10,6 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::*;
 use crate::bounce::classify::Classifier;
 use crate::gate::GateSettings;
+use crate::journal::Fault;
 use crate::policy::Policy;
 
 /// An API with a gate behind it. Dropping it ends both.
@@ -22,9 +23,13 @@ struct Desk {
 
 impl Desk {
     async fn open() -> Self {
+        Self::with_disk(Fault::default()).await
+    }
+
+    async fn with_disk(journal_fault: Fault) -> Self {
         let data = tempfile::tempdir().expect("a directory");
         let policy = Policy::preset("quarantine").expect("the preset");
-        let settings = GateSettings::new(data.path());
+        let settings = GateSettings { journal_fault, ..GateSettings::new(data.path()) };
         let gate =
             Gate::open(settings, policy, Classifier::builtin(), |_, _| {}).expect("a gate").gate;
         let token = token::load_or_create(data.path()).expect("a token");
@@ -261,6 +266,21 @@ async fn acts_take_effect_and_are_told() {
     let figures = json(&body);
     assert_eq!((&figures["learnt"], &figures["judged"]), (&4.into(), &0.into()), "{body}");
     assert_eq!(figures["standings"]["blacklisted"], 1, "{body}");
+}
+
+#[tokio::test]
+async fn nothing_is_ok_that_is_not_on_disk() {
+    let disk = Fault::default();
+    let desk = Desk::with_disk(disk.clone()).await;
+    disk.set(true);
+    let (status, body) = desk.post("/api/v1/allow", r#"{"address":"a@b.test","reason":"r"}"#).await;
+    assert_eq!((status, json(&body)["error"].is_string()), (507, true), "{body}");
+    let (status, body) = desk.with("GET", "/ready", &[], "").await;
+    assert_eq!((status, &json(&body)["ready"]), (503, &Value::Bool(false)), "{body}");
+    assert!(body.contains("learning is paused"), "{body}");
+    assert_eq!(desk.with("GET", "/live", &[], "").await.0, 200);
+    let (_, body) = desk.get("/api/v1/lookup?address=a%40b.test").await;
+    assert_eq!(json(&body)["answers"][0]["standing"], "clear", "{body}");
 }
 
 #[tokio::test]

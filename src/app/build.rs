@@ -9,15 +9,15 @@ use std::sync::Arc;
 use super::Parts;
 use crate::bounce::classify::Classifier;
 use crate::config::{
-    self, AddressForm, ConfigError, DownstreamSettings, DownstreamTls, ListenSettings, ListenTls,
-    LiveLists, OnStoreFailure, Settings,
+    self, AddressForm, ConfigError, DownstreamSettings, DownstreamTls, ListenProtocol,
+    ListenSettings, ListenTls, LiveLists, OnStoreFailure, Settings,
 };
 use crate::failure::Failure;
 use crate::gate::{self, GateSettings};
 use crate::log::Addresses;
 use crate::proxy::route::{Host, Protection};
 use crate::proxy::{DoorSettings, Timeouts};
-use crate::session::{ClientTls, Limits};
+use crate::session::{ClientTls, Limits, Protocol};
 use crate::tls::{Certificate, Connector, Trust};
 
 /// Pipelined commands of a client whose replies are owed, at the most.
@@ -87,6 +87,11 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
         tenant: listen.tenant.clone(),
         clients: listen.clients.clone(),
         xforward: listen.xforward.clone(),
+        proxies: listen.proxy_protocol.clone(),
+        protocol: match listen.protocol {
+            ListenProtocol::Smtp => Protocol::Smtp,
+            ListenProtocol::Lmtp => Protocol::Lmtp,
+        },
         tls: match listen.tls {
             ListenTls::Off => ClientTls::Off,
             ListenTls::Starttls => ClientTls::Offered,
@@ -107,6 +112,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
         timeouts: Timeouts {
             client: times.client_idle,
             content: times.data_idle,
+            proxy_header: times.proxy_header,
             handshake: times.handshake,
             connect: times.connect,
             opening: times.opening,

@@ -52,10 +52,11 @@ impl Access {
             match DataLock::take(&settings.data_dir, Duration::ZERO) {
                 Ok(lock) => drop(lock),
                 Err(StoreError::Locked { .. }) => match Client::find(settings) {
-                    Err(Failure::Unavailable(_)) if turn < TURNS => {
+                    Err(Failure::Temporary(_)) if turn < TURNS => {
                         std::thread::sleep(TURN);
                         continue;
                     }
+                    Err(Failure::Temporary(why)) => return Err(Failure::Unavailable(why)),
                     found => return found.map(Self::Running),
                 },
                 Err(error) => return Err(GateError::from(error).into()),

@@ -42,7 +42,7 @@ impl Client {
     /// The gate that has the lock on the data directory of this configuration.
     ///
     /// # Errors
-    /// `Unavailable` when its API cannot be used, and why.
+    /// `Unavailable` when its API cannot be used, and why; `Temporary` when that may be because it is starting.
     pub fn find(settings: &Settings) -> Result<Self, Failure> {
         let busy = format!("a gate uses {}", settings.data_dir.display());
         let Some(listen) = settings.admin.listen else {
@@ -51,7 +51,7 @@ impl Client {
         };
         let address = match listen.port() {
             0 => address::noted(&settings.data_dir).map_err(|error| {
-                Failure::Unavailable(format!(
+                Failure::Temporary(format!(
                     "{busy}, and where its admin API listens is not known: {error}"
                 ))
             })?,
@@ -73,7 +73,7 @@ impl Client {
         let alive = client.agent.get(format!("http://{address}/live")).call();
         alive.map_err(|error| {
             let why = format!("its admin API at {address} does not answer: {error}");
-            Failure::Unavailable(format!("{busy}, but {why}"))
+            Failure::Temporary(format!("{busy}, but {why}"))
         })?;
         Ok(client)
     }
@@ -217,13 +217,19 @@ fn internal(fault: &serde_json::Error) -> Failure {
 }
 
 fn no_token(busy: &str, fault: &TokenFault) -> Failure {
-    let hint = match fault {
-        TokenFault::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            " (only the gate's own user may read it: try sudo)"
-        }
-        TokenFault::Io { .. } | TokenFault::Open { .. } | TokenFault::NoToken { .. } => "",
+    use std::io::ErrorKind;
+
+    let why = format!("{busy}, and its token cannot be used: {fault}");
+    let kind = match fault {
+        TokenFault::Io { source, .. } => Some(source.kind()),
+        TokenFault::Open { .. } | TokenFault::NoToken { .. } => None,
     };
-    Failure::Unavailable(format!("{busy}, and its token cannot be used: {fault}{hint}"))
+    if kind == Some(ErrorKind::NotFound) {
+        return Failure::Temporary(why);
+    }
+    let hint = " (only the gate's own user may read it: try sudo)";
+    let denied = kind == Some(ErrorKind::PermissionDenied);
+    Failure::Unavailable(format!("{why}{}", if denied { hint } else { "" }))
 }
 
 /// Where to connect to what listens there: everywhere is here too.

@@ -89,7 +89,9 @@ fn listen(top: &Table<'_, '_>, file: &Path) -> Vec<ListenSettings> {
 
 fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
     let default = ListenSettings::default();
-    table.choice("protocol", (), &[("smtp", ())], &["lmtp", "policy", "milter", "intake"]);
+    let protocol = [("smtp", ListenProtocol::Smtp), ("lmtp", ListenProtocol::Lmtp)];
+    let protocol =
+        table.choice("protocol", default.protocol, &protocol, &["policy", "milter", "intake"]);
     let tls = [
         ("off", ListenTls::Off),
         ("starttls", ListenTls::Starttls),
@@ -110,7 +112,11 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
         address: table.parsed("address", parse_address).unwrap_or(default.address),
         clients,
         xforward: table.parsed_list("xforward", parse_network).unwrap_or(default.xforward),
+        proxy_protocol: table
+            .parsed_list("proxy_protocol", parse_network)
+            .unwrap_or(default.proxy_protocol),
         tenant: table.parsed("tenant", parse_tenant).map_or(default.tenant, Tenant),
+        protocol,
         tls,
         certificate: certificate.filter(|_| tls != ListenTls::Off),
     };
@@ -238,6 +244,7 @@ fn timeouts(table: Table<'_, '_>) -> TimeoutSettings {
     let timeouts = TimeoutSettings {
         client_idle: wait("client_idle", default.client_idle),
         data_idle: wait("data_idle", default.data_idle),
+        proxy_header: wait("proxy_header", default.proxy_header),
         handshake: wait("handshake", default.handshake),
         connect: wait("connect", default.connect),
         opening: wait("opening", default.opening),

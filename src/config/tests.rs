@@ -108,8 +108,8 @@ fn what_this_version_does_not_have_is_refused() {
         "c.toml:3: downstream.route = \"mx\": this version does not have it yet, only \"fixed\"",
     );
     check(
-        &format!("[[listen]]\nprotocol = \"lmtp\"\ntls = \"starttls\"\n{FIXED}"),
-        "c.toml:2: listen[0].protocol = \"lmtp\": this version does not have it yet, only \"smtp\"\n\
+        &format!("[[listen]]\nprotocol = \"milter\"\ntls = \"starttls\"\n{FIXED}"),
+        "c.toml:2: listen[0].protocol = \"milter\": this version does not have it yet, only \"smtp\" or \"lmtp\"\n\
          c.toml:3: listen[0].tls = \"starttls\": needs certificate = \"FILE\" and key = \"FILE\", both PEM",
     );
 }

@@ -5,6 +5,7 @@
 //! | `listener` | accepting, limits on connections, drain |
 //! | `connection` | one session between two sockets |
 //! | `side` | one of the two sockets |
+//! | `header` | the PROXY protocol |
 //! | `stream` | in the clear or within TLS |
 //! | `deadline` | how long what is waited for |
 //! | `report` | what a session saw, told to the gate, the log and the metrics |
@@ -14,6 +15,7 @@
 mod connection;
 mod deadline;
 mod downstream;
+mod header;
 pub mod listener;
 mod report;
 pub mod route;
@@ -31,7 +33,7 @@ use crate::event::Tenant;
 use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::metrics::Metrics;
-use crate::session::{ClientTls, Limits};
+use crate::session::{ClientTls, Limits, Protocol};
 use crate::tls::Certificate;
 use route::Route;
 
@@ -64,6 +66,10 @@ pub struct DoorSettings {
     pub clients: Vec<IpNet>,
     /// Whose XFORWARD is believed.
     pub xforward: Vec<IpNet>,
+    /// Load balancers that begin each connection with a PROXY header.
+    pub proxies: Vec<IpNet>,
+    /// What is spoken with clients.
+    pub protocol: Protocol,
     /// TLS towards the clients.
     pub tls: ClientTls,
     /// What it is made with.
@@ -96,6 +102,8 @@ pub struct Timeouts {
     pub client: Duration,
     /// The client's next piece of content.
     pub content: Duration,
+    /// The PROXY header of a load balancer.
+    pub proxy_header: Duration,
     /// The TLS handshake with a client.
     pub handshake: Duration,
     /// Connecting to one address.
@@ -126,6 +134,7 @@ impl Default for Timeouts {
         Self {
             client: seconds(300),
             content: seconds(180),
+            proxy_header: seconds(5),
             handshake: seconds(30),
             connect: seconds(30),
             opening: seconds(240),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 
-use super::{Action, Farewell, Outcome, Outputs, Phase, Session, Waiting, replies};
+use super::{Action, Farewell, Outcome, Outputs, Phase, Protocol, Session, Waiting, replies};
 use crate::smtp::command::Command;
 use crate::smtp::extensions::Size;
 use crate::smtp::line::{LineFault, take_line};
@@ -12,7 +12,8 @@ use crate::smtp::reply::Reply;
 
 impl Session {
     pub(super) fn greet(&self, out: &mut Outputs) {
-        replies::greeting(&self.settings.hostname).encode(false, &mut out.to_client);
+        replies::greeting(&self.settings.hostname, self.settings.protocol)
+            .encode(false, &mut out.to_client);
     }
 
     pub(super) fn client_bytes(&mut self, bytes: &mut BytesMut, out: &mut Outputs) {
@@ -72,8 +73,12 @@ impl Session {
             Err(fault) => return self.error(replies::fault(fault)),
         };
         match command {
-            Command::Ehlo(_) => self.hello(true, out),
-            Command::Helo(_) => self.hello(false, out),
+            Command::Ehlo(_) if self.settings.protocol == Protocol::Smtp => self.hello(true, out),
+            Command::Helo(_) if self.settings.protocol == Protocol::Smtp => self.hello(false, out),
+            Command::Lhlo(_) if self.settings.protocol == Protocol::Lmtp => self.hello(true, out),
+            // RFC 2033 §4.1: neither is a command of the other protocol.
+            Command::Ehlo(_) | Command::Helo(_) => self.error(replies::USE_LHLO),
+            Command::Lhlo(_) => self.error(replies::USE_EHLO),
             Command::Mail(sender, parameters) => self.mail(sender, parameters),
             Command::Rcpt(recipient, parameters) => self.rcpt(recipient, parameters, out),
             Command::Data => self.data(more, out),

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::leg::{Awaited, Sent};
-use super::{Action, Finished, Outcome, Outputs, Phase, Session, replies};
+use super::{Action, Finished, Outcome, Outputs, Phase, Protocol, Session, replies};
 use crate::smtp::data::{DataDecoder, DataFault, Progress};
 use crate::smtp::reply::Reply;
 
 impl Session {
     /// The next hop said 354 and so does the gate.
     pub(super) fn begin_content(&mut self) {
+        self.finals = match (self.settings.protocol, &self.transaction) {
+            (Protocol::Lmtp, Some(transaction)) => transaction.accepted.len(),
+            (Protocol::Lmtp, None) | (Protocol::Smtp, _) => 1,
+        };
         self.phase = Phase::Content(DataDecoder::new(self.settings.limits.content_line));
     }
 
@@ -20,7 +24,7 @@ impl Session {
         match std::mem::replace(&mut self.phase, Phase::Command) {
             Phase::Content(decoder) => self.pass_on(decoder, bytes, out),
             Phase::Swallow(mut decoder, reply) => match decoder.swallow(bytes) {
-                Progress::End => self.owed.push(reply),
+                Progress::End => self.owed.push_copies(reply, self.finals),
                 Progress::More => {
                     self.phase = Phase::Swallow(decoder, reply);
                     return false;
@@ -59,7 +63,7 @@ impl Session {
                 out.to_downstream.truncate(kept);
                 self.break_off(decoder.octets(), &replies::TOO_LARGE, out);
                 self.phase = Phase::Command;
-                return self.owed.push(replies::TOO_LARGE);
+                return self.owed.push_copies(replies::TOO_LARGE, self.finals);
             }
             Ok(Progress::End) => return self.end_content(decoder.octets()),
         };
@@ -73,7 +77,7 @@ impl Session {
 
     fn end_content(&mut self, octets: u64) {
         let Some(transaction) = &self.transaction else { return };
-        let slot = self.owed.push_awaited();
+        let slot = self.owed.push_awaited_copies(self.finals);
         let envelope = transaction.envelope.clone();
         self.leg.awaited.push_back(Awaited { command: Sent::EndOfData(slot), envelope });
         self.phase = Phase::Final(octets);

@@ -151,7 +151,7 @@ impl Session {
         self.phase = Phase::Command;
         if reply.severity() == Severity::Intermediate {
             // A server that wants content for nobody: it must not get an end that the client never sent.
-            self.owed.settle(slot, replies::NO_VALID_RCPT);
+            self.owed.settle(slot, self.no_valid_rcpt());
             self.transaction = None;
             return self.abort_leg(&replies::LOST, out);
         }
@@ -159,7 +159,7 @@ impl Session {
             self.refused_message(Stage::Data, slot, &reply, out);
             self.report(Outcome::Refused, 0, &reply, out);
         } else {
-            self.owed.settle(slot, replies::NO_VALID_RCPT);
+            self.owed.settle(slot, self.no_valid_rcpt());
         }
         self.drop_transaction(out);
     }

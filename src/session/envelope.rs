@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::transaction::{Asked, Envelope, MailState, Transaction, Wants};
-use super::{Action, Answered, ClientTls, Farewell, Outcome, Outputs, Phase, Session, replies};
+use super::{
+    Action, Answered, ClientTls, Farewell, Outcome, Outputs, Phase, Protocol, Session, replies,
+};
 use crate::bounce::Stage;
 use crate::policy::verdict::Verdict;
 use crate::smtp::address::{Recipient, ReversePath};
@@ -222,6 +224,14 @@ impl Session {
         }
     }
 
+    /// DATA for nobody.
+    pub(super) const fn no_valid_rcpt(&self) -> Reply {
+        match self.settings.protocol {
+            Protocol::Smtp => replies::NO_VALID_RCPT,
+            Protocol::Lmtp => replies::NO_VALID_RCPT_LMTP,
+        }
+    }
+
     pub(super) fn data(&mut self, more: bool, out: &mut Outputs) {
         let Some(transaction) = &self.transaction else {
             return self.without_mail();
@@ -238,7 +248,7 @@ impl Session {
             MailState::Sent if transaction.pending > 0 || !transaction.accepted.is_empty() => {
                 return self.send_data(out);
             }
-            MailState::Failed(_) | MailState::Unsent | MailState::Sent => replies::NO_VALID_RCPT,
+            MailState::Failed(_) | MailState::Unsent | MailState::Sent => self.no_valid_rcpt(),
         };
         // The transaction ends here as it does when the next hop refuses DATA: nothing of it is left for the next message.
         self.report(Outcome::Aborted, 0, &refusal, out);

@@ -1,4 +1,6 @@
 //! Replies owed to the client, in the order of its commands (RFC 2920 §3.2).
+//!
+//! One command draws one reply, but for the end of data in LMTP, which draws one for each accepted recipient (RFC 2033 §4.2).
 
 use std::collections::VecDeque;
 
@@ -23,10 +25,17 @@ enum Slot {
     Awaited,
 }
 
+/// A place in the queue, and how often its reply is sent.
+#[derive(Debug)]
+struct Place {
+    slot: Slot,
+    copies: usize,
+}
+
 /// The queue. A slot is `first + its index`.
 #[derive(Debug, Default)]
 pub(super) struct Owed {
-    slots: VecDeque<Slot>,
+    slots: VecDeque<Place>,
     first: u64,
     /// Whether replies carry enhanced status codes: after EHLO, not after HELO.
     pub(super) enhanced: bool,
@@ -43,17 +52,27 @@ impl Owed {
 
     /// Owes a reply that is known.
     pub(super) fn push(&mut self, reply: Reply) {
-        self.slots.push_back(Slot::Ready(reply));
+        self.push_copies(reply, 1);
+    }
+
+    /// Owes a reply that is known, several times over.
+    pub(super) fn push_copies(&mut self, reply: Reply, copies: usize) {
+        self.slots.push_back(Place { slot: Slot::Ready(reply), copies });
     }
 
     /// Owes a reply that is known and carries no enhanced status, whatever was agreed on.
     pub(super) fn push_plain(&mut self, reply: Reply) {
-        self.slots.push_back(Slot::Plain(reply));
+        self.slots.push_back(Place { slot: Slot::Plain(reply), copies: 1 });
     }
 
     /// Owes a reply that the next hop must give.
     pub(super) fn push_awaited(&mut self) -> SlotId {
-        self.slots.push_back(Slot::Awaited);
+        self.push_awaited_copies(1)
+    }
+
+    /// Owes a reply that the next hop must give, several times over.
+    pub(super) fn push_awaited_copies(&mut self, copies: usize) -> SlotId {
+        self.slots.push_back(Place { slot: Slot::Awaited, copies });
         SlotId(self.first + self.slots.len() as u64 - 1)
     }
 
@@ -69,8 +88,8 @@ impl Owed {
 
     /// Takes back a go-ahead that still waits behind others.
     pub(super) fn replace_last(&mut self, reply: Reply) {
-        if let Some(slot) = self.slots.back_mut() {
-            *slot = Slot::Ready(reply);
+        if let Some(last) = self.slots.back_mut() {
+            last.slot = Slot::Ready(reply);
         }
     }
 
@@ -93,11 +112,14 @@ impl Owed {
 
     /// Writes the replies that are ready, as far as nothing before them is missing.
     pub(super) fn flush(&mut self, to_client: &mut BytesMut) {
-        loop {
-            match self.slots.front() {
-                Some(Slot::Ready(reply)) => reply.encode(self.enhanced, to_client),
-                Some(Slot::Plain(reply)) => reply.encode(false, to_client),
-                Some(Slot::Held(_) | Slot::Awaited) | None => return,
+        while let Some(Place { slot, copies }) = self.slots.front() {
+            let (reply, enhanced) = match slot {
+                Slot::Ready(reply) => (reply, self.enhanced),
+                Slot::Plain(reply) => (reply, false),
+                Slot::Held(_) | Slot::Awaited => return,
+            };
+            for _ in 0..*copies {
+                reply.encode(enhanced, to_client);
             }
             self.slots.pop_front();
             self.first += 1;
@@ -112,6 +134,6 @@ impl Owed {
 
     fn slot(&mut self, id: SlotId) -> Option<&mut Slot> {
         let index = id.0.checked_sub(self.first)?;
-        self.slots.get_mut(usize::try_from(index).ok()?)
+        self.slots.get_mut(usize::try_from(index).ok()?).map(|place| &mut place.slot)
     }
 }

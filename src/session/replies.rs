@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::Protocol;
 use crate::smtp::command::CommandFault;
 use crate::smtp::reply::Reply;
 use crate::smtp::status::EnhancedStatus;
@@ -37,11 +38,15 @@ pub(super) const NOT_IMPLEMENTED: Reply = reply(502, (5, 5, 1), "rcptgate: not i
 pub(super) const BDAT: Reply = reply(521, (5, 5, 1), "rcptgate: CHUNKING is not offered here");
 pub(super) const NOT_YOU: Reply = reply(550, (5, 7, 0), "rcptgate: not authorized");
 
+pub(super) const USE_LHLO: Reply = reply(500, (5, 5, 1), "rcptgate: this is LMTP, use LHLO");
+pub(super) const USE_EHLO: Reply = reply(500, (5, 5, 1), "rcptgate: this is SMTP, use EHLO");
 pub(super) const NO_EHLO: Reply = reply(503, (5, 5, 1), "rcptgate: send EHLO first");
 pub(super) const NESTED_MAIL: Reply = reply(503, (5, 5, 1), "rcptgate: nested MAIL command");
 pub(super) const NO_MAIL: Reply = reply(503, (5, 5, 1), "rcptgate: need MAIL command");
 pub(super) const NO_RCPT: Reply = reply(503, (5, 5, 1), "rcptgate: need RCPT command");
 pub(super) const NO_VALID_RCPT: Reply = reply(554, (5, 5, 1), "rcptgate: no valid recipients");
+/// The same in LMTP, which wants a 503 (RFC 2033 §4.2).
+pub(super) const NO_VALID_RCPT_LMTP: Reply = reply(503, (5, 5, 1), "rcptgate: no valid recipients");
 pub(super) const IN_TRANSACTION: Reply =
     reply(503, (5, 5, 1), "rcptgate: not within a transaction");
 pub(super) const NO_RELAY: Reply = reply(550, (5, 7, 1), "rcptgate: you may not relay here");
@@ -79,8 +84,12 @@ pub(super) const CONTENT_LINE: Reply =
     reply(554, (5, 6, 0), "rcptgate: line too long in the message");
 
 /// The greeting.
-pub(super) fn greeting(hostname: &str) -> Reply {
-    Reply::plain(220, Cow::Owned(format!("{hostname} ESMTP rcptgate")))
+pub(super) fn greeting(hostname: &str, protocol: Protocol) -> Reply {
+    let protocol = match protocol {
+        Protocol::Smtp => "ESMTP",
+        Protocol::Lmtp => "LMTP",
+    };
+    Reply::plain(220, Cow::Owned(format!("{hostname} {protocol} rcptgate")))
 }
 
 /// What a line that is no command gets.

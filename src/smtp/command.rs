@@ -9,6 +9,8 @@ pub enum Command {
     Ehlo(String),
     /// HELO, likewise.
     Helo(String),
+    /// LHLO of LMTP, likewise (RFC 2033).
+    Lhlo(String),
     /// MAIL FROM.
     Mail(ReversePath, Vec<Parameter>),
     /// RCPT TO.
@@ -92,6 +94,7 @@ impl Command {
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => name(argument).map(Self::Ehlo),
             "HELO" => name(argument).map(Self::Helo),
+            "LHLO" => name(argument).map(Self::Lhlo),
             "MAIL" => {
                 let (path, parameters) = path(argument, "FROM:").ok_or(CommandFault::Argument)?;
                 let sender = ReversePath::parse(path).map_err(CommandFault::Sender)?;
@@ -112,8 +115,9 @@ impl Command {
             "XCLIENT" => Ok(Self::Xclient),
             "BDAT" => Ok(Self::Bdat),
             "STARTTLS" => alone(argument, Self::Starttls),
-            "AUTH" | "LHLO" | "BURL" | "ETRN" | "TURN" | "ATRN" | "SEND" | "SAML" | "SOML"
-            | "EXPN" => Ok(Self::NotImplemented),
+            "AUTH" | "BURL" | "ETRN" | "TURN" | "ATRN" | "SEND" | "SAML" | "SOML" | "EXPN" => {
+                Ok(Self::NotImplemented)
+            }
             "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" | "DELETE" | "PATCH" => {
                 Ok(Self::NotSmtp)
             }

@@ -39,6 +39,7 @@ fn replies() -> Vec<u8> {
 fn greeted() -> (Session, Outputs) {
     let settings = Settings {
         tls: rcptgate::session::ClientTls::Off,
+        protocol: rcptgate::session::Protocol::Smtp,
         hostname: "gate.test".into(),
         offer: Capabilities::GATE,
         limits: Limits::default(),

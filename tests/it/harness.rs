@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use ipnet::IpNet;
 use rcptgate::bounce::classify::Classifier;
 use rcptgate::dns::Resolver;
 use rcptgate::event::Tenant;
@@ -13,7 +14,7 @@ use rcptgate::policy::Policy;
 use rcptgate::policy::verdict::Listing;
 use rcptgate::proxy::route::{Host, Protection, Route};
 use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
-use rcptgate::session::{ClientTls, Limits};
+use rcptgate::session::{ClientTls, Limits, Protocol};
 use rcptgate::tls::{Acceptor, Certificate};
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufStream,
@@ -42,6 +43,9 @@ pub struct Wish {
     pub monitor: bool,
     pub may_relay: bool,
     pub connections: usize,
+    pub protocol: Protocol,
+    pub proxies: Vec<IpNet>,
+    pub clients: Option<Vec<IpNet>>,
     pub tls: ClientTls,
     pub acceptor: Option<Certificate>,
     pub protection: Protection,
@@ -56,6 +60,9 @@ impl Default for Wish {
             monitor: false,
             may_relay: true,
             connections: 100,
+            protocol: Protocol::Smtp,
+            proxies: Vec::new(),
+            clients: None,
             tls: ClientTls::Off,
             acceptor: None,
             protection: Protection::Off,
@@ -94,8 +101,14 @@ impl Lab {
             settings: DoorSettings {
                 hostname: "gate.test".into(),
                 tenant: Tenant::default(),
-                clients: if wish.may_relay { loopback.clone() } else { Vec::new() },
+                clients: match wish.clients {
+                    Some(clients) => clients,
+                    None if wish.may_relay => loopback.clone(),
+                    None => Vec::new(),
+                },
                 xforward: loopback,
+                proxies: wish.proxies,
+                protocol: wish.protocol,
                 tls: wish.tls,
                 acceptor: wish.acceptor,
                 limits: wish.limits,

@@ -7,6 +7,8 @@ mod demo;
 mod dialogues;
 mod faults;
 mod harness;
+mod lmtp;
+mod proxy_header;
 mod rig;
 mod rules;
 mod smuggling;

@@ -319,6 +319,7 @@ pub fn settings() -> Settings {
         limits: rcptgate::session::Limits::default(),
         may_relay: true,
         tls: rcptgate::session::ClientTls::Off,
+        protocol: rcptgate::session::Protocol::Smtp,
         xforward: false,
         client: "192.0.2.1".into(),
     }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::super::downstream::{self, Leg};
 use super::super::report::Settling;
 use super::super::side::{Reading, Side};
-use super::{COMMAND_READ, Connection};
+use super::Connection;
 use crate::bounce::Stage;
 use crate::session::{Action, Answered, Farewell, Input, Waiting};
 use crate::smtp::reply::Reply;
@@ -108,7 +108,7 @@ impl Connection {
         if let Some(leg) = &mut self.leg {
             // What it said before it closed is heard first: an early refusal has its reason there.
             let mut context = Context::from_waker(Waker::noop());
-            let _ = leg.poll_fill(&mut context, COMMAND_READ);
+            let _ = leg.poll_lines(&mut context);
             if leg.state == Reading::Open {
                 leg.state = Reading::Ended;
             }
