@@ -200,7 +200,7 @@ async fn settle(step: Step, told: &Told<'_>) -> Result<Done, Fault> {
         event = "act",
         act = told.act,
         from = told.from,
-        recipient = told.shown.show(&address),
+        recipient = %told.shown.show(&address),
         domain = address.domain(),
         tenant = told.tenant,
         before = done.before,
