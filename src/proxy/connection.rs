@@ -19,25 +19,34 @@ use tokio_util::sync::WaitForCancellationFuture;
 
 use super::deadline::Watch;
 use super::downstream::{Leg, NextHop};
+use super::header;
 use super::report::Reporter;
-use super::side::{Reading, Side};
+use super::side::{CONTENT_READ, Reading, Side};
 use super::stream::Stream;
 use super::{Door, DoorSettings};
 use crate::session::{Action, ClientTls, Input, Outputs, Sent, Session, Settings, Ticket, Waiting};
 use crate::smtp::reply::Reply;
 
-/// Read at once while commands are exchanged: enough for a group of fifty recipients, and little for an idle session to hold.
-const COMMAND_READ: usize = 4 * 1024;
-/// Read at once while content passes: larger reads cost cache misses, smaller ones system calls.
-const CONTENT_READ: usize = 32 * 1024;
 /// Bytes waiting for the next hop above which no content is taken from the client.
 const HIGH_WATER: usize = CONTENT_READ;
 
 type Opening = Pin<Box<dyn Future<Output = Result<Leg, Reply>> + Send>>;
 
 /// Drives one session to its end.
-pub(super) async fn run(stream: TcpStream, client: SocketAddr, number: u64, door: Arc<Door>) {
+pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, door: Arc<Door>) {
     let _ = stream.set_nodelay(true);
+    let mut client = peer;
+    if DoorSettings::lists(&door.settings.proxies, peer.ip()) {
+        match timeout(door.settings.timeouts.proxy_header, header::read(&mut stream)).await {
+            Ok(Ok(given)) => client = given.unwrap_or(peer),
+            // Who the client is cannot be told, so whether it may relay cannot either.
+            Ok(Err(_)) | Err(_) => {
+                door.metrics.session_refused("proxy_header");
+                tracing::warn!(event = "proxy_header", result = "failed", peer = %peer.ip());
+                return;
+            }
+        }
+    }
     let settings = session_settings(&door, client);
     let mut side = Side::new(Stream::Clear(stream));
     let reporter = Reporter::new(Arc::clone(&door), client, number);
@@ -125,7 +134,18 @@ impl Connection {
         while self.act() && self.secure().await {
             watch.set(&self.session, &self.door.settings.timeouts, sleep.as_mut());
             let woken = self.wait(sleep.as_mut(), &mut ends).await;
-            let moved = matches!(woken, Woken::FromClient | Woken::ToDownstream(Ok(())));
+            let moved = match woken {
+                Woken::FromClient => Some(self.client.input.len()),
+                Woken::ToDownstream(Ok(())) => Some(0),
+                Woken::ToClient(_)
+                | Woken::ToDownstream(Err(_))
+                | Woken::FromDownstream
+                | Woken::Opened(_)
+                | Woken::Settled(_)
+                | Woken::Deadline
+                | Woken::Drain
+                | Woken::Halt => None,
+            };
             match woken {
                 Woken::FromClient | Woken::FromDownstream | Woken::ToDownstream(Ok(())) => {}
                 Woken::ToClient(Ok(())) => {}
@@ -133,7 +153,7 @@ impl Connection {
                 Woken::ToDownstream(Err(_)) => self.downstream_is_lost(),
                 Woken::Opened(result) => self.opened(result),
                 Woken::Settled(ticket) => self.session.step(Input::Settled(ticket), &mut self.out),
-                Woken::Deadline => self.expired(),
+                Woken::Deadline => self.deadline(&mut watch),
                 Woken::Drain => {
                     ends.drained = true;
                     self.session.step(Input::Drain, &mut self.out);
@@ -141,8 +161,10 @@ impl Connection {
                 Woken::Halt => break,
             }
             // Content has no turns: there every piece that moves starts the deadline anew.
-            if moved && self.session.waiting() == Waiting::Content {
-                watch = Watch::default();
+            if let Some(octets) = moved
+                && self.session.waiting() == Waiting::Content
+            {
+                watch.moved(octets);
             }
             self.feed();
         }
@@ -155,9 +177,7 @@ impl Connection {
             && self.session.wants_client()
             && self.out.to_downstream.len() < HIGH_WATER
             && self.out.to_client.len() < HIGH_WATER;
-        let content = self.session.waiting() == Waiting::Content;
-        let room = if content { CONTENT_READ } else { COMMAND_READ };
-        let peers = poll_fn(|context| self.poll_peers(context, wants_client.then_some(room)));
+        let peers = poll_fn(|context| self.poll_peers(context, wants_client));
         tokio::select! {
             biased;
             woken = peers => woken,
@@ -167,7 +187,7 @@ impl Connection {
         }
     }
 
-    fn poll_peers(&mut self, context: &mut Context<'_>, client_room: Option<usize>) -> Poll<Woken> {
+    fn poll_peers(&mut self, context: &mut Context<'_>, wants_client: bool) -> Poll<Woken> {
         if self.client.has_to_send(&self.out.to_client)
             && let Poll::Ready(result) = self.client.poll_drain(context, &mut self.out.to_client)
         {
@@ -179,17 +199,19 @@ impl Connection {
             {
                 return Poll::Ready(Woken::ToDownstream(result));
             }
-            if leg.state == Reading::Open && leg.poll_fill(context, COMMAND_READ).is_ready() {
+            if leg.state == Reading::Open && leg.poll_lines(context).is_ready() {
                 return Poll::Ready(Woken::FromDownstream);
             }
         }
         if let Poll::Ready(Some(Ok(ticket))) = self.settling.poll_join_next(context) {
             return Poll::Ready(Woken::Settled(ticket));
         }
-        if let Some(room) = client_room
-            && self.client.poll_fill(context, room).is_ready()
-        {
-            return Poll::Ready(Woken::FromClient);
+        if wants_client {
+            let content = self.session.waiting() == Waiting::Content;
+            let read = if content { Side::poll_content } else { Side::poll_lines };
+            if read(&mut self.client, context).is_ready() {
+                return Poll::Ready(Woken::FromClient);
+            }
         }
         match &mut self.opening {
             Some(opening) => opening.as_mut().poll(context).map(Woken::Opened),
@@ -212,7 +234,7 @@ impl Connection {
         }
         self.feed_client();
         if self.client.input.is_empty() && self.session.waiting() == Waiting::Client {
-            // An idle session holds no buffer but the one that its next command is read into.
+            // An idle session holds no buffer.
             self.client.input = BytesMut::new();
             self.out.to_downstream = BytesMut::new();
         }

@@ -25,7 +25,8 @@ pub(super) struct Leg {
 
 /// Who answered, for the log and for evidence.
 pub(super) struct NextHop {
-    pub(super) host: Host,
+    /// Its name and port, written once for all that is said of it.
+    pub(super) name: String,
     /// What protects the way there: `none`, or the policy that TLS was made under.
     pub(super) tls: &'static str,
 }
@@ -158,7 +159,7 @@ async fn connect(
     };
     door.metrics.connected("ok");
     door.route.saw(host, capabilities);
-    Ok(Leg { stream, capabilities, next_hop: NextHop { host: host.clone(), tls } })
+    Ok(Leg { stream, capabilities, next_hop: NextHop { name: host.to_string(), tls } })
 }
 
 async fn handshake(door: &Door, host: &Host, stream: Stream) -> Result<Stream, Trouble> {

@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 /// Speaks for one session.
 pub(super) struct Reporter {
     door: Arc<Door>,
-    client: SocketAddr,
+    client: String,
     session: String,
 }
 
@@ -37,8 +37,8 @@ pub(super) enum Settling {
 impl Reporter {
     pub(super) fn new(door: Arc<Door>, client: SocketAddr, number: u64) -> Self {
         door.metrics.session_began();
-        let session = format!("{number:x}");
-        tracing::debug!(event = "connect", client = %client.ip(), session);
+        let (client, session) = (client.ip().to_string(), format!("{number:x}"));
+        tracing::debug!(event = "connect", client, session);
         Self { door, client, session }
     }
 
@@ -104,7 +104,7 @@ impl Reporter {
         read: Classification,
     ) -> Learnt {
         Learnt {
-            recipient: self.door.addresses.show(&address),
+            recipient: self.door.addresses.show(&address).into_owned(),
             domain: address.domain().to_owned(),
             tenant: self.door.settings.tenant.clone(),
             session: self.session.clone(),
@@ -131,20 +131,25 @@ impl Reporter {
             sender = self.sender(envelope),
             recipients = finished.recipients.len(),
             size = finished.octets,
-            tenant = %self.door.settings.tenant,
-            client = %self.client.ip(),
+            tenant = self.door.settings.tenant.0,
+            client = self.client,
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
-            downstream = next_hop.map(|hop| hop.host.to_string()).unwrap_or_default(),
+            downstream = next_hop.map_or("", |hop| &hop.name),
             tls = next_hop.map_or("", |hop| hop.tls),
             downstream_id = queue_id(&finished.reply).unwrap_or_default(),
             client_gone = finished.client_gone,
-            reply = %self.door.addresses.scrub(&finished.reply.to_string()),
+            reply = self.door.addresses.scrub(&finished.reply.to_string()).as_ref(),
         );
         if finished.outcome == Outcome::Delivered {
             let now = Timestamp::now();
-            for key in finished.recipients.iter().filter_map(Recipient::key) {
-                let about = self.about(envelope, key, next_hop);
+            let mut keys = finished.recipients.iter().filter_map(Recipient::key);
+            let Some(first) = keys.next() else { return };
+            // All but the address is the same for all of them.
+            let mut about = self.about(envelope, first, next_hop);
+            self.door.gate.delivered(&about, &finished.reply, now);
+            for key in keys {
+                about.address = key;
                 self.door.gate.delivered(&about, &finished.reply, now);
             }
         }
@@ -156,7 +161,7 @@ impl Reporter {
         tracing::info!(
             event = "tls",
             result = "failed",
-            client = %self.client.ip(),
+            client = self.client,
             session = self.session,
         );
     }
@@ -164,7 +169,9 @@ impl Reporter {
     fn sender(&self, envelope: &Envelope) -> String {
         match &envelope.sender {
             ReversePath::Null => envelope.sender.to_string(),
-            ReversePath::Mailbox(mailbox) => self.door.addresses.show(&RecipientKey::of(mailbox)),
+            ReversePath::Mailbox(mailbox) => {
+                self.door.addresses.show(&RecipientKey::of(mailbox)).into_owned()
+            }
         }
     }
 
@@ -178,7 +185,7 @@ impl Reporter {
             message: envelope.message.clone(),
             sender: Some(envelope.sender.to_string()),
             campaign: None,
-            receiver: next_hop.map(|hop| hop.host.to_string()),
+            receiver: next_hop.map(|hop| hop.name.clone()),
         };
         About { address, tenant: self.door.settings.tenant.clone(), context }
     }
@@ -192,20 +199,19 @@ impl Reporter {
         reply: &Reply,
     ) {
         let Decided { verdict, reason, would } = decided;
-        let downstream = next_hop.map(|hop| hop.host.to_string()).unwrap_or_default();
         tracing::info!(
             event = "rcpt",
             verdict,
             reason,
             would,
-            recipient = %self.door.addresses.show(key),
+            recipient = self.door.addresses.show(key).as_ref(),
             domain = key.domain(),
-            tenant = %self.door.settings.tenant,
-            client = %self.client.ip(),
+            tenant = self.door.settings.tenant.0,
+            client = self.client,
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
-            downstream,
-            reply = %self.door.addresses.scrub(&reply.to_string()),
+            downstream = next_hop.map_or("", |hop| &hop.name),
+            reply = self.door.addresses.scrub(&reply.to_string()).as_ref(),
         );
     }
 }
@@ -214,7 +220,7 @@ impl Reporter {
 impl Drop for Reporter {
     fn drop(&mut self) {
         self.door.metrics.session_ended();
-        tracing::debug!(event = "disconnect", client = %self.client.ip(), session = self.session);
+        tracing::debug!(event = "disconnect", client = self.client, session = self.session);
     }
 }
 

@@ -51,8 +51,11 @@ impl fmt::Display for Domain {
 /// A name that IDNA refuses (an underscore, for one, exists in mail) is lower-cased as it is.
 pub fn domain_key(name: &str) -> String {
     let name = name.strip_suffix('.').unwrap_or(name);
-    if name.is_ascii() && !name.to_ascii_lowercase().contains("xn--") {
-        return name.to_ascii_lowercase();
+    if name.is_ascii() {
+        let lower = name.to_ascii_lowercase();
+        if !lower.contains("xn--") {
+            return lower;
+        }
     }
     idna::domain_to_ascii_strict(name)
         .or_else(|_| idna::domain_to_ascii(name))
@@ -171,13 +174,18 @@ pub struct RecipientKey(String);
 impl RecipientKey {
     /// The key of a mailbox.
     pub fn of(mailbox: &Mailbox) -> Self {
-        let local = if mailbox.local.is_ascii() {
-            mailbox.local.to_ascii_lowercase()
+        let domain = mailbox.domain.key();
+        let mut key = String::with_capacity(mailbox.local.len() + 1 + domain.len());
+        if mailbox.local.is_ascii() {
+            key.push_str(&mailbox.local);
+            key.make_ascii_lowercase();
         } else {
             // Lower-casing can undo composition, so compose again behind it.
-            mailbox.local.nfc().collect::<String>().to_lowercase().nfc().collect()
-        };
-        Self(format!("{local}@{}", mailbox.domain.key()))
+            key.extend(mailbox.local.nfc().collect::<String>().to_lowercase().nfc());
+        }
+        key.push('@');
+        key.push_str(&domain);
+        Self(key)
     }
 
     /// Reads an address as people and files write it: `user@example.com`, with or without angle brackets.

@@ -4,13 +4,14 @@ use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
+use std::sync::mpsc::{self, Receiver};
 
 use rcptgate::store::lock::DataLock;
 
 use super::cli::{Home, acts_are_answered};
 
 /// `rcptgate serve`, until it is dropped.
-struct Served(Child);
+struct Served(Child, Receiver<String>);
 
 impl Served {
     /// Returns once the gate says that it is ready.
@@ -20,9 +21,51 @@ impl Served {
         let ready = lines.any(|line| line.expect("a line").contains("ready"));
         assert!(ready, "it ended before it was ready");
         // Read on, or the log would have nobody to write to.
-        std::thread::spawn(move || lines.count());
-        Self(child)
+        let (send, log) = mpsc::channel();
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| _ = send.send(line))
+        });
+        Self(child, log)
     }
+
+    /// The lines that it logs, as they come.
+    fn log(&mut self) -> impl Iterator<Item = String> {
+        self.1.iter()
+    }
+}
+
+#[test]
+fn a_second_instance_is_told_that_there_is_one() {
+    let home = Home::new();
+    let served = Served::begin(&home);
+    let address = fs::read_to_string(home.path("data/admin.address")).expect("an address");
+    let check = |admin: &str| {
+        let text = fs::read_to_string(home.path("rcptgate.toml")).expect("a configuration");
+        home.write("rcptgate.toml", &text.replace("listen = \"127.0.0.1:0\"", admin));
+        let end = home.run(&["serve"]);
+        assert_eq!((end.code, end.err.contains("another rcptgate uses")), (75, true), "{end:?}");
+    };
+    check("listen = \"127.0.0.1:0\"");
+    // Of the same file: the port of the API is the first thing that is taken.
+    check(&format!("listen = \"{}\"", address.trim()));
+    drop(served);
+}
+
+#[test]
+fn an_act_is_logged_with_whom_what_and_why() {
+    let home = Home::new();
+    let text = fs::read_to_string(home.path("rcptgate.toml")).expect("a configuration");
+    home.write("rcptgate.toml", &format!("{text}[log]\naddresses = \"domain\"\n"));
+    let mut served = Served::begin(&home);
+    home.ok(&["blacklist", "A@x.test", "--tenant", "t", "--reason", "see b@y.test\nevent=forged"]);
+    home.ok(&["release", "a@x.test", "--from", "blacklist", "--tenant", "t", "--reason", "r"]);
+    let acts: Vec<String> =
+        served.log().filter(|line| line.contains("event=act")).take(2).collect();
+    let check = |at: usize, words: &str| assert!(acts[at].contains(words), "{words:?}: {acts:?}");
+    check(0, " act=blacklist from=\"\" recipient=*@x.test domain=x.test tenant=t ");
+    check(0, " by=eve reason=\"see *@y.test\\nevent=forged\" id=");
+    check(1, " act=release from=blacklist recipient=*@x.test domain=x.test tenant=t ");
+    check(1, " before=blacklisted after=clear by=eve reason=r id=");
 }
 
 impl Drop for Served {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::super::deadline::Watch;
 use super::super::downstream::{self, Leg};
 use super::super::report::Settling;
 use super::super::side::{Reading, Side};
-use super::{COMMAND_READ, Connection};
+use super::Connection;
 use crate::bounce::Stage;
 use crate::session::{Action, Answered, Farewell, Input, Waiting};
 use crate::smtp::reply::Reply;
@@ -108,7 +109,7 @@ impl Connection {
         if let Some(leg) = &mut self.leg {
             // What it said before it closed is heard first: an early refusal has its reason there.
             let mut context = Context::from_waker(Waker::noop());
-            let _ = leg.poll_fill(&mut context, COMMAND_READ);
+            let _ = leg.poll_lines(&mut context);
             if leg.state == Reading::Open {
                 leg.state = Reading::Ended;
             }
@@ -124,7 +125,17 @@ impl Connection {
         }
     }
 
-    pub(super) fn expired(&mut self) {
+    /// The sleep is over: the deadline has passed, or it is time to look at the client's pace.
+    pub(super) fn deadline(&mut self, watch: &mut Watch) {
+        let held_up = !self.out.to_downstream.is_empty();
+        let (rate, times) = (self.door.settings.data_rate, &self.door.settings.timeouts);
+        let slow = watch.is_too_slow(rate, held_up);
+        if slow || watch.has_passed(&self.session, times) {
+            self.expired();
+        }
+    }
+
+    fn expired(&mut self) {
         let waiting = match self.session.waiting() {
             // Content that does not move because the next hop takes none is the next hop's fault.
             Waiting::Content if !self.out.to_downstream.is_empty() => {
