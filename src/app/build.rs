@@ -125,6 +125,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
             idle_connection: times.idle_connection,
             durable: settings.store.durable_wait,
         },
+        data_rate: limits.data_rate,
         connections: limits.connections,
         connections_per_client: limits.connections_per_client,
         monitor: false,

@@ -19,6 +19,8 @@ pub struct LimitSettings {
     pub errors: usize,
     /// Commands of a session that do nothing (NOOP, RSET, VRFY ...) before they count as errors.
     pub junk: usize,
+    /// Octets a second that a client must send of content, averaged over a minute; 0 asks for none.
+    pub data_rate: u64,
     /// Transactions of one session.
     pub transactions: usize,
 }
@@ -33,6 +35,7 @@ impl Default for LimitSettings {
             size: 50 << 20,
             errors: 20,
             junk: 100,
+            data_rate: 500,
             transactions: 1000,
         }
     }

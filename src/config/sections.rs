@@ -230,6 +230,7 @@ fn limits(table: Table<'_, '_>) -> LimitSettings {
         line: table.number("line", default.line, 512..=65_536),
         recipients: count("recipients", default.recipients),
         size: table.size("size", default.size, 1024..=4 << 30),
+        data_rate: table.size("data_rate", default.data_rate, 0..=1 << 20),
         errors: count("errors", default.errors),
         junk: count("junk", default.junk),
         transactions: count("transactions", default.transactions),

@@ -135,7 +135,18 @@ impl Connection {
         while self.act() && self.secure().await {
             watch.set(&self.session, &self.door.settings.timeouts, sleep.as_mut());
             let woken = self.wait(sleep.as_mut(), &mut ends).await;
-            let moved = matches!(woken, Woken::FromClient | Woken::ToDownstream(Ok(())));
+            let moved = match woken {
+                Woken::FromClient => Some(self.client.input.len()),
+                Woken::ToDownstream(Ok(())) => Some(0),
+                Woken::ToClient(_)
+                | Woken::ToDownstream(Err(_))
+                | Woken::FromDownstream
+                | Woken::Opened(_)
+                | Woken::Settled(_)
+                | Woken::Deadline
+                | Woken::Drain
+                | Woken::Halt => None,
+            };
             match woken {
                 Woken::FromClient | Woken::FromDownstream | Woken::ToDownstream(Ok(())) => {}
                 Woken::ToClient(Ok(())) => {}
@@ -143,7 +154,7 @@ impl Connection {
                 Woken::ToDownstream(Err(_)) => self.downstream_is_lost(),
                 Woken::Opened(result) => self.opened(result),
                 Woken::Settled(ticket) => self.session.step(Input::Settled(ticket), &mut self.out),
-                Woken::Deadline => self.expired(),
+                Woken::Deadline => self.deadline(&mut watch),
                 Woken::Drain => {
                     ends.drained = true;
                     self.session.step(Input::Drain, &mut self.out);
@@ -151,8 +162,10 @@ impl Connection {
                 Woken::Halt => break,
             }
             // Content has no turns: there every piece that moves starts the deadline anew.
-            if moved && self.session.waiting() == Waiting::Content {
-                watch = Watch::default();
+            if let Some(octets) = moved
+                && self.session.waiting() == Waiting::Content
+            {
+                watch.moved(octets);
             }
             self.feed();
         }

@@ -5,6 +5,7 @@
 //! | `listener` | accepting, limits on connections, drain |
 //! | `connection` | one session between two sockets |
 //! | `side` | one of the two sockets |
+//! | `pace` | how fast content comes |
 //! | `header` | the PROXY protocol |
 //! | `stream` | in the clear or within TLS |
 //! | `deadline` | how long what is waited for |
@@ -17,6 +18,7 @@ mod deadline;
 mod downstream;
 mod header;
 pub mod listener;
+mod pace;
 mod report;
 pub mod route;
 mod side;
@@ -78,6 +80,8 @@ pub struct DoorSettings {
     pub limits: Limits,
     /// Bounds on waiting.
     pub timeouts: Timeouts,
+    /// Octets a second that a client must send of content, averaged over a minute; 0 asks for none.
+    pub data_rate: u64,
     /// Connections at a time.
     pub connections: usize,
     /// Connections at a time from one address; loopback is exempt, since there the MTA itself sits.

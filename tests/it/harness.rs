@@ -113,6 +113,7 @@ impl Lab {
                 acceptor: wish.acceptor,
                 limits: wish.limits,
                 timeouts: wish.timeouts,
+                data_rate: 500,
                 connections: wish.connections,
                 connections_per_client: 50,
                 monitor: wish.monitor,
