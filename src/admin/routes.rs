@@ -200,13 +200,13 @@ async fn settle(step: Step, told: &Told<'_>) -> Result<Done, Fault> {
         event = "act",
         act = told.act,
         from = told.from,
-        recipient = %told.shown.show(&address),
+        recipient = &*told.shown.show(&address),
         domain = address.domain(),
         tenant = told.tenant,
         before = done.before,
         after = done.after,
         by = told.by,
-        reason = %told.shown.scrub(told.reason),
+        reason = &*told.shown.scrub(told.reason),
         id = done.id,
     );
     Ok(done)
