@@ -23,6 +23,7 @@ use super::report::Reporter;
 use super::side::{Reading, Side};
 use super::stream::Stream;
 use super::{Door, DoorSettings};
+use crate::bounce::Stage;
 use crate::session::{Action, ClientTls, Input, Outputs, Sent, Session, Settings, Ticket, Waiting};
 use crate::smtp::reply::Reply;
 
@@ -100,6 +101,13 @@ struct Ends<'drive, 'door> {
     drained: bool,
 }
 
+/// How much may be read at once from each peer; nothing from one that is not wanted.
+#[derive(Clone, Copy)]
+struct Rooms {
+    client: Option<usize>,
+    leg: Option<usize>,
+}
+
 struct Connection {
     door: Arc<Door>,
     session: Session,
@@ -125,8 +133,9 @@ impl Connection {
         self.session.step(Input::Accepted, &mut self.out);
         while self.act() && self.secure().await {
             watch.set(&self.session, &self.door.settings.timeouts, sleep.as_mut());
+            let before = self.client.input.len();
             let woken = self.wait(sleep.as_mut(), &mut ends).await;
-            let moved = matches!(woken, Woken::FromClient | Woken::ToDownstream(Ok(())));
+            let taken = self.client.input.len().saturating_sub(before);
             match woken {
                 Woken::FromClient | Woken::FromDownstream | Woken::ToDownstream(Ok(())) => {}
                 Woken::ToClient(Ok(())) => {}
@@ -134,17 +143,15 @@ impl Connection {
                 Woken::ToDownstream(Err(_)) => self.downstream_is_lost(),
                 Woken::Opened(result) => self.opened(result),
                 Woken::Settled(ticket) => self.session.step(Input::Settled(ticket), &mut self.out),
-                Woken::Deadline => self.expired(),
+                Woken::Deadline if self.expired() => watch = Watch::default(),
+                Woken::Deadline => {}
                 Woken::Drain => {
                     ends.drained = true;
                     self.session.step(Input::Drain, &mut self.out);
                 }
                 Woken::Halt => break,
             }
-            // Content has no turns: there every piece that moves starts the deadline anew.
-            if moved && self.session.waiting() == Waiting::Content {
-                watch = Watch::default();
-            }
+            watch.took(taken);
             self.feed();
         }
         self.leave().await;
@@ -156,9 +163,15 @@ impl Connection {
             && self.session.wants_client()
             && self.out.to_downstream.len() < HIGH_WATER
             && self.out.to_client.len() < HIGH_WATER;
-        let content = self.session.waiting() == Waiting::Content;
-        let room = if content { CONTENT_READ } else { COMMAND_READ };
-        let peers = poll_fn(|context| self.poll_peers(context, wants_client.then_some(room)));
+        let waiting = self.session.waiting();
+        let room = if waiting == Waiting::Content { CONTENT_READ } else { COMMAND_READ };
+        // A client that reads no replies is owed no more of them than fit here. The final one is recorded all the same: it tells
+        // whether a message was delivered.
+        let wants_leg = waiting == Waiting::Downstream(Stage::EndOfData)
+            || (self.out.to_client.len() < HIGH_WATER && self.session.wants_downstream());
+        let rooms =
+            Rooms { client: wants_client.then_some(room), leg: wants_leg.then_some(COMMAND_READ) };
+        let peers = poll_fn(|context| self.poll_peers(context, rooms));
         tokio::select! {
             biased;
             woken = peers => woken,
@@ -168,7 +181,7 @@ impl Connection {
         }
     }
 
-    fn poll_peers(&mut self, context: &mut Context<'_>, client_room: Option<usize>) -> Poll<Woken> {
+    fn poll_peers(&mut self, context: &mut Context<'_>, rooms: Rooms) -> Poll<Woken> {
         if self.client.has_to_send(&self.out.to_client)
             && let Poll::Ready(result) = self.client.poll_drain(context, &mut self.out.to_client)
         {
@@ -180,14 +193,17 @@ impl Connection {
             {
                 return Poll::Ready(Woken::ToDownstream(result));
             }
-            if leg.state == Reading::Open && leg.poll_fill(context, COMMAND_READ).is_ready() {
+            if let Some(room) = rooms.leg
+                && leg.state == Reading::Open
+                && leg.poll_fill(context, room).is_ready()
+            {
                 return Poll::Ready(Woken::FromDownstream);
             }
         }
         if let Poll::Ready(Some(Ok(ticket))) = self.settling.poll_join_next(context) {
             return Poll::Ready(Woken::Settled(ticket));
         }
-        if let Some(room) = client_room
+        if let Some(room) = rooms.client
             && self.client.poll_fill(context, room).is_ready()
         {
             return Poll::Ready(Woken::FromClient);

@@ -124,14 +124,17 @@ impl Connection {
         }
     }
 
-    pub(super) fn expired(&mut self) {
+    /// The deadline is over. Says whether what is waited for from now on has all of its time; the client's own time goes on when an
+    /// idle next hop is left.
+    pub(super) fn expired(&mut self) -> bool {
         let waiting = match self.session.waiting() {
             // Content that does not move because the next hop takes none is the next hop's fault.
             Waiting::Content if !self.out.to_downstream.is_empty() => {
                 Waiting::Downstream(Stage::EndOfData)
             }
             Waiting::Client if self.session.leg_is_idle() => {
-                return self.session.release_leg(&mut self.out);
+                self.session.release_leg(&mut self.out);
+                return false;
             }
             waiting @ (Waiting::Client
             | Waiting::Content
@@ -140,6 +143,7 @@ impl Connection {
             | Waiting::Nothing) => waiting,
         };
         self.session.step(Input::Expired(waiting), &mut self.out);
+        true
     }
 
     /// Sends what is left, then closes so that the client can read it: closing over unread bytes would reset the connection and
