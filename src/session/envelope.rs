@@ -133,6 +133,10 @@ impl Session {
             return self.error(replies::PARAMETER);
         }
         transaction.asked += 1;
+        // A client that goes on and on is no queue with a long list (Postfix `smtpd_recipient_overshoot_limit`).
+        if transaction.asked > limit.saturating_mul(2) {
+            return self.error(replies::TOO_MANY_RCPT);
+        }
         let answer = match (&transaction.mail, &recipient) {
             _ if !may_relay => Some(replies::NO_RELAY),
             _ if transaction.asked > limit => Some(replies::TOO_MANY_RCPT),
