@@ -38,7 +38,7 @@ impl Served {
     }
 
     /// The lines that it logs, as they come.
-    fn log(&mut self) -> impl Iterator<Item = String> {
+    fn log(&self) -> impl Iterator<Item = String> {
         self.log.iter()
     }
 }
@@ -68,7 +68,7 @@ async fn a_decision_is_one_line_of_the_log_and_says_why() {
     let text = text.replace("127.0.0.1:9", &downstream.address.to_string());
     home.write("rcptgate.toml", &format!("{text}[policy]\nmode = \"monitor\"\n"));
     home.write("allow.txt", "friend@yopmail.com\n");
-    let mut served = Served::begin(&home);
+    let served = Served::begin(&home);
     let (_, address) = served.ready.split_once("smtp=").expect("a listener");
     let address = address.split([' ', '"']).next().expect("its address");
     let mut client = TcpStream::connect(address).expect("a connection");
@@ -102,7 +102,7 @@ fn an_act_is_logged_with_whom_what_and_why() {
     let home = Home::new();
     let text = fs::read_to_string(home.path("rcptgate.toml")).expect("a configuration");
     home.write("rcptgate.toml", &format!("{text}[log]\naddresses = \"domain\"\n"));
-    let mut served = Served::begin(&home);
+    let served = Served::begin(&home);
     home.ok(&["blacklist", "A@x.test", "--tenant", "t", "--reason", "see b@y.test\nevent=forged"]);
     home.ok(&["release", "a@x.test", "--from", "blacklist", "--tenant", "t", "--reason", "r"]);
     let acts: Vec<String> =
