@@ -52,7 +52,7 @@ pub struct Api {
     /// How much of an address the log may show.
     shown: Addresses,
     /// One comparison at a time: it reads all there is.
-    verifying: Mutex<()>,
+    verifying: Arc<Mutex<()>>,
 }
 
 impl Api {
@@ -65,7 +65,7 @@ impl Api {
             reload,
             log: None,
             shown: Addresses::Full,
-            verifying: Mutex::default(),
+            verifying: Arc::default(),
         }
     }
 

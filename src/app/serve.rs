@@ -152,12 +152,6 @@ fn progress() -> impl FnMut(u64, u64) {
 
 fn opened(running: &Running) {
     let report = &running.report;
-    if let Some(torn) = &report.torn {
-        tracing::warn!(event = "store", result = "torn_line_cut", detail = %torn);
-    }
-    if let Some((path, why)) = &report.moved_aside {
-        tracing::warn!(event = "store", result = "rebuilt", moved_to = %path.display(), error = why);
-    }
     tracing::info!(
         event = "store",
         result = "open",

@@ -282,9 +282,13 @@ fn cut(dir: &Path, number: u32, offset: u64, why: &str) -> Result<Torn, JournalE
     file.set_len(offset).and_then(|()| file.sync_all()).map_err(io_error(&path))?;
     let bytes = u64::try_from(torn.len()).unwrap_or(u64::MAX);
     tracing::warn!(
-        event = "journal_torn",
-        file = %path.display(), offset, bytes, kept = %kept.display(), why,
-        "cut off a torn last line"
+        event = "store",
+        result = "torn_line_cut",
+        file = %path.display(),
+        offset,
+        bytes,
+        kept = %kept.display(),
+        error = why,
     );
     Ok(Torn { path, offset, bytes, kept })
 }

@@ -55,8 +55,7 @@ pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, do
         let mut nothing = BytesMut::new();
         let handshake = timeout(patience, side.secure(&mut nothing, acceptor.as_ref()));
         if !handshake.await.unwrap_or(false) {
-            reporter.handshake_failed();
-            return reporter.ended();
+            return reporter.handshake_failed();
         }
     }
     Connection {
@@ -224,7 +223,7 @@ impl Connection {
     fn feed(&mut self) {
         if let Some(leg) = &mut self.leg {
             if !leg.input.is_empty() {
-                let unsent = !self.out.to_downstream.is_empty();
+                let unsent = leg.has_to_send(&self.out.to_downstream);
                 let sent = if unsent { Sent::Partly } else { Sent::All };
                 self.session.step(Input::Downstream(&mut leg.input, sent), &mut self.out);
             }

@@ -187,12 +187,6 @@ impl Reporter {
         );
     }
 
-    /// The session is over.
-    pub(super) fn ended(&self) {
-        self.door.metrics.session_ended();
-        tracing::debug!(event = "disconnect", client = self.client, session = self.session);
-    }
-
     fn sender(&self, envelope: &Envelope) -> String {
         match &envelope.sender {
             ReversePath::Null => envelope.sender.to_string(),
@@ -245,6 +239,14 @@ impl Reporter {
                 .map(|reply| self.door.addresses.scrub(reply))
                 .as_deref(),
         );
+    }
+}
+
+/// The session is over, however it ended: a panic must not leave it in the figures for ever.
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.door.metrics.session_ended();
+        tracing::debug!(event = "disconnect", client = self.client, session = self.session);
     }
 }
 

@@ -76,7 +76,7 @@ impl Side {
         Poll::Ready(())
     }
 
-    /// Whether [`Self::poll_drain`] has anything to do.
+    /// Whether [`Self::poll_drain`] has anything to do: bytes are with us, or within TLS and not with the network.
     pub(super) fn has_to_send(&self, bytes: &BytesMut) -> bool {
         self.unflushed || !bytes.is_empty()
     }

@@ -12,12 +12,13 @@ use unicode_normalization::UnicodeNormalization;
 
 pub use parse::NotAnAddress;
 
-/// Longest local part in octets (RFC 5321 §4.5.3.1.1).
-pub const LOCAL_MAX: usize = 64;
+/// Longest local part of a recipient in octets (RFC 5321 §4.5.3.1.1). That of a sender may fill the path: VERP and SRS write whole
+/// addresses there, and to refuse a sender is to lose the message.
+const LOCAL_MAX: usize = 64;
 /// Longest domain in octets (RFC 5321 §4.5.3.1.2).
-pub const DOMAIN_MAX: usize = 255;
+const DOMAIN_MAX: usize = 255;
 /// Longest path in octets, angle brackets included (RFC 5321 §4.5.3.1.3).
-pub const PATH_MAX: usize = 256;
+const PATH_MAX: usize = 256;
 
 /// Where a message goes: a domain name or an address literal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -110,7 +111,10 @@ impl ReversePath {
     /// # Errors
     /// Says what is wrong with the path.
     pub fn parse(path: &str) -> Result<Self, NotAnAddress> {
-        if path == "<>" { Ok(Self::Null) } else { parse::path(path).map(Self::Mailbox) }
+        if path == "<>" {
+            return Ok(Self::Null);
+        }
+        parse::path(path, PATH_MAX).map(Self::Mailbox)
     }
 }
 
@@ -142,7 +146,7 @@ impl Recipient {
         if path.eq_ignore_ascii_case("<postmaster>") {
             return Ok(Self::Postmaster);
         }
-        parse::path(path).map(Self::Mailbox)
+        parse::path(path, LOCAL_MAX).map(Self::Mailbox)
     }
 
     /// What the store is keyed by; `None` for the bare postmaster, who is nobody's suppressed recipient.
@@ -196,7 +200,7 @@ impl RecipientKey {
         let address = address.trim();
         let bare =
             address.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(address);
-        parse::mailbox(bare).map(|mailbox| Self::of(&mailbox))
+        parse::mailbox(bare, LOCAL_MAX).map(|mailbox| Self::of(&mailbox))
     }
 
     /// The whole key.

@@ -156,12 +156,14 @@ impl Connection {
     /// Sends what is left, then closes so that the client can read it: closing over unread bytes would reset the connection and
     /// take the last reply with it.
     pub(super) async fn leave(mut self) {
+        let open = self.client.state == Reading::Open;
         let last_words = async {
             self.client.stream.write_all_buf(&mut self.out.to_client).await?;
+            // One that only half-closed still reads: within TLS it is told that nothing was cut off.
             self.client.stream.shutdown().await?;
             let mut rest = [0; 1024];
             let mut discarded = 0;
-            while discarded < LINGER_MAX {
+            while open && discarded < LINGER_MAX {
                 match self.client.stream.read(&mut rest).await? {
                     0 => break,
                     read => discarded += read,
@@ -169,12 +171,6 @@ impl Connection {
             }
             Ok::<(), std::io::Error>(())
         };
-        if self.client.state == Reading::Open {
-            let _ = timeout(LINGER, last_words).await;
-        } else {
-            let _ =
-                timeout(LINGER, self.client.stream.write_all_buf(&mut self.out.to_client)).await;
-        }
-        self.reporter.ended();
+        let _ = timeout(LINGER, last_words).await;
     }
 }
