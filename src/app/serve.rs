@@ -49,8 +49,9 @@ async fn run(
     opened(&running);
     let live = Arc::new(Mutex::new(live));
     let watch = watch(&running, &live)?;
+    let doors = settings.listen.iter().zip(&running.doors);
     let mut listening: Vec<_> =
-        running.doors.iter().map(|address| format!("smtp={address}")).collect();
+        doors.map(|(listen, address)| format!("{}={address}", listen.protocol.name())).collect();
     if let Some(listener) = admin_listener {
         listening.push(format!("admin={}", listener.local_addr()?));
         start_admin(settings, &running, listener, &live, log)?;
@@ -178,12 +179,6 @@ fn progress() -> impl FnMut(u64, u64) {
 
 fn opened(running: &Running) {
     let report = &running.report;
-    if let Some(torn) = &report.torn {
-        tracing::warn!(event = "store", result = "torn_line_cut", detail = ?torn);
-    }
-    if let Some((path, why)) = &report.moved_aside {
-        tracing::warn!(event = "store", result = "rebuilt", moved_to = %path.display(), error = why);
-    }
     tracing::info!(
         event = "store",
         result = "open",
