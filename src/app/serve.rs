@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,6 +13,8 @@ use crate::admin;
 use crate::config::{self, LiveLists, Reload, Settings};
 use crate::failure::Failure;
 use crate::log;
+use crate::store::StoreError;
+use crate::store::lock::DataLock;
 use crate::tls::Certificate;
 use crate::watch::Watch;
 
@@ -33,7 +36,7 @@ async fn run(settings: &Settings, log: &log::Writer) -> Result<(), Failure> {
     let (parts, live) = build::parts(settings)?;
     // Bound before the gate is opened: a port that is taken is told at once, not after a long rebuild.
     let admin_listener = match settings.admin.listen {
-        Some(address) => Some(bind_admin(address).await?),
+        Some(address) => Some(bind_admin(address, &settings.data_dir).await?),
         None => None,
     };
     let mut ends = Ends::watch()?;
@@ -56,9 +59,17 @@ async fn run(settings: &Settings, log: &log::Writer) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn bind_admin(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|error| Failure::Io(format!("cannot listen on {address}: {error}")))
+async fn bind_admin(
+    address: std::net::SocketAddr,
+    data_dir: &Path,
+) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        // Mostly it is this very gate, started twice: then that is what to say.
+        match DataLock::take(data_dir, Duration::ZERO) {
+            Err(busy @ StoreError::Locked { .. }) => Failure::Temporary(busy.to_string()),
+            Ok(_) | Err(_) => Failure::Io(format!("cannot listen on {address}: {error}")),
+        }
+    })
 }
 
 fn start_admin(
@@ -72,9 +83,10 @@ fn start_admin(
         .map_err(|error| Failure::Io(error.to_string()))?;
     admin::address::note(&settings.data_dir, listener.local_addr()?)?;
     let (gate, live) = (running.gate.clone(), Arc::clone(live));
+    let shown = running.addresses;
     let reload: admin::Reload = Arc::new(move || reload(&gate, &live));
     let api = admin::Api::new(running.gate.clone(), Arc::clone(&running.metrics), token, reload)
-        .with_log(log.clone());
+        .with_log(log.clone(), shown);
     let halt = running.halt.clone();
     tokio::spawn(async move {
         if let Err(error) = admin::serve(listener, api, halt.cancelled_owned()).await {
@@ -110,14 +122,13 @@ fn reload_certificate(certificate: &Certificate) -> bool {
     fault.is_none()
 }
 
-/// Reads the lists again; the old ones stay in force when the new ones have a fault.
+/// Reads the lists again; one whose file has a fault stays as it was.
 fn reload(gate: &crate::gate::Gate, live: &Mutex<LiveLists>) -> Result<(), String> {
     let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
-    match live.reload() {
-        Reload::Swapped => {
-            replace_lists(gate, &live.current().load_full());
-            Ok(())
-        }
+    let reload = live.reload();
+    replace_lists(gate, &live.current().load_full());
+    match reload {
+        Reload::Swapped => Ok(()),
         Reload::Kept(faults) => Err(config::listed(&faults)),
     }
 }

@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `settings` | what a configuration says, with its defaults |
+//! | `bounds` | those of its settings that are limits |
 //! | `sections` | the keys of each section |
 //! | `values` | values that are written as text |
 //! | `reader` | TOML key by key, with faults by line, key and value |
@@ -10,6 +11,7 @@
 //! | `live` | the lists in force, read again when they change |
 //! | `error` | a fault, and how it is shown |
 
+mod bounds;
 mod error;
 mod lists;
 mod live;

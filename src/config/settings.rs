@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ipnet::IpNet;
 use tracing_subscriber::filter::LevelFilter;
@@ -10,6 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::event::Tenant;
 use crate::log::Format;
 
+pub use super::bounds::{LimitSettings, OnStoreFailure, StoreSettings, TimeoutSettings};
 use super::values::HostPort;
 
 /// Everything that the configuration says.
@@ -78,6 +78,8 @@ pub struct ListenSettings {
     pub clients: Vec<IpNet>,
     /// Whose XFORWARD is believed.
     pub xforward: Vec<IpNet>,
+    /// Load balancers that begin each connection with a PROXY header.
+    pub proxy_protocol: Vec<IpNet>,
     /// On whose account.
     pub tenant: Tenant,
     /// What is spoken there.
@@ -118,6 +120,7 @@ impl Default for ListenSettings {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2525),
             clients: loopback(),
             xforward: loopback(),
+            proxy_protocol: Vec::new(),
             tenant: Tenant::default(),
             protocol: ListenProtocol::default(),
             tls: ListenTls::default(),
@@ -281,122 +284,4 @@ pub enum AddressForm {
     Domain,
     /// A keyed hash.
     Hash,
-}
-
-/// `[limits]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LimitSettings {
-    /// Client connections at once.
-    pub connections: usize,
-    /// Client connections at once from one address; loopback is exempt.
-    pub connections_per_client: usize,
-    /// Longest command line, in octets with its CRLF.
-    pub line: usize,
-    /// Recipients of one transaction.
-    pub recipients: usize,
-    /// Largest message, in octets.
-    pub size: u64,
-    /// Commands of a session that may fail before it is closed.
-    pub errors: usize,
-    /// Commands of a session that do nothing (NOOP, RSET, VRFY ...) before they count as errors.
-    pub junk: usize,
-    /// Transactions of one session.
-    pub transactions: usize,
-}
-
-impl Default for LimitSettings {
-    fn default() -> Self {
-        Self {
-            connections: 1000,
-            connections_per_client: 50,
-            line: 2048,
-            recipients: 1000,
-            size: 50 << 20,
-            errors: 20,
-            junk: 100,
-            transactions: 1000,
-        }
-    }
-}
-
-/// `[timeouts]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimeoutSettings {
-    /// For the client's next command.
-    pub client_idle: Duration,
-    /// For the client's next block of content.
-    pub data_idle: Duration,
-    /// For a client's TLS handshake.
-    pub handshake: Duration,
-    /// For a connection to one downstream address.
-    pub connect: Duration,
-    /// In all, from connecting to the reply to the first RCPT.
-    pub opening: Duration,
-    /// For the reply to MAIL and RCPT.
-    pub reply: Duration,
-    /// For the reply to DATA.
-    pub data: Duration,
-    /// For a block of content to be taken by the downstream.
-    pub data_block: Duration,
-    /// For the reply to end-of-data.
-    pub end_of_data: Duration,
-    /// For the reply to RSET.
-    pub reset: Duration,
-    /// For the reply to QUIT.
-    pub quit: Duration,
-    /// How long a downstream connection is kept between two transactions of a session.
-    pub idle_connection: Duration,
-}
-
-impl Default for TimeoutSettings {
-    fn default() -> Self {
-        Self {
-            client_idle: Duration::from_secs(300),
-            data_idle: Duration::from_secs(180),
-            handshake: Duration::from_secs(30),
-            connect: Duration::from_secs(30),
-            opening: Duration::from_secs(240),
-            reply: Duration::from_secs(280),
-            data: Duration::from_secs(110),
-            data_block: Duration::from_secs(170),
-            end_of_data: Duration::from_secs(590),
-            reset: Duration::from_secs(20),
-            quit: Duration::from_secs(5),
-            idle_connection: Duration::from_secs(30),
-        }
-    }
-}
-
-/// `[store]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreSettings {
-    /// Memory for the index's cache, in octets.
-    pub cache: u64,
-    /// Size at which a journal segment is closed and the next begun, in octets.
-    pub segment_bytes: u64,
-    /// How long a reply waits for what was learnt from it to be on disk.
-    pub durable_wait: Duration,
-    /// What a RCPT gets whose standing cannot be read.
-    pub on_store_failure: OnStoreFailure,
-}
-
-impl Default for StoreSettings {
-    fn default() -> Self {
-        Self {
-            cache: 64 << 20,
-            segment_bytes: 64 << 20,
-            durable_wait: Duration::from_secs(2),
-            on_store_failure: OnStoreFailure::default(),
-        }
-    }
-}
-
-/// What a RCPT gets whose standing cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnStoreFailure {
-    /// `451 4.3.0`: the client tries again.
-    #[default]
-    Defer,
-    /// It may pass.
-    Accept,
 }

@@ -19,6 +19,7 @@ use tokio_util::sync::WaitForCancellationFuture;
 
 use super::deadline::Watch;
 use super::downstream::{Leg, NextHop};
+use super::header;
 use super::report::Reporter;
 use super::side::{NEXT_READ, Reading, Side};
 use super::stream::Stream;
@@ -34,8 +35,20 @@ const KEPT: usize = 8 * 1024;
 type Opening = Pin<Box<dyn Future<Output = Result<Leg, Reply>> + Send>>;
 
 /// Drives one session to its end.
-pub(super) async fn run(stream: TcpStream, client: SocketAddr, number: u64, door: Arc<Door>) {
+pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, door: Arc<Door>) {
     let _ = stream.set_nodelay(true);
+    let mut client = peer;
+    if DoorSettings::lists(&door.settings.proxies, peer.ip()) {
+        match timeout(door.settings.timeouts.proxy_header, header::read(&mut stream)).await {
+            Ok(Ok(given)) => client = given.unwrap_or(peer),
+            // Who the client is cannot be told, so whether it may relay cannot either.
+            Ok(Err(_)) | Err(_) => {
+                door.metrics.session_refused("proxy_header");
+                tracing::warn!(event = "proxy_header", result = "failed", peer = %peer.ip());
+                return;
+            }
+        }
+    }
     let settings = session_settings(&door, client);
     let mut side = Side::new(Stream::Clear(stream));
     let reporter = Reporter::new(Arc::clone(&door), client, number);
@@ -124,7 +137,18 @@ impl Connection {
         while self.act() && self.secure().await {
             watch.set(&self.session, &self.door.settings.timeouts, sleep.as_mut());
             let woken = self.wait(sleep.as_mut(), &mut ends).await;
-            let moved = matches!(woken, Woken::FromClient | Woken::ToDownstream(Ok(())));
+            let moved = match woken {
+                Woken::FromClient => Some(self.client.input.len()),
+                Woken::ToDownstream(Ok(())) => Some(0),
+                Woken::ToClient(_)
+                | Woken::ToDownstream(Err(_))
+                | Woken::FromDownstream
+                | Woken::Opened(_)
+                | Woken::Settled(_)
+                | Woken::Deadline
+                | Woken::Drain
+                | Woken::Halt => None,
+            };
             match woken {
                 Woken::FromClient | Woken::FromDownstream | Woken::ToDownstream(Ok(())) => {}
                 Woken::ToClient(Ok(())) => {}
@@ -132,7 +156,7 @@ impl Connection {
                 Woken::ToDownstream(Err(_)) => self.downstream_is_lost(),
                 Woken::Opened(result) => self.opened(result),
                 Woken::Settled(ticket) => self.session.step(Input::Settled(ticket), &mut self.out),
-                Woken::Deadline => self.expired(),
+                Woken::Deadline => self.deadline(&mut watch),
                 Woken::Drain => {
                     ends.drained = true;
                     self.session.step(Input::Drain, &mut self.out);
@@ -140,8 +164,10 @@ impl Connection {
                 Woken::Halt => break,
             }
             // Content has no turns: there every piece that moves starts the deadline anew.
-            if moved && self.session.waiting() == Waiting::Content {
-                watch = Watch::default();
+            if let Some(octets) = moved
+                && self.session.waiting() == Waiting::Content
+            {
+                watch.moved(octets);
             }
             self.feed();
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 use super::Timeouts;
+use super::pace::Pace;
 use crate::bounce::Stage;
 use crate::session::{Session, Waiting};
 
@@ -13,6 +14,7 @@ use crate::session::{Session, Waiting};
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     since: Option<((Waiting, u64), Instant)>,
+    pace: Pace,
 }
 
 impl Watch {
@@ -24,10 +26,34 @@ impl Watch {
             Some(_) | None => Instant::now(),
         };
         self.since = Some((now, since));
-        let due = since + patience(session, timeouts);
+        let mut due = since + patience(session, timeouts);
+        if session.waiting() == Waiting::Content {
+            due = self.pace.due().map_or(due, |end| due.min(end));
+        } else {
+            self.pace.restart();
+        }
         if sleep.deadline() != due {
             sleep.reset(due);
         }
+    }
+
+    /// A piece of content has moved: its deadline starts anew, and the client's pace is told how much of it was the client's.
+    pub(super) fn moved(&mut self, octets: usize) {
+        self.since = None;
+        self.pace.add(octets, Instant::now());
+    }
+
+    /// Whether the client sends content too slowly. `held_up` says that it could not send, because the next hop took nothing.
+    pub(super) fn is_too_slow(&mut self, rate: u64, held_up: bool) -> bool {
+        if held_up {
+            self.pace.restart();
+        }
+        self.pace.is_too_slow(rate, Instant::now())
+    }
+
+    /// Whether the deadline for what is waited for has passed, rather than a window of the pace ended.
+    pub(super) fn has_passed(&self, session: &Session, timeouts: &Timeouts) -> bool {
+        self.since.is_none_or(|(_, since)| since.elapsed() >= patience(session, timeouts))
     }
 }
 

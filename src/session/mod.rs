@@ -16,6 +16,7 @@
 //! | `transaction` | MAIL to end of data |
 //! | `opening` | greeting and EHLO of a fresh connection to the next hop |
 //! | `tls` | STARTTLS towards the client |
+//! | `settings` | what a session is set up with |
 //! | `replies` | what the gate itself says |
 
 mod client;
@@ -26,6 +27,7 @@ mod leg;
 pub mod opening;
 mod owed;
 mod replies;
+mod settings;
 mod tls;
 mod transaction;
 
@@ -43,77 +45,10 @@ use crate::smtp::reply::Reply;
 
 use leg::Leg;
 use owed::{Owed, SlotId};
+pub use settings::{Limits, Protocol, Settings};
 pub use tls::ClientTls;
 pub use transaction::Envelope;
 use transaction::{Asked, MailState, Transaction};
-
-/// What a session is set up with; the same for all sessions of a listener but for the last three.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The gate's own name in its greeting and EHLO reply.
-    pub hostname: Arc<str>,
-    /// What is offered to the client, and what SIZE it may declare.
-    pub offer: Capabilities,
-    /// Bounds on what the client may send.
-    pub limits: Limits,
-    /// Whether this client may relay; if not, each RCPT is refused.
-    pub may_relay: bool,
-    /// Whether this client's XFORWARD is believed.
-    pub xforward: bool,
-    /// TLS towards the client.
-    pub tls: ClientTls,
-    /// What is spoken with the client.
-    pub protocol: Protocol,
-    /// The client's network address, part of its message keys.
-    pub client: Arc<str>,
-}
-
-/// What is spoken with the client; the next hop is spoken to in SMTP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// RFC 5321.
-    #[default]
-    Smtp,
-    /// RFC 2033: LHLO, and a final reply for each accepted recipient. What one next hop says of several at once is said to
-    /// each, and is evidence about none.
-    Lmtp,
-}
-
-/// Bounds on one session.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Octets of a command line, CRLF included.
-    pub line: usize,
-    /// Octets of a line of content, CRLF included.
-    pub content_line: usize,
-    /// Octets of a message.
-    pub size: u64,
-    /// Recipients asked for in one transaction.
-    pub recipients: u32,
-    /// Errors of the client before it is sent away. Policy refusals are no errors.
-    pub errors: u32,
-    /// Commands that do nothing (NOOP, RSET, VRFY, HELP) before they count as errors.
-    pub junk: u32,
-    /// Commands taken before their replies are settled; further ones wait in the client's socket.
-    pub pipeline: usize,
-    /// Transactions in one session.
-    pub transactions: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            line: 2048,
-            content_line: 64 * 1024,
-            size: 50 * 1024 * 1024,
-            recipients: 1000,
-            errors: 20,
-            junk: 100,
-            pipeline: 1000,
-            transactions: 1000,
-        }
-    }
-}
 
 /// Names an observation whose reply waits until the event is on disk.
 pub type Ticket = SlotId;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use ipnet::IpNet;
 use rcptgate::bounce::classify::Classifier;
 use rcptgate::dns::Resolver;
 use rcptgate::event::Tenant;
@@ -43,6 +44,8 @@ pub struct Wish {
     pub may_relay: bool,
     pub connections: usize,
     pub protocol: Protocol,
+    pub proxies: Vec<IpNet>,
+    pub clients: Option<Vec<IpNet>>,
     pub tls: ClientTls,
     pub acceptor: Option<Certificate>,
     pub protection: Protection,
@@ -58,6 +61,8 @@ impl Default for Wish {
             may_relay: true,
             connections: 100,
             protocol: Protocol::Smtp,
+            proxies: Vec::new(),
+            clients: None,
             tls: ClientTls::Off,
             acceptor: None,
             protection: Protection::Off,
@@ -96,13 +101,19 @@ impl Lab {
             settings: DoorSettings {
                 hostname: "gate.test".into(),
                 tenant: Tenant::default(),
-                clients: if wish.may_relay { loopback.clone() } else { Vec::new() },
+                clients: match wish.clients {
+                    Some(clients) => clients,
+                    None if wish.may_relay => loopback.clone(),
+                    None => Vec::new(),
+                },
                 xforward: loopback,
+                proxies: wish.proxies,
                 protocol: wish.protocol,
                 tls: wish.tls,
                 acceptor: wish.acceptor,
                 limits: wish.limits,
                 timeouts: wish.timeouts,
+                data_rate: 500,
                 connections: wish.connections,
                 connections_per_client: 50,
                 monitor: wish.monitor,

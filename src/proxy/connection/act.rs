@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::super::deadline::Watch;
 use super::super::downstream::{self, Leg};
 use super::super::report::Settling;
 use super::super::side::{Reading, Side};
@@ -124,7 +125,17 @@ impl Connection {
         }
     }
 
-    pub(super) fn expired(&mut self) {
+    /// The sleep is over: the deadline has passed, or it is time to look at the client's pace.
+    pub(super) fn deadline(&mut self, watch: &mut Watch) {
+        let held_up = !self.out.to_downstream.is_empty();
+        let (rate, times) = (self.door.settings.data_rate, &self.door.settings.timeouts);
+        let slow = watch.is_too_slow(rate, held_up);
+        if slow || watch.has_passed(&self.session, times) {
+            self.expired();
+        }
+    }
+
+    fn expired(&mut self) {
         let waiting = match self.session.waiting() {
             // Content that does not move because the next hop takes none is the next hop's fault.
             Waiting::Content if !self.out.to_downstream.is_empty() => {
