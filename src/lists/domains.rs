@@ -18,6 +18,9 @@ impl DomainSet {
         if let Some(entry) = self.exact.get(domain_key) {
             return Some(entry);
         }
+        if self.parents.is_empty() {
+            return None;
+        }
         with_parents(domain_key).find_map(|name| self.parents.get(name)).map(AsRef::as_ref)
     }
 

@@ -40,24 +40,22 @@ fn push(shown: &mut String, character: char) {
     }
 }
 
-/// Whether a value can stand between quotes as it is: most are short and plain ASCII, and need not be looked at twice.
+/// Whether a value is short and shows itself between quotes: nearly all do, and need not be taken apart.
 fn needs_no_escape(value: &str) -> bool {
     value.len() <= VALUE_MAX
-        && value.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'))
+        && value.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'))
 }
 
 /// Appends a value of a `key=value` line; in quotes unless it is one plain word.
 pub(super) fn push_text_value(line: &mut String, value: &str) {
-    let plain = |character: char| shows(character) && !matches!(character, ' ' | '"' | '=' | '\\');
-    let short = value.len() <= VALUE_MAX || value.chars().nth(VALUE_MAX).is_none();
-    if !value.is_empty() && short && value.chars().all(plain) {
-        line.push_str(value);
-        return;
-    }
     if needs_no_escape(value) {
-        line.push('"');
+        let word = !value.is_empty() && !value.bytes().any(|byte| matches!(byte, b' ' | b'='));
+        let quote = if word { "" } else { "\"" };
+        return line.extend([quote, value, quote]);
+    }
+    let plain = |character: char| shows(character) && !matches!(character, ' ' | '"' | '=' | '\\');
+    if value.chars().nth(VALUE_MAX).is_none() && value.chars().all(plain) {
         line.push_str(value);
-        line.push('"');
         return;
     }
     line.push('"');

@@ -21,7 +21,7 @@ use super::deadline::Watch;
 use super::downstream::{Leg, NextHop};
 use super::header;
 use super::report::Reporter;
-use super::side::{CONTENT_READ, Reading, Side};
+use super::side::{NEXT_READ, Reading, Side};
 use super::stream::Stream;
 use super::{Door, DoorSettings};
 use crate::bounce::Stage;
@@ -29,7 +29,9 @@ use crate::session::{Action, ClientTls, Input, Outputs, Sent, Session, Settings,
 use crate::smtp::reply::Reply;
 
 /// Bytes waiting for the next hop above which no content is taken from the client.
-const HIGH_WATER: usize = CONTENT_READ;
+const HIGH_WATER: usize = NEXT_READ;
+/// Room that is kept between two messages.
+const KEPT: usize = 8 * 1024;
 
 type Opening = Pin<Box<dyn Future<Output = Result<Leg, Reply>> + Send>>;
 
@@ -198,19 +200,15 @@ impl Connection {
             {
                 return Poll::Ready(Woken::ToDownstream(result));
             }
-            if wanted.leg && leg.state == Reading::Open && leg.poll_lines(context).is_ready() {
+            if wanted.leg && leg.state == Reading::Open && leg.poll_fill(context).is_ready() {
                 return Poll::Ready(Woken::FromDownstream);
             }
         }
         if let Poll::Ready(Some(Ok(ticket))) = self.settling.poll_join_next(context) {
             return Poll::Ready(Woken::Settled(ticket));
         }
-        if wanted.client {
-            let content = self.session.waiting() == Waiting::Content;
-            let read = if content { Side::poll_content } else { Side::poll_lines };
-            if read(&mut self.client, context).is_ready() {
-                return Poll::Ready(Woken::FromClient);
-            }
+        if wanted.client && self.client.poll_fill(context).is_ready() {
+            return Poll::Ready(Woken::FromClient);
         }
         match &mut self.opening {
             Some(opening) => opening.as_mut().poll(context).map(Woken::Opened),
@@ -233,9 +231,11 @@ impl Connection {
         }
         self.feed_client();
         if self.client.input.is_empty() && self.session.waiting() == Waiting::Client {
-            // An idle session holds no buffer.
+            // What a large message needed is given back, and a small one finds its room again.
             self.client.input = BytesMut::new();
-            self.out.to_downstream = BytesMut::new();
+            if self.out.to_downstream.capacity() > KEPT {
+                self.out.to_downstream = BytesMut::new();
+            }
         }
     }
 

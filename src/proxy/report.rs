@@ -1,5 +1,7 @@
 //! What a session saw, told to the gate, the log and the metrics.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -131,7 +133,7 @@ impl Reporter {
             message: envelope.ident.clone(),
             stage,
             read,
-            reply: self.door.addresses.scrub(&reply.to_string()).into_owned(),
+            reply: self.shown(reply),
         }
     }
 
@@ -160,7 +162,7 @@ impl Reporter {
             tls = next_hop.map_or("", |hop| hop.tls),
             downstream_id = queue_id(&finished.reply).unwrap_or_default(),
             client_gone = finished.client_gone,
-            reply = self.door.addresses.scrub(&finished.reply.to_string()).as_ref(),
+            reply = self.shown(&finished.reply),
         );
         if finished.outcome == Outcome::Delivered {
             let now = Timestamp::now();
@@ -185,6 +187,18 @@ impl Reporter {
             client = self.client,
             session = self.session,
         );
+    }
+
+    /// A reply as the log shows it.
+    fn shown(&self, reply: &Reply) -> String {
+        // Room for code and status, so that it need not grow.
+        let mut text = String::with_capacity(reply.text.len() + 16);
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{reply}");
+        match self.door.addresses.scrub(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(scrubbed) => scrubbed,
+        }
     }
 
     fn sender(&self, envelope: &Envelope) -> String {
@@ -232,7 +246,7 @@ impl Reporter {
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
             downstream = next_hop.map_or("", |hop| &hop.name),
-            reply = self.door.addresses.scrub(&reply.to_string()).as_ref(),
+            reply = self.shown(reply),
             would_reply = passed
                 .would_reply
                 .as_deref()

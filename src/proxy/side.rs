@@ -12,16 +12,18 @@ use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteEx
 use super::stream::Stream;
 use crate::tls::Certificate;
 
-/// Read at once while commands are exchanged: enough for a group of fifty recipients.
-const COMMAND_READ: usize = 4 * 1024;
-/// Read at once while content passes: larger reads cost cache misses, smaller ones system calls.
-pub(super) const CONTENT_READ: usize = 32 * 1024;
+/// Read at once at first: enough for a group of two hundred recipients or a short message.
+const FIRST_READ: usize = 8 * 1024;
+/// Read at once while so much comes: larger reads cost cache misses, smaller ones system calls.
+pub(super) const NEXT_READ: usize = 32 * 1024;
 
 /// A peer. Both directions are polled from one place, so the stream need not be split.
 pub(super) struct Side {
     pub(super) stream: Stream,
     pub(super) input: BytesMut,
     pub(super) state: Reading,
+    /// The last read brought all that there was room for.
+    more: bool,
     /// Something was written since the last flush; TLS keeps records back until it is told.
     unflushed: bool,
 }
@@ -38,7 +40,7 @@ pub(super) enum Reading {
 
 impl Side {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, input: BytesMut::new(), state: Reading::Open, unflushed: false }
+        Self { stream, input: BytesMut::new(), state: Reading::Open, more: false, unflushed: false }
     }
 
     /// Sends what is left in the clear, then makes the handshake as a server; whether it succeeded.
@@ -54,23 +56,22 @@ impl Side {
         self.stream.accept_tls(&acceptor.current()).await
     }
 
-    /// Reads commands or replies once; an error is an end. While nothing comes, nothing is held to read it into.
-    pub(super) fn poll_lines(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let mut room = [MaybeUninit::uninit(); COMMAND_READ];
-        let mut buffer = ReadBuf::uninit(&mut room);
-        let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
-        if read.is_err() || buffer.filled().is_empty() {
-            self.state = Reading::Ended;
+    /// Reads once; an error is an end. While nothing comes, nothing is held to read it into.
+    pub(super) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let before = self.input.len();
+        if self.more {
+            self.input.reserve(NEXT_READ);
+            // What went wrong shows in that nothing has come.
+            let _ = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(context));
+        } else {
+            let mut room = [MaybeUninit::uninit(); FIRST_READ];
+            let mut buffer = ReadBuf::uninit(&mut room);
+            let _ = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+            self.input.extend_from_slice(buffer.filled());
         }
-        self.input.extend_from_slice(buffer.filled());
-        Poll::Ready(())
-    }
-
-    /// Reads content once; an error is an end.
-    pub(super) fn poll_content(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.input.reserve(CONTENT_READ);
-        let read = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(context));
-        if !matches!(read, Ok(1..)) {
+        let read = self.input.len() - before;
+        self.more = read >= FIRST_READ;
+        if read == 0 {
             self.state = Reading::Ended;
         }
         Poll::Ready(())

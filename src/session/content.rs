@@ -116,14 +116,20 @@ impl Session {
     }
 
     /// Reports how a transaction ended for those whom the next hop had accepted, if there are any.
-    pub(super) fn report(&self, outcome: Outcome, octets: u64, reply: &Reply, out: &mut Outputs) {
-        let Some(transaction) = &self.transaction else { return };
+    pub(super) fn report(
+        &mut self,
+        outcome: Outcome,
+        octets: u64,
+        reply: &Reply,
+        out: &mut Outputs,
+    ) {
+        let Some(transaction) = &mut self.transaction else { return };
         if transaction.accepted.is_empty() {
             return;
         }
         out.actions.push_back(Action::Finished(Finished {
             envelope: Arc::clone(&transaction.envelope),
-            recipients: transaction.accepted.clone(),
+            recipients: std::mem::take(&mut transaction.accepted),
             octets,
             outcome,
             reply: reply.clone(),

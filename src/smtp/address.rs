@@ -51,16 +51,23 @@ impl fmt::Display for Domain {
 ///
 /// A name that IDNA refuses (an underscore, for one, exists in mail) is lower-cased as it is.
 pub fn domain_key(name: &str) -> String {
+    let mut key = String::with_capacity(name.len());
+    push_domain_key(&mut key, name);
+    key
+}
+
+/// Appends a domain's key to what is lower case already.
+fn push_domain_key(key: &mut String, name: &str) {
     let name = name.strip_suffix('.').unwrap_or(name);
-    if name.is_ascii() {
-        let lower = name.to_ascii_lowercase();
-        if !lower.contains("xn--") {
-            return lower;
-        }
+    let is_a_label =
+        |label: &str| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
+    if name.is_ascii() && !name.split('.').any(is_a_label) {
+        key.push_str(name);
+        key.make_ascii_lowercase();
+        return;
     }
-    idna::domain_to_ascii_strict(name)
-        .or_else(|_| idna::domain_to_ascii(name))
-        .unwrap_or_else(|_| name.to_lowercase())
+    let mapped = idna::domain_to_ascii_strict(name).or_else(|_| idna::domain_to_ascii(name));
+    key.push_str(&mapped.unwrap_or_else(|_| name.to_lowercase()));
 }
 
 /// A mailbox: local part and domain.
@@ -186,7 +193,7 @@ pub struct RecipientKey(String);
 impl RecipientKey {
     /// The key of a mailbox.
     pub fn of(mailbox: &Mailbox) -> Self {
-        let domain = mailbox.domain.key();
+        let (Domain::Name(domain) | Domain::Literal(domain)) = &mailbox.domain;
         let mut key = String::with_capacity(mailbox.local.len() + 1 + domain.len());
         if mailbox.local.is_ascii() {
             key.push_str(&mailbox.local);
@@ -196,7 +203,10 @@ impl RecipientKey {
             key.extend(mailbox.local.nfc().flat_map(fold).nfc());
         }
         key.push('@');
-        key.push_str(&domain);
+        match &mailbox.domain {
+            Domain::Name(name) => push_domain_key(&mut key, name),
+            Domain::Literal(literal) => key.push_str(&literal.to_ascii_lowercase()),
+        }
         Self(key)
     }
 

@@ -83,7 +83,12 @@ impl Command {
     /// Says what is wrong with the line; the session goes on.
     pub fn parse(line: &[u8]) -> Result<Self, CommandFault> {
         let line = std::str::from_utf8(line).map_err(|_| CommandFault::Character)?;
-        if line.chars().any(|character| character.is_control() && character != '\t') {
+        // Nearly every line is ASCII, and need not be decoded for this.
+        let control = match line.is_ascii() {
+            true => line.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t'),
+            false => line.chars().any(|character| character.is_control() && character != '\t'),
+        };
+        if control {
             return Err(CommandFault::Character);
         }
         let line = line.trim_end_matches([' ', '\t']);

@@ -9,7 +9,7 @@ use bytes::{BufMut, BytesMut};
 
 pub use decode::{ReplyDecoder, ReplyFault, ReplyLimits};
 
-use super::status::EnhancedStatus;
+use super::status::{EnhancedStatus, write_number};
 
 /// A reply code, 200 to 599 (RFC 5321 §4.2.1; 1yz is not used by SMTP).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,7 +52,7 @@ impl ReplyCode {
 
 impl fmt::Display for ReplyCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        write_number(f, self.0)
     }
 }
 

@@ -108,7 +108,7 @@ impl Connection {
         if let Some(leg) = &mut self.leg {
             // What it said before it closed is heard first: an early refusal has its reason there.
             let mut context = Context::from_waker(Waker::noop());
-            let _ = leg.poll_lines(&mut context);
+            let _ = leg.poll_fill(&mut context);
             if leg.state == Reading::Open {
                 leg.state = Reading::Ended;
             }
