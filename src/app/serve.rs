@@ -152,7 +152,15 @@ fn progress() -> impl FnMut(u64, u64) {
 fn opened(running: &Running) {
     let report = &running.report;
     if let Some(torn) = &report.torn {
-        tracing::warn!(event = "store", result = "torn_line_cut", detail = ?torn);
+        tracing::warn!(
+            event = "store",
+            result = "torn_line_cut",
+            file = %torn.path.display(),
+            offset = torn.offset,
+            bytes = torn.bytes,
+            kept = %torn.kept.display(),
+            error = torn.why,
+        );
     }
     if let Some((path, why)) = &report.moved_aside {
         tracing::warn!(event = "store", result = "rebuilt", moved_to = %path.display(), error = why);

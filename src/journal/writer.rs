@@ -41,6 +41,8 @@ pub struct Torn {
     pub bytes: u64,
     /// Where they are kept.
     pub kept: PathBuf,
+    /// What is wrong with them.
+    pub why: String,
 }
 
 impl Writer {
@@ -59,7 +61,7 @@ impl Writer {
         let segment = numbers.pop().unwrap_or(1);
         let exists = segment::path(dir, segment).exists();
         let mut scan = if exists { scan(dir, segment)? } else { Scan::default() };
-        let torn = scan.torn.take().map(|why| cut(dir, segment, scan.len, &why)).transpose()?;
+        let torn = scan.torn.take().map(|why| cut(dir, segment, scan.len, why)).transpose()?;
         let len = scan.len;
         // Segments made just before a crash may be empty: the last entry is in one before.
         while scan.last.is_none()
@@ -256,7 +258,7 @@ fn scan(dir: &Path, number: u32) -> Result<Scan, JournalError> {
 }
 
 /// Cuts a torn line off, after keeping its bytes in a file of their own.
-fn cut(dir: &Path, number: u32, offset: u64, why: &str) -> Result<Torn, JournalError> {
+fn cut(dir: &Path, number: u32, offset: u64, why: String) -> Result<Torn, JournalError> {
     let path = segment::path(dir, number);
     let all = fs::read(&path).map_err(io_error(&path))?;
     let torn = all.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
@@ -265,12 +267,7 @@ fn cut(dir: &Path, number: u32, offset: u64, why: &str) -> Result<Torn, JournalE
     let file = OpenOptions::new().write(true).open(&path).map_err(io_error(&path))?;
     file.set_len(offset).and_then(|()| file.sync_all()).map_err(io_error(&path))?;
     let bytes = u64::try_from(torn.len()).unwrap_or(u64::MAX);
-    tracing::warn!(
-        event = "journal_torn",
-        file = %path.display(), offset, bytes, kept = %kept.display(), why,
-        "cut off a torn last line"
-    );
-    Ok(Torn { path, offset, bytes, kept })
+    Ok(Torn { path, offset, bytes, kept, why })
 }
 
 /// Makes the disk full, for tests.
