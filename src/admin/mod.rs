@@ -86,7 +86,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
-    let service = routes::router(api, address).into_make_service();
+    let service =
+        routes::router(api, address).into_make_service_with_connect_info::<places::Caller>();
     axum::serve(places::Listener::new(listener), service).with_graceful_shutdown(shutdown).await
 }
 

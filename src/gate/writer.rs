@@ -86,7 +86,7 @@ impl Writer {
     /// A panic costs the events at hand, which are folded in from the journal if they got that far, never the writer.
     fn contained(&mut self, work: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
-            tracing::error!(event = "store", result = "writer_panicked");
+            tracing::error!(event = "store", result = "panic_contained");
             self.shared.trouble.set_index("a panic in the writer");
         }
     }
@@ -126,7 +126,7 @@ impl Writer {
                 Ok((seq, position)) => staged.push(Staged { order, seq, position }),
                 Err(error @ JournalError::Unwritable { .. }) => {
                     Stats::add(&self.shared.stats.unlearnt, 1);
-                    tracing::error!(event = "store", result = "unwritable", error = %error);
+                    tracing::error!(event = "store", result = "event_lost", error = %error);
                     let _ = order.done.send(Err(Unlearnt::Unwritable(error.to_string())));
                 }
                 Err(error) => {
@@ -217,9 +217,9 @@ impl Writer {
             Ok(()) => {
                 Stats::add(&self.shared.stats.recoveries, 1);
                 self.last_attempt = None;
-                tracing::warn!(event = "store", result = "recovered");
+                tracing::warn!(event = "store", result = "learning_resumed");
             }
-            Err(why) => tracing::warn!(event = "store", result = "still_failing", error = why),
+            Err(why) => tracing::warn!(event = "store", result = "learning_paused", error = why),
         }
     }
 

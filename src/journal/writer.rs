@@ -1,12 +1,18 @@
 //! The one writer: stages lines, then commits them with one write and one sync.
 
-use std::fs::{self, File, OpenOptions};
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{BufReader, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::segment::{self, Line};
 use super::{Entry, JournalError, LINE_MAX, Position, io_error};
 use crate::event::Event;
+
+/// Modes of what is made here: it holds other people's addresses.
+const FOLDER_MODE: u32 = 0o750;
+const FILE_MODE: u32 = 0o640;
 
 /// Appends to the journal.
 ///
@@ -41,8 +47,13 @@ pub struct Torn {
     pub bytes: u64,
     /// Where they are kept.
     pub kept: PathBuf,
-    /// What is wrong with them.
-    pub why: String,
+}
+
+impl fmt::Display for Torn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, kept) = (self.path.display(), self.kept.display());
+        write!(f, "{} bytes behind byte {} of {path}, kept in {kept}", self.bytes, self.offset)
+    }
 }
 
 impl Writer {
@@ -53,7 +64,8 @@ impl Writer {
     /// # Errors
     /// When a line of the last segment other than its last one is broken, when a segment is missing, or the file system fails.
     pub fn open(dir: &Path, segment_bytes: u64) -> Result<(Self, Option<Torn>), JournalError> {
-        fs::create_dir_all(dir).map_err(io_error(dir))?;
+        let mut folder = DirBuilder::new();
+        folder.recursive(true).mode(FOLDER_MODE).create(dir).map_err(io_error(dir))?;
         if let Some(parent) = dir.parent() {
             segment::sync_dir(parent)?;
         }
@@ -61,7 +73,7 @@ impl Writer {
         let segment = numbers.pop().unwrap_or(1);
         let exists = segment::path(dir, segment).exists();
         let mut scan = if exists { scan(dir, segment)? } else { Scan::default() };
-        let torn = scan.torn.take().map(|why| cut(dir, segment, scan.len, why)).transpose()?;
+        let torn = scan.torn.take().map(|why| cut(dir, segment, scan.len, &why)).transpose()?;
         let len = scan.len;
         // Segments made just before a crash may be empty: the last entry is in one before.
         while scan.last.is_none()
@@ -196,7 +208,9 @@ impl Writer {
 /// Opens a segment for appending, making it, durably, if need be.
 fn append_to(dir: &Path, number: u32) -> Result<File, JournalError> {
     let path = segment::path(dir, number);
-    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io_error(&path))?;
+    let mut options = OpenOptions::new();
+    let file = options.create(true).append(true).mode(FILE_MODE).open(&path);
+    let file = file.map_err(io_error(&path))?;
     segment::sync_dir(dir)?;
     Ok(file)
 }
@@ -258,7 +272,7 @@ fn scan(dir: &Path, number: u32) -> Result<Scan, JournalError> {
 }
 
 /// Cuts a torn line off, after keeping its bytes in a file of their own.
-fn cut(dir: &Path, number: u32, offset: u64, why: String) -> Result<Torn, JournalError> {
+fn cut(dir: &Path, number: u32, offset: u64, why: &str) -> Result<Torn, JournalError> {
     let path = segment::path(dir, number);
     let all = fs::read(&path).map_err(io_error(&path))?;
     let torn = all.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
@@ -267,7 +281,16 @@ fn cut(dir: &Path, number: u32, offset: u64, why: String) -> Result<Torn, Journa
     let file = OpenOptions::new().write(true).open(&path).map_err(io_error(&path))?;
     file.set_len(offset).and_then(|()| file.sync_all()).map_err(io_error(&path))?;
     let bytes = u64::try_from(torn.len()).unwrap_or(u64::MAX);
-    Ok(Torn { path, offset, bytes, kept, why })
+    tracing::warn!(
+        event = "store",
+        result = "torn_line_cut",
+        file = %path.display(),
+        offset,
+        bytes,
+        kept = %kept.display(),
+        error = why,
+    );
+    Ok(Torn { path, offset, bytes, kept })
 }
 
 /// Makes the disk full, for tests.

@@ -168,9 +168,17 @@ impl fmt::Display for Recipient {
     }
 }
 
+/// A character without its case: whatever has one upper-case form in common is one. Lower-casing alone keeps `ſ` apart from `s`, and
+/// writes `Σ` in one of two ways, depending on what stands behind it. Only the dotless `ı` is not the `i` whose capital it shares.
+fn fold(character: char) -> impl Iterator<Item = char> {
+    let upper = (character != 'ı').then(|| character.to_uppercase());
+    let kept = upper.is_none().then_some(character);
+    kept.into_iter().chain(upper.into_iter().flatten().flat_map(char::to_lowercase))
+}
+
 /// A recipient in normal form: the only thing that the store is keyed by.
 ///
-/// Domain lower-cased to A-labels without trailing dot; local part unquoted, NFC, lower-cased. `+tag` and dots are kept.
+/// Domain lower-cased to A-labels without trailing dot; local part unquoted, NFC, case-folded. `+tag` and dots are kept.
 /// The text reads `local@domain`; the domain is what follows the last `@`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecipientKey(String);
@@ -184,8 +192,8 @@ impl RecipientKey {
             key.push_str(&mailbox.local);
             key.make_ascii_lowercase();
         } else {
-            // Lower-casing can undo composition, so compose again behind it.
-            key.extend(mailbox.local.nfc().collect::<String>().to_lowercase().nfc());
+            // Folding can undo composition, so compose again behind it.
+            key.extend(mailbox.local.nfc().flat_map(fold).nfc());
         }
         key.push('@');
         key.push_str(&domain);
