@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
+use crate::bounce::classify::Classifier;
 use crate::bounce::{Category, Scope, Stage};
 use crate::event::{Act, Context, Delivery, Evidence, List, What};
 use crate::policy::Standing;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::Door;
 use super::downstream::NextHop;
@@ -28,7 +28,7 @@ pub(super) struct Reporter {
     client: String,
     session: String,
     /// Recipients of this transaction that passed for a reason, or in spite of one.
-    passed: Mutex<Vec<(RecipientKey, Passed)>>,
+    passed: Vec<(RecipientKey, Passed)>,
 }
 
 /// When the client may hear a reply.
@@ -46,11 +46,11 @@ impl Reporter {
         door.metrics.session_began();
         let (client, session) = (client.ip().to_string(), format!("{number:x}"));
         tracing::debug!(event = "connect", client, session);
-        Self { door, client, session, passed: Mutex::default() }
+        Self { door, client, session, passed: Vec::new() }
     }
 
     /// What the gate says to this recipient. In monitor mode what would have been refused is counted, and passes.
-    pub(super) fn judge(&self, envelope: &Envelope, recipient: &Recipient) -> Verdict {
+    pub(super) fn judge(&mut self, envelope: &Envelope, recipient: &Recipient) -> Verdict {
         let Some(key) = recipient.key() else { return Verdict::Forward };
         let decision = self.door.gate.judge(&key, &self.door.settings.tenant, Timestamp::now());
         let reason = decision.reason.name();
@@ -77,28 +77,27 @@ impl Reporter {
     }
 
     /// Keeps why a recipient passes until the next hop has answered: one decision is one line of the log.
-    fn passes(&self, key: RecipientKey, passed: Passed) {
-        let mut waiting = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+    fn passes(&mut self, key: RecipientKey, passed: Passed) {
         // Of a transaction that breaks off some are never asked for.
-        if passed.reason != Passed::default().reason && waiting.len() < PASSED_MAX {
-            waiting.push((key, passed));
+        if passed.reason != Passed::default().reason && self.passed.len() < PASSED_MAX {
+            self.passed.push((key, passed));
         }
     }
 
-    fn why_passed(&self, key: &RecipientKey) -> Passed {
-        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = passed.iter().position(|(of, _)| of == key);
-        found.map(|at| passed.remove(at).1).unwrap_or_default()
+    fn why_passed(&mut self, key: &RecipientKey) -> Passed {
+        let found = self.passed.iter().position(|(of, _)| of == key);
+        found.map(|at| self.passed.remove(at).1).unwrap_or_default()
     }
 
     /// The next hop answered for a recipient.
-    pub(super) fn answered(&self, answered: &Answered, next_hop: Option<&NextHop>) -> Settling {
+    pub(super) fn answered(&mut self, answered: &Answered, next_hop: Option<&NextHop>) -> Settling {
         let Answered { envelope, recipient, stage, reply, recipients, ticket } = answered;
         let Some(key) = recipient.key() else {
             return ticket.map_or(Settling::Nothing, Settling::Now);
         };
         if matches!(stage, Stage::Rcpt | Stage::Mail | Stage::Connect) {
-            self.rcpt(envelope, &key, "forward", &self.why_passed(&key), next_hop, reply);
+            let passed = self.why_passed(&key);
+            self.rcpt(envelope, &key, "forward", &passed, next_hop, reply);
         }
         let Some(ticket) = *ticket else { return Settling::Nothing };
         let about = self.about(envelope, key, next_hop);
@@ -138,7 +137,7 @@ impl Reporter {
     }
 
     /// A transaction ended.
-    pub(super) fn finished(&self, finished: &Finished, next_hop: Option<&NextHop>) {
+    pub(super) fn finished(&mut self, finished: &Finished, next_hop: Option<&NextHop>) {
         let outcome = match finished.outcome {
             Outcome::Delivered => "delivered",
             Outcome::Refused => "refused",
@@ -146,7 +145,7 @@ impl Reporter {
             Outcome::Unknown => "unknown",
         };
         self.door.metrics.finished(outcome, finished.client_gone);
-        self.passed.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.passed.clear();
         let envelope = &finished.envelope;
         tracing::info!(
             event = "message",

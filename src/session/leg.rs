@@ -174,7 +174,11 @@ impl Session {
             out.to_downstream.clear();
             out.actions.push_back(Action::CloseDownstream(Farewell::Abort));
         }
-        let leg = std::mem::take(&mut self.leg);
+        let mut leg = std::mem::take(&mut self.leg);
+        if let (Some((asked, slot)), Some(before)) = (leg.held.take(), leg.awaited.back()) {
+            let (command, envelope) = (Sent::Rcpt(asked.recipient, slot), before.envelope.clone());
+            leg.awaited.push_back(Awaited { command, envelope });
+        }
         for awaited in leg.awaited {
             let Some(slot) = awaited.command.slot() else { continue };
             let reply = match &awaited.command {
@@ -183,9 +187,6 @@ impl Session {
             };
             report_lost(awaited, &reply, out);
             self.owed.settle(slot, reply);
-        }
-        if let Some((_, slot)) = leg.held {
-            self.owed.settle(slot, reply.clone());
         }
     }
 

@@ -278,7 +278,7 @@ impl Dialogue {
         assert!(!told || accepted == 1, "a false 250: {case:?}: {answers:?}");
     }
 
-    /// Only a clean reply about this recipient comes with a ticket.
+    /// Only a clean reply about this recipient comes with a ticket; but every recipient is reported, once.
     fn check_learnt(&mut self) {
         let case = self.case;
         let clean = matches!(case.fault, Fault::Deferred | Fault::Refused);
@@ -291,15 +291,18 @@ impl Dialogue {
             Stage::Data | Stage::EndOfData if alone => Some("<a@y.test>"),
             Stage::Mail | Stage::Data | Stage::MidContent | Stage::EndOfData | Stage::Rset => None,
         };
-        let mut learnt = Vec::new();
+        let (mut learnt, mut reported) = (Vec::new(), 0);
         for event in self.rig.events.drain(..) {
-            if let Event::Answered(answered) = event
-                && answered.ticket.is_some()
-            {
+            let Event::Answered(answered) = event else { continue };
+            let at_rcpt = [bounce::Stage::Connect, bounce::Stage::Mail, bounce::Stage::Rcpt];
+            reported += usize::from(at_rcpt.contains(&answered.stage));
+            if answered.ticket.is_some() {
                 assert_eq!(answered.recipients, 1, "{case:?}");
                 learnt.push(answered.recipient.to_string());
             }
         }
+        let starts = if case.stage == Stage::Rset { 2 } else { 1 };
+        assert_eq!(reported, case.recipients * starts, "recipients in the log: {case:?}");
         let expected: Vec<_> = whom.filter(|_| clean).into_iter().collect();
         let spoilt = perhaps && learnt.iter().map(String::as_str).eq(whom);
         assert!(learnt == expected || spoilt, "{case:?}: learnt {learnt:?}, not {expected:?}");

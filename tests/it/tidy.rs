@@ -6,6 +6,7 @@ mod source;
 mod tests;
 mod tokens;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -66,4 +67,30 @@ fn texts(root: &Path, start: &str) -> Vec<(String, String)> {
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let listing = fs::read_dir(folder).expect("a folder of the repository can be listed");
     listing.map(|entry| entry.expect("a folder entry can be read").path()).collect()
+}
+
+#[test]
+fn the_log_has_the_events_that_the_architecture_names() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let named = fs::read_to_string(root.join("src/ARCHITECTURE.md")).expect("the architecture");
+    let named = named.split_once("**Logs** ").and_then(|(_, rest)| rest.split_once('.'));
+    let named: BTreeSet<&str> =
+        named.expect("a paragraph on logs").0.split('`').skip(1).step_by(2).collect();
+    let (event, text) = (r#"\bevent = "([a-z_]+)""#, r#",\s*"[^"]*"\s*\);"#);
+    let event = regex::Regex::new(event).expect("a pattern");
+    let text = regex::Regex::new(text).expect("a pattern");
+    let mut found = BTreeSet::new();
+    for (path, source) in texts(root, "src") {
+        if path.contains("tests") {
+            continue;
+        }
+        for event in event.captures_iter(&source) {
+            let whole = event.get(0).expect("the match");
+            let call = source[whole.end()..].split_inclusive(");").next().unwrap_or_default();
+            // `message` is the client's queue id, and what tracing calls the free text of an event.
+            assert!(!text.is_match(call), "{path}: free text in {}", whole.as_str());
+            found.insert(event[1].to_owned());
+        }
+    }
+    assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), named);
 }

@@ -93,11 +93,6 @@ impl ReplyDecoder {
         if self.scanned > self.limits.line { Err(ReplyFault::LineTooLong) } else { Ok(None) }
     }
 
-    /// Whether part of a reply has arrived and the rest has not.
-    pub fn is_partial(&self) -> bool {
-        self.partial.is_some()
-    }
-
     fn take_line(&mut self, line: &[u8], octets: usize) -> Result<bool, ReplyFault> {
         self.octets += octets;
         self.lines += 1;
