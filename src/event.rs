@@ -114,6 +114,17 @@ pub enum List {
     Allow,
 }
 
+impl List {
+    /// As JSON and logs have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quarantine => "quarantine",
+            Self::Blacklist => "blacklist",
+            Self::Allow => "allow",
+        }
+    }
+}
+
 /// Who did it and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {

@@ -62,6 +62,8 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {
+            // Three digits or none, so that a column of times aligns.
+            Ok(at) if self.0 % 1000 != 0 => write!(f, "{at:.3}"),
             Ok(at) => write!(f, "{at}"),
             // Beyond the years that RFC 3339 can write: say so rather than fail.
             Err(_) => write!(
@@ -106,7 +108,8 @@ mod tests {
 
     #[test]
     fn reads_back_what_it_shows() {
-        for text in ["2026-11-23T10:00:00Z", "1969-12-31T23:59:59.999Z", "2020-12-14T22:16:00.5Z"] {
+        for text in ["2026-11-23T10:00:00Z", "1969-12-31T23:59:59.999Z", "2020-12-14T22:16:00.500Z"]
+        {
             let at: Timestamp = text.parse().expect("a time");
             assert_eq!(at.to_string(), text);
         }

@@ -149,7 +149,10 @@ pub fn release(gate: &Gate, request: &ReleaseRequest, now: Timestamp) -> Result<
         if !is_on(&record, request.from, &tenant) {
             let policy = gate.policy();
             let standing = Standing::of(&settled(&record, now, &policy), &tenant, now, &policy);
-            return Ok(Step::Nothing(done(&address, false, None, standing, standing)));
+            return Ok(Step::Nothing(Done {
+                blacklisted: record.blacklists.keys().cloned().collect(),
+                ..done(&address, false, None, standing, standing)
+            }));
         }
         let what = What::Release { from: request.from, act: act.clone() };
         let draft = Draft { at: now, address: address.clone(), tenant: tenant.clone(), what };
@@ -203,6 +206,7 @@ fn done(
         before: before.name().to_owned(),
         after: after.name().to_owned(),
         until: end_of(after),
+        blacklisted: Vec::new(),
     }
 }
 
@@ -245,7 +249,11 @@ fn count_standings(gate: &Gate, now: Timestamp) -> Result<Standings, Fault> {
     for found in gate.scan(None)? {
         let (_, record) = found?;
         let record = settled(&record, now, &policy);
+        // As `list` has it: what is only blacklisted is not clear too, and what is allowed is refused to nobody.
+        let blacklists = if record.allowed.is_none() { record.blacklists.len() } else { 0 };
+        counts.blacklisted += u64::try_from(blacklists).unwrap_or(u64::MAX);
         let count = match Standing::of(&record, &NOBODY, now, &policy) {
+            Standing::Clear if blacklists > 0 => continue,
             Standing::Clear => &mut counts.clear,
             Standing::OnWatch => &mut counts.on_watch,
             Standing::Quarantined { .. } => &mut counts.quarantined,
@@ -254,7 +262,6 @@ fn count_standings(gate: &Gate, now: Timestamp) -> Result<Standings, Fault> {
             Standing::Allowed => &mut counts.allowed,
         };
         *count += 1;
-        counts.blacklisted += u64::try_from(record.blacklists.len()).unwrap_or(u64::MAX);
     }
     Ok(counts)
 }

@@ -16,7 +16,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::places::Caller;
-use super::routes::wrong;
+use super::routes::{BASE, wrong};
 use super::token::Token;
 
 /// What a caller must know and be.
@@ -34,13 +34,15 @@ pub(super) async fn check(
     next: Next,
 ) -> Response {
     let headers = request.headers();
+    // The router took the beginning off, before it asked.
+    let path = format!("{BASE}{}", request.uri().path());
     let named = request.uri().authority().map(|authority| authority.as_str());
     if let Err(why) = guard.place(headers, named) {
-        tracing::warn!(event = "admin", result = "refused", why, path = request.uri().path());
+        tracing::warn!(event = "admin", result = "refused", why, path);
         return wrong(StatusCode::FORBIDDEN, why);
     }
     if !guard.knows(headers) {
-        tracing::warn!(event = "admin", result = "no token", path = request.uri().path());
+        tracing::warn!(event = "admin", result = "no token", path);
         let mut denied =
             wrong(StatusCode::UNAUTHORIZED, "the token of data_dir/admin.token is needed");
         denied.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

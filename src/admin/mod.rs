@@ -35,7 +35,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
 use crate::gate::Gate;
-use crate::log::Writer;
+use crate::log::{Addresses, Writer};
 use crate::metrics::Metrics;
 use token::Token;
 
@@ -49,20 +49,30 @@ pub struct Api {
     token: Token,
     reload: Reload,
     log: Option<Writer>,
+    /// How much of an address the log may show.
+    shown: Addresses,
     /// One comparison at a time: it reads all there is.
-    verifying: Mutex<()>,
+    verifying: Arc<Mutex<()>>,
 }
 
 impl Api {
     /// An API for this gate.
     pub fn new(gate: Gate, metrics: Arc<Metrics>, token: Token, reload: Reload) -> Self {
-        Self { gate, metrics, token, reload, log: None, verifying: Mutex::default() }
+        Self {
+            gate,
+            metrics,
+            token,
+            reload,
+            log: None,
+            shown: Addresses::Full,
+            verifying: Arc::default(),
+        }
     }
 
-    /// The same, which also tells how many log lines were dropped.
+    /// The same, which also tells how many log lines were dropped, and shows so much of an address there.
     #[must_use]
-    pub fn with_log(self, log: Writer) -> Self {
-        Self { log: Some(log), ..self }
+    pub fn with_log(self, log: Writer, shown: Addresses) -> Self {
+        Self { log: Some(log), shown, ..self }
     }
 }
 

@@ -22,10 +22,11 @@ use super::wire::{
     ReleaseRequest, Story, Verified, Wrong,
 };
 use super::{Api, rows, story, stream};
+use crate::log::Addresses;
 use crate::time::Timestamp;
 
 /// Where the API is.
-const BASE: &str = "/api/v1";
+pub(super) const BASE: &str = "/api/v1";
 /// Largest request, in bytes.
 const BODY_MAX: usize = 1 << 20;
 /// How long a request's body may take.
@@ -142,30 +143,72 @@ async fn act(
     Content(request): Content<ActRequest>,
 ) -> Answer<Done> {
     let step = desk::act(&api.gate, deed, &request, Timestamp::now())?;
-    settle(step, &request.by).await.map(Json)
+    let told = Told {
+        act: match deed {
+            Deed::Quarantine => "quarantine",
+            Deed::Blacklist => "blacklist",
+            Deed::Allow => "allow",
+        },
+        from: "",
+        tenant: request.tenant.as_deref().unwrap_or(""),
+        by: &request.by,
+        reason: &request.reason,
+        shown: api.shown,
+    };
+    settle(step, &told).await.map(Json)
 }
 
 async fn release(
     State(api): Shared,
     Content(request): Content<ReleaseRequest>,
 ) -> Answer<ReleaseReply> {
-    let by = request.by.clone();
+    let (shown, asked) = (api.shown, request.clone());
     let steps = aside(move || desk::release(&api.gate, &request, Timestamp::now())).await?;
+    let told = Told {
+        act: "release",
+        from: asked.from.name(),
+        tenant: asked.tenant.as_deref().unwrap_or(""),
+        by: &asked.by,
+        reason: &asked.reason,
+        shown,
+    };
     let mut results = Vec::with_capacity(steps.len());
     for step in steps {
-        results.push(settle(step, &by).await?);
+        results.push(settle(step, &told).await?);
     }
     Ok(Json(ReleaseReply { results }))
 }
 
-/// Waits until an act is on disk. The log names its event, not its address: how much of one a log may show is set elsewhere.
-async fn settle(step: Step, by: &str) -> Result<Done, Fault> {
+/// What the log says of an act besides whom it is about and what came of it.
+struct Told<'a> {
+    act: &'static str,
+    from: &'static str,
+    tenant: &'a str,
+    by: &'a str,
+    reason: &'a str,
+    shown: Addresses,
+}
+
+/// Waits until an act is on disk, and logs it.
+async fn settle(step: Step, told: &Told<'_>) -> Result<Done, Fault> {
     let (address, durable) = match step {
         Step::Nothing(done) => return Ok(done),
         Step::Waiting(address, durable) => (address, durable),
     };
     let done = desk::outcome(&address, durable.in_time().await)?;
-    tracing::info!(event = "act", id = done.id, before = done.before, after = done.after, by);
+    tracing::info!(
+        event = "act",
+        act = told.act,
+        from = told.from,
+        recipient = &*told.shown.show(&address),
+        domain = address.domain(),
+        tenant = told.tenant,
+        before = done.before,
+        after = done.after,
+        by = told.by,
+        reason = &*told.shown.scrub(told.reason),
+        id = done.id,
+    );
     Ok(done)
 }
 
@@ -185,11 +228,15 @@ async fn stats(State(api): Shared, Query(wanted): Query<Wanted>) -> Answer<Figur
 }
 
 async fn verify(State(api): Shared) -> Answer<Verified> {
-    let Ok(_turn) = api.verifying.try_lock() else {
+    let Ok(turn) = Arc::clone(&api.verifying).try_lock_owned() else {
         return Err(Fault::Later("a comparison is under way already".to_owned()));
     };
-    let gate = api.gate.clone();
-    aside(move || desk::verify(&gate)).await.map(Json)
+    let work = move || {
+        // Until it is done, and not only for as long as somebody waits for it.
+        let _turn = turn;
+        desk::verify(&api.gate)
+    };
+    aside(work).await.map(Json)
 }
 
 async fn reload(State(api): Shared) -> Answer<serde_json::Value> {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, List};
+use crate::event::{Event, List, Tenant};
 use crate::gate::VerifyReport;
 use crate::policy::answer::Answer;
 use crate::policy::verdict::Decision;
@@ -233,6 +233,9 @@ pub struct Done {
     pub after: String,
     /// Until when, if there is an end.
     pub until: Option<Timestamp>,
+    /// When there was nothing to do: the tenants on whose blacklist it is.
+    #[serde(default)]
+    pub blacklisted: Vec<Tenant>,
 }
 
 /// Figures of a gate.

@@ -87,6 +87,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
         tenant: listen.tenant.clone(),
         clients: listen.clients.clone(),
         xforward: listen.xforward.clone(),
+        proxies: listen.proxy_protocol.clone(),
         protocol: match listen.protocol {
             ListenProtocol::Smtp => Protocol::Smtp,
             ListenProtocol::Lmtp => Protocol::Lmtp,
@@ -111,6 +112,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
         timeouts: Timeouts {
             client: times.client_idle,
             content: times.data_idle,
+            proxy_header: times.proxy_header,
             handshake: times.handshake,
             connect: times.connect,
             opening: times.opening,
@@ -123,6 +125,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
             idle_connection: times.idle_connection,
             durable: settings.store.durable_wait,
         },
+        data_rate: limits.data_rate,
         connections: limits.connections,
         connections_per_client: limits.connections_per_client,
         monitor: false,

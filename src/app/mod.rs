@@ -70,6 +70,8 @@ pub struct Running {
     pub doors: Vec<SocketAddr>,
     /// What opening the gate found and mended.
     pub report: OpenReport,
+    /// How the log shows addresses.
+    pub addresses: Addresses,
     /// The certificates of the listeners.
     pub certificates: Vec<Certificate>,
     drain: CancellationToken,
@@ -162,7 +164,8 @@ impl Running {
             };
             tokio::spawn(listener::serve(listener, Arc::new(door), sessions.clone()));
         }
-        Ok(Self { gate, metrics, doors, report, certificates, drain, halt, sessions })
+        let addresses = parts.addresses;
+        Ok(Self { gate, metrics, doors, report, addresses, certificates, drain, halt, sessions })
     }
 
     /// Ends in order: no further transaction, those under way finish, then everything closes. `hurry` ends the waiting.

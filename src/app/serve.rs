@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,6 +13,8 @@ use crate::admin;
 use crate::config::{self, LiveLists, Reload, Settings};
 use crate::failure::Failure;
 use crate::log;
+use crate::store::StoreError;
+use crate::store::lock::DataLock;
 use crate::tls::Certificate;
 use crate::watch::Watch;
 
@@ -38,7 +41,7 @@ async fn run(
     afford(&mut parts, descriptors);
     // Bound before the gate is opened: a port that is taken is told at once, not after a long rebuild.
     let admin_listener = match settings.admin.listen {
-        Some(address) => Some(bind_admin(address).await?),
+        Some(address) => Some(bind_admin(address, &settings.data_dir).await?),
         None => None,
     };
     let mut ends = Ends::watch()?;
@@ -46,8 +49,9 @@ async fn run(
     opened(&running);
     let live = Arc::new(Mutex::new(live));
     let watch = watch(&running, &live)?;
+    let doors = settings.listen.iter().zip(&running.doors);
     let mut listening: Vec<_> =
-        running.doors.iter().map(|address| format!("smtp={address}")).collect();
+        doors.map(|(listen, address)| format!("{}={address}", listen.protocol.name())).collect();
     if let Some(listener) = admin_listener {
         listening.push(format!("admin={}", listener.local_addr()?));
         start_admin(settings, &running, listener, &live, log)?;
@@ -80,9 +84,17 @@ fn afford(parts: &mut super::Parts, descriptors: Option<u64>) {
     }
 }
 
-async fn bind_admin(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|error| Failure::Io(format!("cannot listen on {address}: {error}")))
+async fn bind_admin(
+    address: std::net::SocketAddr,
+    data_dir: &Path,
+) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        // Mostly it is this very gate, started twice: then that is what to say.
+        match DataLock::take(data_dir, Duration::ZERO) {
+            Err(busy @ StoreError::Locked { .. }) => Failure::Temporary(busy.to_string()),
+            Ok(_) | Err(_) => Failure::Io(format!("cannot listen on {address}: {error}")),
+        }
+    })
 }
 
 fn start_admin(
@@ -99,9 +111,10 @@ fn start_admin(
         tracing::warn!(event = "admin", result = "address_not_noted", error = %error);
     }
     let (gate, live) = (running.gate.clone(), Arc::clone(live));
+    let shown = running.addresses;
     let reload: admin::Reload = Arc::new(move || reload(&gate, &live));
     let api = admin::Api::new(running.gate.clone(), Arc::clone(&running.metrics), token, reload)
-        .with_log(log.clone());
+        .with_log(log.clone(), shown);
     let halt = running.halt.clone();
     tokio::spawn(async move {
         if let Err(error) = admin::serve(listener, api, halt.cancelled_owned()).await {
@@ -137,14 +150,13 @@ fn reload_certificate(certificate: &Certificate) -> bool {
     fault.is_none()
 }
 
-/// Reads the lists again; the old ones stay in force when the new ones have a fault.
+/// Reads the lists again; one whose file has a fault stays as it was.
 fn reload(gate: &crate::gate::Gate, live: &Mutex<LiveLists>) -> Result<(), String> {
     let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
-    match live.reload() {
-        Reload::Swapped => {
-            replace_lists(gate, &live.current().load_full());
-            Ok(())
-        }
+    let reload = live.reload();
+    replace_lists(gate, &live.current().load_full());
+    match reload {
+        Reload::Swapped => Ok(()),
         Reload::Kept(faults) => Err(config::listed(&faults)),
     }
 }
@@ -167,12 +179,6 @@ fn progress() -> impl FnMut(u64, u64) {
 
 fn opened(running: &Running) {
     let report = &running.report;
-    if let Some(torn) = &report.torn {
-        tracing::warn!(event = "store", result = "torn_line_cut", detail = ?torn);
-    }
-    if let Some((path, why)) = &report.moved_aside {
-        tracing::warn!(event = "store", result = "rebuilt", moved_to = %path.display(), error = why);
-    }
     tracing::info!(
         event = "store",
         result = "open",

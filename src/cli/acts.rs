@@ -1,6 +1,7 @@
 //! `rcptgate quarantine`, `blacklist` and `allow`: an operator's acts on one address.
 
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::args::{Allow, Blacklist, Quarantine, Signed};
@@ -46,11 +47,25 @@ pub fn reason(signed: &Signed) -> Result<String, Failure> {
     Ok(reason.to_owned())
 }
 
-/// Who: as told, else who became root by sudo, else who is logged in.
+/// Who: as told, else who became root by sudo, else who is logged in, else (cron and services have no such variable) whoever this
+/// process runs as.
 pub fn by(signed: &Signed) -> String {
-    let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let user = || named("SUDO_USER").or_else(|| named("USER"));
-    signed.by.clone().or_else(user).unwrap_or_default()
+    let said = signed.by.clone().filter(|by| !by.trim().is_empty());
+    let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    said.or_else(|| ["SUDO_USER", "USER"].into_iter().find_map(named)).unwrap_or_else(runs_as)
+}
+
+/// The name of the user that this process runs as, or `uid 1000` where it has none.
+fn runs_as() -> String {
+    let Ok(process) = std::fs::metadata("/proc/self") else { return String::new() };
+    let id = process.uid().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1) == Some(&id)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| format!("uid {id}"))
 }
 
 fn act(
@@ -69,7 +84,13 @@ pub fn show(done: &Done, out: &mut Out) -> Result<(), Failure> {
     let address = harmless(&done.address);
     let after = out.paint(tone(&done.after), &plain(&done.after));
     if !done.done {
-        writeln!(out, "nothing to do: {address} is {after}")?;
+        write!(out, "nothing to do: {address} is {after}")?;
+        let tenants: Vec<&str> = done.blacklisted.iter().map(|tenant| &*tenant.0).collect();
+        if !tenants.is_empty() {
+            let tenants = harmless(&tenants.join(", "));
+            write!(out, "; blacklisted for {tenants}: release it --from blacklist --tenant T")?;
+        }
+        writeln!(out)?;
         return Ok(());
     }
     let until = done.until.map(|until| format!(" until {until}")).unwrap_or_default();

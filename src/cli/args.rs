@@ -188,7 +188,7 @@ pub struct Signed {
     /// Why; it is kept with the record
     #[arg(long, value_name = "R")]
     pub reason: String,
-    /// Who does it [default: $SUDO_USER, else $USER]
+    /// Who does it [default: $SUDO_USER, else $USER, else whoever runs this]
     #[arg(long, value_name = "WHO")]
     pub by: Option<String>,
     /// Print the result as JSON

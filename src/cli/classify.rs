@@ -83,7 +83,7 @@ fn parse(line: &[u8]) -> Result<(Question, Stage), String> {
     if !line.ends_with(b"\n") && line.len() as u64 >= LINE_MAX {
         return Err(format!("longer than {LINE_MAX} octets"));
     }
-    let question: Question = serde_json::from_slice(line).map_err(|error| {
+    let question: Question = serde_json::from_slice(line.trim_ascii_end()).map_err(|error| {
         // The parser counts lines of its own; ours is the one that matters.
         let text = error.to_string();
         text.replace(
@@ -96,7 +96,7 @@ fn parse(line: &[u8]) -> Result<(Question, Stage), String> {
 }
 
 /// A stage by any name that logs have for it; none at all is RCPT.
-fn stage(name: Option<&str>) -> Result<Stage, String> {
+pub(super) fn stage(name: Option<&str>) -> Result<Stage, String> {
     let Some(name) = name.filter(|name| !matches!(*name, "" | "-")) else { return Ok(Stage::Rcpt) };
     let known = name.to_ascii_lowercase().replace([' ', '_'], "-");
     serde_json::from_value(known.into()).map_err(|_| {

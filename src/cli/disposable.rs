@@ -106,7 +106,9 @@ impl List {
             Ok(match left {
                 Some(entry) => {
                     text.append(&format!("!{domain}"));
-                    format!("{domain} is not disposable any more, though {entry} is listed")
+                    format!(
+                        "{domain} is not disposable any more: !{domain} now beats the entry {entry}"
+                    )
                 }
                 None => format!("{domain} is not disposable any more"),
             })

@@ -6,6 +6,7 @@ use std::io::{BufRead, Read as _, Write};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::classify::stage;
 use crate::bounce::Stage;
 use crate::bounce::classify::Classifier;
 use crate::event::{Act, Context, Delivery, Event, EventId, Evidence, List, Tenant, What};
@@ -31,7 +32,7 @@ struct Line {
     campaign: Option<String>,
     message: Option<String>,
     sender: Option<String>,
-    stage: Option<Stage>,
+    stage: Option<String>,
     reply: Option<String>,
     recipients: Option<u32>,
     receiver: Option<String>,
@@ -108,7 +109,8 @@ impl Simulation<'_> {
         if text.len() as u64 > LINE_MAX {
             return Err(format!("longer than {LINE_MAX} bytes"));
         }
-        let line: Line = serde_json::from_slice(text).map_err(|error| no_event(&error))?;
+        let line: Line =
+            serde_json::from_slice(text.trim_ascii_end()).map_err(|error| no_event(&error))?;
         let at = read_time(&line.at)?;
         match self.latest {
             Some((latest, before)) if at < latest => {
@@ -181,7 +183,7 @@ impl Simulation<'_> {
     fn reply(&self, line: &Line, context: Context) -> Result<Option<What>, String> {
         let text = line.reply.as_deref().ok_or("a reply event without \"reply\"")?;
         let reply = Reply::from_text(text).ok_or_else(|| format!("{text:?} is no SMTP reply"))?;
-        let stage = line.stage.unwrap_or(Stage::Rcpt);
+        let stage = stage(line.stage.as_deref())?;
         match reply.severity() {
             Severity::Completion if stage == Stage::EndOfData => {
                 return Ok(Some(What::Delivered(Delivery { reply: reply.to_string(), context })));

@@ -3,14 +3,28 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::out::{self, Out, Tone, harmless};
+use crate::admin::wire::Figures;
 use crate::failure::Failure;
+
+/// Figures, and whose: those since a start are zero where no gate runs.
+#[derive(Serialize)]
+struct Told<'a> {
+    running: bool,
+    #[serde(flatten)]
+    figures: &'a Figures,
+}
 
 pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failure> {
     let access = super::access(config)?;
     let figures = access.figures()?;
     if json {
-        return Ok(out::json(out, &figures)?);
+        return Ok(out::json(
+            out,
+            &Told { running: access.running().is_some(), figures: &figures },
+        )?);
     }
     match access.running() {
         Some(address) if figures.ready => {
@@ -58,7 +72,7 @@ pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failu
             ("learnt", figures.learnt),
             ("unlearnt", figures.unlearnt),
             ("late", figures.late),
-            ("said nothing", figures.ignored),
+            ("without effect", figures.ignored),
             ("failures", figures.failures),
             ("recoveries", figures.recoveries),
         ];

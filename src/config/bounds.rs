@@ -19,6 +19,8 @@ pub struct LimitSettings {
     pub errors: usize,
     /// Commands of a session that do nothing (NOOP, RSET, VRFY ...) before they count as errors.
     pub junk: usize,
+    /// Octets a second that a client must send of content, on the average; 0 asks for none.
+    pub data_rate: u64,
     /// Transactions of one session.
     pub transactions: usize,
 }
@@ -33,6 +35,7 @@ impl Default for LimitSettings {
             size: 50 << 20,
             errors: 20,
             junk: 100,
+            data_rate: 500,
             transactions: 1000,
         }
     }
@@ -45,6 +48,8 @@ pub struct TimeoutSettings {
     pub client_idle: Duration,
     /// For the client's next block of content.
     pub data_idle: Duration,
+    /// For the PROXY header of a load balancer.
+    pub proxy_header: Duration,
     /// For a client's TLS handshake.
     pub handshake: Duration,
     /// For a connection to one downstream address.
@@ -72,6 +77,7 @@ impl Default for TimeoutSettings {
         Self {
             client_idle: Duration::from_secs(300),
             data_idle: Duration::from_secs(180),
+            proxy_header: Duration::from_secs(5),
             handshake: Duration::from_secs(30),
             connect: Duration::from_secs(30),
             opening: Duration::from_secs(240),

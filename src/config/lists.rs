@@ -5,7 +5,8 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::lists::{
-    Disposable, DomainSet, ListFault, Lists, parse_addresses, parse_disposable, parse_domains,
+    AddressSet, Disposable, DomainSet, ListFault, Lists, parse_addresses, parse_disposable,
+    parse_domains,
 };
 use crate::policy::{Policy, PolicyFault};
 
@@ -20,29 +21,43 @@ pub(super) const FILE_MAX: u64 = 64 << 20;
 /// # Errors
 /// Every line of every file that is no entry, and every file that cannot be read.
 pub fn load_lists(paths: &ListPaths) -> Result<Lists, Vec<ConfigError>> {
+    let none = Lists { disposable: no_file(paths), trusted: None, allow: AddressSet::default() };
+    let (lists, faults) = reload_lists(paths, &none);
+    if faults.is_empty() { Ok(lists) } else { Err(faults) }
+}
+
+/// Reads the list files again; a file with a fault leaves its list as it was before, and the others alone.
+pub(super) fn reload_lists(paths: &ListPaths, before: &Lists) -> (Lists, Vec<ConfigError>) {
+    let mut faults = Vec::new();
     let disposable =
-        load(&paths.disposable, |bytes| parse_disposable(bytes, paths.builtin_disposable));
-    let trusted = load(&paths.trusted, parse_domains);
-    let allow = load(&paths.allow, parse_addresses);
-    match (disposable, trusted, allow) {
-        (Ok(disposable), Ok(trusted), Ok(allow)) => Ok(Lists {
-            disposable: match disposable {
-                Some(disposable) => disposable,
-                None => Disposable::new(
-                    paths.builtin_disposable,
-                    DomainSet::default(),
-                    DomainSet::default(),
-                ),
-            },
-            trusted,
-            allow: allow.unwrap_or_default(),
-        }),
-        (disposable, trusted, allow) => Err([disposable.err(), trusted.err(), allow.err()]
-            .into_iter()
-            .flatten()
-            .flatten()
-            .collect()),
-    }
+        load(&paths.disposable, |bytes| parse_disposable(bytes, paths.builtin_disposable))
+            .map(|list| list.unwrap_or_else(|| no_file(paths)));
+    let lists = Lists {
+        disposable: kept(disposable, &before.disposable, &mut faults),
+        trusted: kept(load(&paths.trusted, parse_domains), &before.trusted, &mut faults),
+        allow: kept(
+            load(&paths.allow, parse_addresses).map(Option::unwrap_or_default),
+            &before.allow,
+            &mut faults,
+        ),
+    };
+    (lists, faults)
+}
+
+/// What disposable domains there are without a file of them.
+fn no_file(paths: &ListPaths) -> Disposable {
+    Disposable::new(paths.builtin_disposable, DomainSet::default(), DomainSet::default())
+}
+
+fn kept<T: Clone>(
+    read: Result<T, Vec<ConfigError>>,
+    before: &T,
+    faults: &mut Vec<ConfigError>,
+) -> T {
+    read.unwrap_or_else(|mut found| {
+        faults.append(&mut found);
+        before.clone()
+    })
 }
 
 /// Reads the policy; the trusted domains of the lists, if there is a file of them, replace those it has from the start.

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use crate::lists::{DomainSet, Lists};
 
 use super::error::ConfigError;
-use super::lists::load_lists;
+use super::lists::{load_lists, reload_lists};
 use super::settings::ListPaths;
 
 /// Faults of one reload that are logged; `rcptgate check` tells all.
@@ -29,7 +29,7 @@ pub struct LiveLists {
 pub enum Reload {
     /// The new lists are in force.
     Swapped,
-    /// The old lists are in force still, because of these faults.
+    /// The lists of files with these faults are the old ones still; the others are in force.
     Kept(Vec<ConfigError>),
 }
 
@@ -65,39 +65,42 @@ impl LiveLists {
         (self.swapped.load(Ordering::Relaxed), self.kept.load(Ordering::Relaxed))
     }
 
-    /// Reads all lists again and swaps them whole, or keeps the old ones; logs which and why.
+    /// Reads all lists again and swaps them whole; a list whose file has a fault stays as it was. Logs which and why.
     pub fn reload(&mut self) -> Reload {
-        match load_lists(&self.paths) {
-            Ok(lists) => {
-                require_present(&mut self.paths);
-                tracing::info!(
-                    event = "reload",
-                    result = "swapped",
-                    disposable = lists.disposable.added().len(),
-                    disposable_removed = lists.disposable.removed().len(),
-                    disposable_builtin = lists.disposable.builtin().len(),
-                    trusted = lists.trusted.as_ref().map(DomainSet::len),
-                    allow = lists.allow.len(),
-                );
-                self.current.store(Arc::new(lists));
-                self.swapped.fetch_add(1, Ordering::Relaxed);
-                Reload::Swapped
-            }
-            Err(faults) => {
-                for fault in faults.iter().take(LOGGED_MAX) {
-                    tracing::error!(
-                        event = "reload",
-                        result = "kept",
-                        file = %fault.file.display(),
-                        line = fault.line,
-                        value = fault.value,
-                        error = fault.why,
-                        faults = faults.len(),
-                    );
-                }
-                self.kept.fetch_add(1, Ordering::Relaxed);
-                Reload::Kept(faults)
-            }
+        let before = self.current.load_full();
+        let (lists, faults) = reload_lists(&self.paths, &before);
+        for fault in faults.iter().take(LOGGED_MAX) {
+            tracing::error!(
+                event = "reload",
+                result = "kept",
+                file = %fault.file.display(),
+                line = fault.line,
+                value = fault.value,
+                error = fault.why,
+                faults = faults.len(),
+            );
+        }
+        if faults.is_empty() {
+            require_present(&mut self.paths);
+        }
+        if faults.is_empty() || lists != *before {
+            tracing::info!(
+                event = "reload",
+                result = "swapped",
+                disposable = lists.disposable.added().len(),
+                disposable_removed = lists.disposable.removed().len(),
+                disposable_builtin = lists.disposable.builtin().len(),
+                trusted = lists.trusted.as_ref().map(DomainSet::len),
+                allow = lists.allow.len(),
+            );
+            self.current.store(Arc::new(lists));
+        }
+        if faults.is_empty() {
+            self.swapped.fetch_add(1, Ordering::Relaxed);
+            Reload::Swapped
+        } else {
+            self.kept.fetch_add(1, Ordering::Relaxed);
+            Reload::Kept(faults)
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::event::Tenant;
 use crate::log::Format;
 use crate::policy::Policy;
 
-use super::lists::{cannot_read, read, read_list};
+use super::files;
 use super::reader::Table;
 use super::settings::*;
 use super::values::{
@@ -56,7 +56,7 @@ pub(super) fn settings(file: &Path, top: Table<'_, '_>, files: Files) -> Setting
     };
     clashes(&settings, &top);
     if files == Files::Try {
-        unreadable(&settings, &top);
+        files::tried(&settings, &top);
     }
     top.done();
     settings
@@ -112,6 +112,9 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
         address: table.parsed("address", parse_address).unwrap_or(default.address),
         clients,
         xforward: table.parsed_list("xforward", parse_network).unwrap_or(default.xforward),
+        proxy_protocol: table
+            .parsed_list("proxy_protocol", parse_network)
+            .unwrap_or(default.proxy_protocol),
         tenant: table.parsed("tenant", parse_tenant).map_or(default.tenant, Tenant),
         protocol,
         tls,
@@ -227,6 +230,7 @@ fn limits(table: Table<'_, '_>) -> LimitSettings {
         line: table.number("line", default.line, 512..=65_536),
         recipients: count("recipients", default.recipients),
         size: table.size("size", default.size, 1024..=4 << 30),
+        data_rate: table.size("data_rate", default.data_rate, 0..=1 << 20),
         errors: count("errors", default.errors),
         junk: count("junk", default.junk),
         transactions: count("transactions", default.transactions),
@@ -241,6 +245,7 @@ fn timeouts(table: Table<'_, '_>) -> TimeoutSettings {
     let timeouts = TimeoutSettings {
         client_idle: wait("client_idle", default.client_idle),
         data_idle: wait("data_idle", default.data_idle),
+        proxy_header: wait("proxy_header", default.proxy_header),
         handshake: wait("handshake", default.handshake),
         connect: wait("connect", default.connect),
         opening: wait("opening", default.opening),
@@ -292,23 +297,6 @@ fn clashes(settings: &Settings, top: &Table<'_, '_>) {
             let why = format!("mail to {host} would come back in at {own}");
             top.table("downstream").fault("hosts", why);
         }
-    }
-}
-
-/// Files that cannot be read, told at the keys that name them.
-fn unreadable(settings: &Settings, top: &Table<'_, '_>) {
-    let lists = &settings.lists;
-    let named =
-        [("disposable", &lists.disposable), ("trusted", &lists.trusted), ("allow", &lists.allow)];
-    for (key, list) in named {
-        if let Err(why) = read_list(list) {
-            top.table("lists").fault(key, why);
-        }
-    }
-    if let PolicySource::File(file) = &settings.policy.source
-        && let Err(error) = read(file)
-    {
-        top.table("policy").fault("file", cannot_read(file, &error));
     }
 }
 

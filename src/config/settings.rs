@@ -78,6 +78,8 @@ pub struct ListenSettings {
     pub clients: Vec<IpNet>,
     /// Whose XFORWARD is believed.
     pub xforward: Vec<IpNet>,
+    /// Load balancers that begin each connection with a PROXY header.
+    pub proxy_protocol: Vec<IpNet>,
     /// On whose account.
     pub tenant: Tenant,
     /// What is spoken there.
@@ -96,6 +98,16 @@ pub enum ListenProtocol {
     Smtp,
     /// LMTP: a final reply for each recipient.
     Lmtp,
+}
+
+impl ListenProtocol {
+    /// As the configuration has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Lmtp => "lmtp",
+        }
+    }
 }
 
 /// TLS towards the clients.
@@ -118,6 +130,7 @@ impl Default for ListenSettings {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2525),
             clients: loopback(),
             xforward: loopback(),
+            proxy_protocol: Vec::new(),
             tenant: Tenant::default(),
             protocol: ListenProtocol::default(),
             tls: ListenTls::default(),

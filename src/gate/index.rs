@@ -54,9 +54,10 @@ pub(super) fn open(
 pub(super) fn put_aside(path: &Path, why: &StoreError) -> Result<PathBuf, GateError> {
     let aside = move_aside(path, Timestamp::now())?;
     tracing::error!(
-        event = "index_moved_aside",
-        to = %aside.display(), why = %why,
-        "the index cannot be used and is built anew from the journal"
+        event = "store",
+        result = "rebuilding",
+        moved_to = %aside.display(),
+        error = %why,
     );
     Ok(aside)
 }

@@ -7,7 +7,7 @@ use crate::smtp::address::RecipientKey;
 use super::DomainSet;
 
 /// Addresses, and domains with their sub-domains.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressSet {
     addresses: HashSet<RecipientKey>,
     domains: DomainSet,

@@ -20,7 +20,7 @@ fn builtin() -> DomainSet {
 }
 
 /// Which domains are disposable.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disposable {
     builtin: Arc<DomainSet>,
     added: DomainSet,

@@ -25,7 +25,7 @@ pub use file::{
 const TRUSTED: &str = include_str!("../../config/trusted-domains.txt");
 
 /// Everything that lists say, as one immutable value: a reload makes a new one and swaps it whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lists {
     /// Disposable domains.
     pub disposable: Disposable,

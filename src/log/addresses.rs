@@ -28,11 +28,11 @@ impl Addresses {
     }
 
     /// An address as the log may show it.
-    pub fn show(&self, address: &RecipientKey) -> String {
+    pub fn show<'a>(&self, address: &'a RecipientKey) -> Cow<'a, str> {
         match self {
-            Self::Full => address.as_str().to_owned(),
-            Self::Domain => format!("*@{}", address.domain()),
-            Self::Hash(secret) => hashed(*secret, address.as_str()),
+            Self::Full => Cow::Borrowed(address.as_str()),
+            Self::Domain => Cow::Owned(format!("*@{}", address.domain())),
+            Self::Hash(secret) => Cow::Owned(hashed(*secret, address.as_str())),
         }
     }
 

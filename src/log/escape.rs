@@ -40,11 +40,24 @@ fn push(shown: &mut String, character: char) {
     }
 }
 
+/// Whether a value can stand between quotes as it is: most are short and plain ASCII, and need not be looked at twice.
+fn needs_no_escape(value: &str) -> bool {
+    value.len() <= VALUE_MAX
+        && value.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'))
+}
+
 /// Appends a value of a `key=value` line; in quotes unless it is one plain word.
 pub(super) fn push_text_value(line: &mut String, value: &str) {
     let plain = |character: char| shows(character) && !matches!(character, ' ' | '"' | '=' | '\\');
-    if !value.is_empty() && value.chars().nth(VALUE_MAX).is_none() && value.chars().all(plain) {
+    let short = value.len() <= VALUE_MAX || value.chars().nth(VALUE_MAX).is_none();
+    if !value.is_empty() && short && value.chars().all(plain) {
         line.push_str(value);
+        return;
+    }
+    if needs_no_escape(value) {
+        line.push('"');
+        line.push_str(value);
+        line.push('"');
         return;
     }
     line.push('"');
@@ -64,6 +77,11 @@ pub(super) fn push_text_value(line: &mut String, value: &str) {
 /// Appends a JSON string. JSON itself asks for less: a terminal that shows the log asks for the rest.
 pub(super) fn push_json_string(line: &mut String, value: &str) {
     line.push('"');
+    if needs_no_escape(value) {
+        line.push_str(value);
+        line.push('"');
+        return;
+    }
     for (index, character) in value.chars().enumerate() {
         match character {
             _ if index == VALUE_MAX => {

@@ -1,5 +1,6 @@
 //! Events as lines.
 
+use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 
 use tracing::field::{Field, Visit};
@@ -26,17 +27,29 @@ impl Lines {
     }
 }
 
+thread_local! {
+    /// The text of the last line, for the next: a line costs no allocation.
+    static SPARE: RefCell<String> = const { RefCell::new(String::new()) };
+    /// The last time that was written, and how: lines of one millisecond have it in common.
+    static LAST_TIME: RefCell<(Timestamp, String)> =
+        const { RefCell::new((Timestamp::from_millis(i64::MIN), String::new())) };
+}
+
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
         let ours = metadata.fields().field("event").is_some();
-        let mut line = Line::new(self.format, Timestamp::now(), metadata.level().as_str());
+        // Taken, not borrowed: a value that logs while it is shown finds an empty one.
+        let spare = SPARE.take();
+        let mut line = Line::new(self.format, Timestamp::now(), metadata.level().as_str(), spare);
         if !ours {
             line.text("event", "log");
             line.text("target", metadata.target());
         }
         event.record(&mut Fields { line: &mut line, ours });
-        self.writer.send(line.finish());
+        let text = line.finish();
+        self.writer.send(&text);
+        SPARE.set(text);
     }
 }
 
@@ -47,16 +60,22 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(format: Format, at: Timestamp, level: &str) -> Self {
-        let mut text = String::with_capacity(256);
-        let at = milliseconds(at);
-        // Writing to a String cannot fail.
-        _ = match format {
-            Format::Text => write!(text, "{at} {level}"),
-            Format::Json => {
-                write!(text, r#"{{"time":"{at}","level":"{}""#, level.to_ascii_lowercase())
+    /// Begins a line in `text`, whatever that holds.
+    pub(super) fn new(format: Format, at: Timestamp, level: &str, mut text: String) -> Self {
+        text.clear();
+        match format {
+            Format::Text => {
+                push_time(&mut text, at);
+                text.push(' ');
+                text.push_str(level);
             }
-        };
+            Format::Json => {
+                text.push_str(r#"{"time":""#);
+                push_time(&mut text, at);
+                // Writing to a String cannot fail.
+                _ = write!(text, r#"","level":"{}""#, level.to_ascii_lowercase());
+            }
+        }
         Self { format, text }
     }
 
@@ -75,10 +94,13 @@ impl Line {
     }
 
     fn key(&mut self, key: &str) {
-        _ = match self.format {
-            Format::Text => write!(self.text, " {key}="),
-            Format::Json => write!(self.text, r#","{key}":"#),
+        let (before, behind) = match self.format {
+            Format::Text => (" ", "="),
+            Format::Json => (",\"", "\":"),
         };
+        for part in [before, key, behind] {
+            self.text.push_str(part);
+        }
     }
 
     pub(super) fn finish(mut self) -> String {
@@ -91,9 +113,18 @@ impl Line {
 }
 
 /// Always three digits of a second, so that lines sort and columns align.
-fn milliseconds(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.as_millis())
-        .map_or_else(|_| at.to_string(), |at| format!("{at:.3}"))
+fn push_time(text: &mut String, at: Timestamp) {
+    LAST_TIME.with_borrow_mut(|(last, written)| {
+        if *last != at {
+            written.clear();
+            _ = match jiff::Timestamp::from_millisecond(at.as_millis()) {
+                Ok(time) => write!(written, "{time:.3}"),
+                Err(_) => write!(written, "{at}"),
+            };
+            *last = at;
+        }
+        text.push_str(written);
+    });
 }
 
 /// Hands the fields of an event to a line. Keys are literals in the source, values may be anyone's.
@@ -154,6 +185,12 @@ struct Capped {
 
 impl fmt::Write for Capped {
     fn write_str(&mut self, more: &str) -> fmt::Result {
+        // No more characters than octets.
+        if let Some(left) = self.left.checked_sub(more.len()) {
+            self.left = left;
+            self.text.push_str(more);
+            return Ok(());
+        }
         for character in more.chars() {
             self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
             self.text.push(character);

@@ -19,26 +19,35 @@ use tokio_util::sync::WaitForCancellationFuture;
 
 use super::deadline::Watch;
 use super::downstream::{Leg, NextHop};
+use super::header;
 use super::report::Reporter;
-use super::side::{Reading, Side};
+use super::side::{CONTENT_READ, Reading, Side};
 use super::stream::Stream;
 use super::{Door, DoorSettings};
 use crate::bounce::Stage;
 use crate::session::{Action, ClientTls, Input, Outputs, Sent, Session, Settings, Ticket, Waiting};
 use crate::smtp::reply::Reply;
 
-/// Read at once while commands are exchanged: enough for a group of fifty recipients, and little for an idle session to hold.
-const COMMAND_READ: usize = 4 * 1024;
-/// Read at once while content passes: larger reads cost cache misses, smaller ones system calls.
-const CONTENT_READ: usize = 32 * 1024;
 /// Bytes waiting for the next hop above which no content is taken from the client.
 const HIGH_WATER: usize = CONTENT_READ;
 
 type Opening = Pin<Box<dyn Future<Output = Result<Leg, Reply>> + Send>>;
 
 /// Drives one session to its end.
-pub(super) async fn run(stream: TcpStream, client: SocketAddr, number: u64, door: Arc<Door>) {
+pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, door: Arc<Door>) {
     let _ = stream.set_nodelay(true);
+    let mut client = peer;
+    if DoorSettings::lists(&door.settings.proxies, peer.ip()) {
+        match timeout(door.settings.timeouts.proxy_header, header::read(&mut stream)).await {
+            Ok(Ok(given)) => client = given.unwrap_or(peer),
+            // Who the client is cannot be told, so whether it may relay cannot either.
+            Ok(Err(_)) | Err(_) => {
+                door.metrics.session_refused("proxy_header");
+                tracing::warn!(event = "proxy_header", result = "failed", peer = %peer.ip());
+                return;
+            }
+        }
+    }
     let settings = session_settings(&door, client);
     let mut side = Side::new(Stream::Clear(stream));
     let reporter = Reporter::new(Arc::clone(&door), client, number);
@@ -47,8 +56,7 @@ pub(super) async fn run(stream: TcpStream, client: SocketAddr, number: u64, door
         let mut nothing = BytesMut::new();
         let handshake = timeout(patience, side.secure(&mut nothing, acceptor.as_ref()));
         if !handshake.await.unwrap_or(false) {
-            reporter.handshake_failed();
-            return reporter.ended();
+            return reporter.handshake_failed();
         }
     }
     Connection {
@@ -101,11 +109,11 @@ struct Ends<'drive, 'door> {
     drained: bool,
 }
 
-/// How much may be read at once from each peer; nothing from one that is not wanted.
+/// From whom bytes are wanted now.
 #[derive(Clone, Copy)]
-struct Rooms {
-    client: Option<usize>,
-    leg: Option<usize>,
+struct Wanted {
+    client: bool,
+    leg: bool,
 }
 
 struct Connection {
@@ -151,7 +159,7 @@ impl Connection {
                 }
                 Woken::Halt => break,
             }
-            watch.took(taken);
+            watch.took(taken, self.door.settings.data_rate);
             self.feed();
         }
         self.leave().await;
@@ -163,15 +171,12 @@ impl Connection {
             && self.session.wants_client()
             && self.out.to_downstream.len() < HIGH_WATER
             && self.out.to_client.len() < HIGH_WATER;
-        let waiting = self.session.waiting();
-        let room = if waiting == Waiting::Content { CONTENT_READ } else { COMMAND_READ };
         // A client that reads no replies is owed no more of them than fit here. The final one is recorded all the same: it tells
         // whether a message was delivered.
-        let wants_leg = waiting == Waiting::Downstream(Stage::EndOfData)
+        let leg = self.session.waiting() == Waiting::Downstream(Stage::EndOfData)
             || (self.out.to_client.len() < HIGH_WATER && self.session.wants_downstream());
-        let rooms =
-            Rooms { client: wants_client.then_some(room), leg: wants_leg.then_some(COMMAND_READ) };
-        let peers = poll_fn(|context| self.poll_peers(context, rooms));
+        let wanted = Wanted { client: wants_client, leg };
+        let peers = poll_fn(|context| self.poll_peers(context, wanted));
         tokio::select! {
             biased;
             woken = peers => woken,
@@ -181,7 +186,7 @@ impl Connection {
         }
     }
 
-    fn poll_peers(&mut self, context: &mut Context<'_>, rooms: Rooms) -> Poll<Woken> {
+    fn poll_peers(&mut self, context: &mut Context<'_>, wanted: Wanted) -> Poll<Woken> {
         if self.client.has_to_send(&self.out.to_client)
             && let Poll::Ready(result) = self.client.poll_drain(context, &mut self.out.to_client)
         {
@@ -193,20 +198,19 @@ impl Connection {
             {
                 return Poll::Ready(Woken::ToDownstream(result));
             }
-            if let Some(room) = rooms.leg
-                && leg.state == Reading::Open
-                && leg.poll_fill(context, room).is_ready()
-            {
+            if wanted.leg && leg.state == Reading::Open && leg.poll_lines(context).is_ready() {
                 return Poll::Ready(Woken::FromDownstream);
             }
         }
         if let Poll::Ready(Some(Ok(ticket))) = self.settling.poll_join_next(context) {
             return Poll::Ready(Woken::Settled(ticket));
         }
-        if let Some(room) = rooms.client
-            && self.client.poll_fill(context, room).is_ready()
-        {
-            return Poll::Ready(Woken::FromClient);
+        if wanted.client {
+            let content = self.session.waiting() == Waiting::Content;
+            let read = if content { Side::poll_content } else { Side::poll_lines };
+            if read(&mut self.client, context).is_ready() {
+                return Poll::Ready(Woken::FromClient);
+            }
         }
         match &mut self.opening {
             Some(opening) => opening.as_mut().poll(context).map(Woken::Opened),
@@ -218,7 +222,7 @@ impl Connection {
     fn feed(&mut self) {
         if let Some(leg) = &mut self.leg {
             if !leg.input.is_empty() {
-                let unsent = !self.out.to_downstream.is_empty();
+                let unsent = leg.has_to_send(&self.out.to_downstream);
                 let sent = if unsent { Sent::Partly } else { Sent::All };
                 self.session.step(Input::Downstream(&mut leg.input, sent), &mut self.out);
             }
@@ -229,7 +233,7 @@ impl Connection {
         }
         self.feed_client();
         if self.client.input.is_empty() && self.session.waiting() == Waiting::Client {
-            // An idle session holds no buffer but the one that its next command is read into.
+            // An idle session holds no buffer.
             self.client.input = BytesMut::new();
             self.out.to_downstream = BytesMut::new();
         }

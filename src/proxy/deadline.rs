@@ -9,10 +9,6 @@ use super::Timeouts;
 use crate::bounce::Stage;
 use crate::session::{Session, Waiting};
 
-/// Octets of content that a client must send in a second, on the average (Postfix `smtpd_min_data_rate`): one that sends an octet
-/// now and then would keep its session, and a connection to the next hop, for as long as it likes.
-const RATE: u64 = 500;
-
 /// What is waited for, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
@@ -35,18 +31,17 @@ impl Watch {
     }
 
     /// The client sent so many octets. Content has no turns: there each octet gives the time back in which it is due, up to the
-    /// whole of it. What a next hop does not take off our hands holds up the client too, so it has to keep the same pace.
-    pub(super) fn took(&mut self, octets: usize) {
-        if let Some(((Waiting::Content, _), since)) = &mut self.since {
-            *since = refund(*since, octets, Instant::now());
+    /// whole of it, so that one octet now and then keeps nothing open (Postfix `smtpd_min_data_rate`). What a next hop does not
+    /// take off our hands holds up the client too, so it has to keep the same pace. A `rate` of 0 octets a second asks for none.
+    pub(super) fn took(&mut self, octets: usize, rate: u64) {
+        if octets > 0
+            && let Some(((Waiting::Content, _), since)) = &mut self.since
+        {
+            let gained = (octets as u64).saturating_mul(1000).checked_div(rate);
+            let now = Instant::now();
+            *since = gained.map_or(now, |millis| (*since + Duration::from_millis(millis)).min(now));
         }
     }
-}
-
-/// From when a wait counts that began `since`, after so many octets of content.
-fn refund(since: Instant, octets: usize, now: Instant) -> Instant {
-    let gained = Duration::from_millis((octets as u64).saturating_mul(1000) / RATE);
-    since.checked_add(gained).unwrap_or(now).min(now)
 }
 
 fn patience(session: &Session, timeouts: &Timeouts) -> Duration {
@@ -64,25 +59,5 @@ fn patience(session: &Session, timeouts: &Timeouts) -> Duration {
         // Bounded by those who do it; this catches what they might miss.
         Waiting::Driver => timeouts.opening + timeouts.durable,
         Waiting::Nothing => timeouts.quit,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_gives_back_the_time_in_which_it_is_due() {
-        let (since, second) = (Instant::now(), Duration::from_secs(1));
-        let now = since + second * 60;
-        let check = |octets: usize, expected: Duration| {
-            assert_eq!(refund(since, octets, now).duration_since(since), expected, "{octets}");
-        };
-        check(0, Duration::ZERO);
-        check(1, second / 500);
-        check(500, second);
-        check(30_000, second * 60);
-        check(32 * 1024, second * 60);
-        check(usize::MAX, second * 60);
     }
 }

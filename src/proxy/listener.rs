@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
-use super::{Door, connection};
+use super::{Door, DoorSettings, connection};
 
 /// Waited after an error of `accept`: without it a process out of descriptors would spin (tokio #3529).
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -87,7 +87,8 @@ fn enter(counts: &Mutex<Counts>, client: IpAddr, door: &Door) -> Result<(), Full
         return Err(Full { name: "connections", reply });
     }
     let of_client = counts.by_client.get(&client).copied().unwrap_or(0);
-    if of_client >= door.settings.connections_per_client && !client.is_loopback() {
+    let exempt = client.is_loopback() || DoorSettings::lists(&door.settings.proxies, client);
+    if of_client >= door.settings.connections_per_client && !exempt {
         let reply = b"421 4.7.0 rcptgate: too many connections from your address\r\n";
         return Err(Full { name: "connections_per_client", reply });
     }

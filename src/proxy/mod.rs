@@ -5,6 +5,7 @@
 //! | `listener` | accepting, limits on connections, drain |
 //! | `connection` | one session between two sockets |
 //! | `side` | one of the two sockets |
+//! | `header` | the PROXY protocol |
 //! | `stream` | in the clear or within TLS |
 //! | `deadline` | how long what is waited for |
 //! | `report` | what a session saw, told to the gate, the log and the metrics |
@@ -14,6 +15,7 @@
 mod connection;
 mod deadline;
 mod downstream;
+mod header;
 pub mod listener;
 mod report;
 pub mod route;
@@ -64,6 +66,8 @@ pub struct DoorSettings {
     pub clients: Vec<IpNet>,
     /// Whose XFORWARD is believed.
     pub xforward: Vec<IpNet>,
+    /// Load balancers that begin each connection with a PROXY header.
+    pub proxies: Vec<IpNet>,
     /// What is spoken with clients.
     pub protocol: Protocol,
     /// TLS towards the clients.
@@ -74,6 +78,8 @@ pub struct DoorSettings {
     pub limits: Limits,
     /// Bounds on waiting.
     pub timeouts: Timeouts,
+    /// Octets a second that a client must send of content, on the average; 0 asks for none.
+    pub data_rate: u64,
     /// Connections at a time.
     pub connections: usize,
     /// Connections at a time from one address; loopback is exempt, since there the MTA itself sits.
@@ -98,6 +104,8 @@ pub struct Timeouts {
     pub client: Duration,
     /// The client's next piece of content.
     pub content: Duration,
+    /// The PROXY header of a load balancer.
+    pub proxy_header: Duration,
     /// The TLS handshake with a client.
     pub handshake: Duration,
     /// Connecting to one address.
@@ -128,6 +136,7 @@ impl Default for Timeouts {
         Self {
             client: seconds(300),
             content: seconds(180),
+            proxy_header: seconds(5),
             handshake: seconds(30),
             connect: seconds(30),
             opening: seconds(240),

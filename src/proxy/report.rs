@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Door;
 use super::downstream::NextHop;
@@ -11,17 +11,22 @@ use crate::bounce::Stage;
 use crate::bounce::classify::Classification;
 use crate::event::{Context, Tenant};
 use crate::gate::{About, Ack, Unlearnt};
-use crate::policy::verdict::Verdict;
+use crate::policy::verdict::{Reason, Verdict};
 use crate::session::{Answered, Envelope, Finished, Outcome, Ticket};
 use crate::smtp::address::{Recipient, RecipientKey, ReversePath};
 use crate::smtp::reply::Reply;
 use crate::time::Timestamp;
 
+/// Reasons that are kept at most, more than a transaction has recipients.
+const PASSED_MAX: usize = 1024;
+
 /// Speaks for one session.
 pub(super) struct Reporter {
     door: Arc<Door>,
-    client: SocketAddr,
+    client: String,
     session: String,
+    /// Recipients of this transaction that passed for a reason, or in spite of one.
+    passed: Mutex<Vec<(RecipientKey, Passed)>>,
 }
 
 /// When the client may hear a reply.
@@ -37,35 +42,51 @@ pub(super) enum Settling {
 impl Reporter {
     pub(super) fn new(door: Arc<Door>, client: SocketAddr, number: u64) -> Self {
         door.metrics.session_began();
-        let session = format!("{number:x}");
-        tracing::debug!(event = "connect", client = %client.ip(), session);
-        Self { door, client, session }
+        let (client, session) = (client.ip().to_string(), format!("{number:x}"));
+        tracing::debug!(event = "connect", client, session);
+        Self { door, client, session, passed: Mutex::default() }
     }
 
-    /// What the gate says to this recipient. In monitor mode what would have been refused is logged and counted, and passes.
+    /// What the gate says to this recipient. In monitor mode what would have been refused is counted, and passes.
     pub(super) fn judge(&self, envelope: &Envelope, recipient: &Recipient) -> Verdict {
         let Some(key) = recipient.key() else { return Verdict::Forward };
         let decision = self.door.gate.judge(&key, &self.door.settings.tenant, Timestamp::now());
+        let reason = decision.reason.name();
         let (verdict, reply) = match &decision.verdict {
             Verdict::Forward => {
-                self.door.metrics.decided("forward", decision.reason.name());
+                self.door.metrics.decided("forward", reason);
+                self.passes(key, Passed { reason, ..Passed::default() });
                 return decision.verdict;
             }
             Verdict::Refuse(reply) => ("refuse", reply),
             Verdict::Defer(reply) => ("defer", reply),
         };
-        let monitor = self.door.settings.monitor;
-        let shown = if monitor { "forward" } else { verdict };
-        self.door.metrics.decided(shown, decision.reason.name());
-        let would = if monitor { verdict } else { "" };
-        self.rcpt(
-            envelope,
-            &key,
-            Decided { verdict: shown, reason: decision.reason.name(), would },
-            None,
-            reply,
-        );
-        if monitor { Verdict::Forward } else { decision.verdict }
+        if self.door.settings.monitor {
+            self.door.metrics.decided("forward", reason);
+            self.passes(
+                key,
+                Passed { reason, would: verdict, would_reply: Some(reply.to_string()) },
+            );
+            return Verdict::Forward;
+        }
+        self.door.metrics.decided(verdict, reason);
+        self.rcpt(envelope, &key, verdict, &Passed { reason, ..Passed::default() }, None, reply);
+        decision.verdict
+    }
+
+    /// Keeps why a recipient passes until the next hop has answered: one decision is one line of the log.
+    fn passes(&self, key: RecipientKey, passed: Passed) {
+        let mut waiting = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of a transaction that breaks off some are never asked for.
+        if passed.reason != Passed::default().reason && waiting.len() < PASSED_MAX {
+            waiting.push((key, passed));
+        }
+    }
+
+    fn why_passed(&self, key: &RecipientKey) -> Passed {
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = passed.iter().position(|(of, _)| of == key);
+        found.map(|at| passed.remove(at).1).unwrap_or_default()
     }
 
     /// The next hop answered for a recipient.
@@ -75,8 +96,7 @@ impl Reporter {
             return ticket.map_or(Settling::Nothing, Settling::Now);
         };
         if matches!(stage, Stage::Rcpt | Stage::Mail | Stage::Connect) {
-            let decided = Decided { verdict: "forward", reason: "none", would: "" };
-            self.rcpt(envelope, &key, decided, next_hop, reply);
+            self.rcpt(envelope, &key, "forward", &self.why_passed(&key), next_hop, reply);
         }
         let Some(ticket) = *ticket else { return Settling::Nothing };
         let about = self.about(envelope, key, next_hop);
@@ -104,7 +124,7 @@ impl Reporter {
         read: Classification,
     ) -> Learnt {
         Learnt {
-            recipient: self.door.addresses.show(&address),
+            recipient: self.door.addresses.show(&address).into_owned(),
             domain: address.domain().to_owned(),
             tenant: self.door.settings.tenant.clone(),
             session: self.session.clone(),
@@ -124,6 +144,7 @@ impl Reporter {
             Outcome::Unknown => "unknown",
         };
         self.door.metrics.finished(outcome, finished.client_gone);
+        self.passed.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let envelope = &finished.envelope;
         tracing::info!(
             event = "message",
@@ -131,20 +152,25 @@ impl Reporter {
             sender = self.sender(envelope),
             recipients = finished.recipients.len(),
             size = finished.octets,
-            tenant = %self.door.settings.tenant,
-            client = %self.client.ip(),
+            tenant = self.door.settings.tenant.0,
+            client = self.client,
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
-            downstream = next_hop.map(|hop| hop.host.to_string()).unwrap_or_default(),
+            downstream = next_hop.map_or("", |hop| &hop.name),
             tls = next_hop.map_or("", |hop| hop.tls),
             downstream_id = queue_id(&finished.reply).unwrap_or_default(),
             client_gone = finished.client_gone,
-            reply = %self.door.addresses.scrub(&finished.reply.to_string()),
+            reply = self.door.addresses.scrub(&finished.reply.to_string()).as_ref(),
         );
         if finished.outcome == Outcome::Delivered {
             let now = Timestamp::now();
-            for key in finished.recipients.iter().filter_map(Recipient::key) {
-                let about = self.about(envelope, key, next_hop);
+            let mut keys = finished.recipients.iter().filter_map(Recipient::key);
+            let Some(first) = keys.next() else { return };
+            // All but the address is the same for all of them.
+            let mut about = self.about(envelope, first, next_hop);
+            self.door.gate.delivered(&about, &finished.reply, now);
+            for key in keys {
+                about.address = key;
                 self.door.gate.delivered(&about, &finished.reply, now);
             }
         }
@@ -156,21 +182,17 @@ impl Reporter {
         tracing::info!(
             event = "tls",
             result = "failed",
-            client = %self.client.ip(),
+            client = self.client,
             session = self.session,
         );
-    }
-
-    /// The session is over.
-    pub(super) fn ended(&self) {
-        self.door.metrics.session_ended();
-        tracing::debug!(event = "disconnect", client = %self.client.ip(), session = self.session);
     }
 
     fn sender(&self, envelope: &Envelope) -> String {
         match &envelope.sender {
             ReversePath::Null => envelope.sender.to_string(),
-            ReversePath::Mailbox(mailbox) => self.door.addresses.show(&RecipientKey::of(mailbox)),
+            ReversePath::Mailbox(mailbox) => {
+                self.door.addresses.show(&RecipientKey::of(mailbox)).into_owned()
+            }
         }
     }
 
@@ -184,7 +206,7 @@ impl Reporter {
             message: envelope.message.clone(),
             sender: Some(envelope.sender.to_string()),
             campaign: None,
-            receiver: next_hop.map(|hop| hop.host.to_string()),
+            receiver: next_hop.map(|hop| hop.name.clone()),
         };
         About { address, tenant: self.door.settings.tenant.clone(), context }
     }
@@ -193,35 +215,53 @@ impl Reporter {
         &self,
         envelope: &Envelope,
         key: &RecipientKey,
-        decided: Decided,
+        verdict: &str,
+        passed: &Passed,
         next_hop: Option<&NextHop>,
         reply: &Reply,
     ) {
-        let Decided { verdict, reason, would } = decided;
-        let downstream = next_hop.map(|hop| hop.host.to_string()).unwrap_or_default();
         tracing::info!(
             event = "rcpt",
             verdict,
-            reason,
-            would,
-            recipient = %self.door.addresses.show(key),
+            reason = passed.reason,
+            would = passed.would,
+            recipient = self.door.addresses.show(key).as_ref(),
             domain = key.domain(),
-            tenant = %self.door.settings.tenant,
-            client = %self.client.ip(),
+            tenant = self.door.settings.tenant.0,
+            client = self.client,
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
-            downstream,
-            reply = %self.door.addresses.scrub(&reply.to_string()),
+            downstream = next_hop.map_or("", |hop| &hop.name),
+            reply = self.door.addresses.scrub(&reply.to_string()).as_ref(),
+            would_reply = passed
+                .would_reply
+                .as_deref()
+                .map(|reply| self.door.addresses.scrub(reply))
+                .as_deref(),
         );
     }
 }
 
-/// What the gate decided, in the words of the log.
-struct Decided {
-    verdict: &'static str,
+/// The session is over, however it ended: a panic must not leave it in the figures for ever.
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.door.metrics.session_ended();
+        tracing::debug!(event = "disconnect", client = self.client, session = self.session);
+    }
+}
+
+/// Why the gate decided as it did, in the words of the log.
+struct Passed {
     reason: &'static str,
-    /// In monitor mode: the verdict that was not carried out.
+    /// In monitor mode: the verdict that was not carried out, and the reply that was not given.
     would: &'static str,
+    would_reply: Option<String>,
+}
+
+impl Default for Passed {
+    fn default() -> Self {
+        Self { reason: Reason::None.name(), would: "", would_reply: None }
+    }
 }
 
 /// A refusal of the next hop and what it means, for the log.

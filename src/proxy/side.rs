@@ -2,14 +2,20 @@
 
 use std::future::Future as _;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
 
 use super::stream::Stream;
 use crate::tls::Certificate;
+
+/// Read at once while commands are exchanged: enough for a group of fifty recipients.
+const COMMAND_READ: usize = 4 * 1024;
+/// Read at once while content passes: larger reads cost cache misses, smaller ones system calls.
+pub(super) const CONTENT_READ: usize = 32 * 1024;
 
 /// A peer. Both directions are polled from one place, so the stream need not be split.
 pub(super) struct Side {
@@ -48,9 +54,21 @@ impl Side {
         self.stream.accept_tls(&acceptor.current()).await
     }
 
-    /// Reads once, at most `room` bytes at a time; an error is an end.
-    pub(super) fn poll_fill(&mut self, context: &mut Context<'_>, room: usize) -> Poll<()> {
-        self.input.reserve(room);
+    /// Reads commands or replies once; an error is an end. While nothing comes, nothing is held to read it into.
+    pub(super) fn poll_lines(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut room = [MaybeUninit::uninit(); COMMAND_READ];
+        let mut buffer = ReadBuf::uninit(&mut room);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+        if read.is_err() || buffer.filled().is_empty() {
+            self.state = Reading::Ended;
+        }
+        self.input.extend_from_slice(buffer.filled());
+        Poll::Ready(())
+    }
+
+    /// Reads content once; an error is an end.
+    pub(super) fn poll_content(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.input.reserve(CONTENT_READ);
         let read = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(context));
         if !matches!(read, Ok(1..)) {
             self.state = Reading::Ended;
@@ -58,7 +76,7 @@ impl Side {
         Poll::Ready(())
     }
 
-    /// Whether [`Self::poll_drain`] has anything to do.
+    /// Whether [`Self::poll_drain`] has anything to do: bytes are with us, or within TLS and not with the network.
     pub(super) fn has_to_send(&self, bytes: &BytesMut) -> bool {
         self.unflushed || !bytes.is_empty()
     }

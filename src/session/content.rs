@@ -31,7 +31,7 @@ impl Session {
             Phase::Swallow(mut decoder, reply) => match decoder.swallow(bytes) {
                 Progress::End => self.owed.push_copies(reply, self.finals),
                 Progress::More if self.is_endless(&decoder) => {
-                    self.owed.push(reply);
+                    self.owed.push_copies(reply, self.finals);
                     self.phase = Phase::Over;
                 }
                 Progress::More => {

@@ -12,12 +12,13 @@ use unicode_normalization::UnicodeNormalization;
 
 pub use parse::NotAnAddress;
 
-/// Longest local part in octets (RFC 5321 §4.5.3.1.1).
-pub const LOCAL_MAX: usize = 64;
+/// Longest local part of a recipient in octets (RFC 5321 §4.5.3.1.1). That of a sender may fill the path: VERP and SRS write whole
+/// addresses there, and to refuse a sender is to lose the message.
+const LOCAL_MAX: usize = 64;
 /// Longest domain in octets (RFC 5321 §4.5.3.1.2).
-pub const DOMAIN_MAX: usize = 255;
+const DOMAIN_MAX: usize = 255;
 /// Longest path in octets, angle brackets included (RFC 5321 §4.5.3.1.3).
-pub const PATH_MAX: usize = 256;
+const PATH_MAX: usize = 256;
 
 /// Where a message goes: a domain name or an address literal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,8 +52,11 @@ impl fmt::Display for Domain {
 /// A name that IDNA refuses (an underscore, for one, exists in mail) is lower-cased as it is.
 pub fn domain_key(name: &str) -> String {
     let name = name.strip_suffix('.').unwrap_or(name);
-    if name.is_ascii() && !name.to_ascii_lowercase().contains("xn--") {
-        return name.to_ascii_lowercase();
+    if name.is_ascii() {
+        let lower = name.to_ascii_lowercase();
+        if !lower.contains("xn--") {
+            return lower;
+        }
     }
     idna::domain_to_ascii_strict(name)
         .or_else(|_| idna::domain_to_ascii(name))
@@ -107,7 +111,10 @@ impl ReversePath {
     /// # Errors
     /// Says what is wrong with the path.
     pub fn parse(path: &str) -> Result<Self, NotAnAddress> {
-        if path == "<>" { Ok(Self::Null) } else { parse::path(path).map(Self::Mailbox) }
+        if path == "<>" {
+            return Ok(Self::Null);
+        }
+        parse::path(path, PATH_MAX).map(Self::Mailbox)
     }
 }
 
@@ -139,7 +146,7 @@ impl Recipient {
         if path.eq_ignore_ascii_case("<postmaster>") {
             return Ok(Self::Postmaster);
         }
-        parse::path(path).map(Self::Mailbox)
+        parse::path(path, LOCAL_MAX).map(Self::Mailbox)
     }
 
     /// What the store is keyed by; `None` for the bare postmaster, who is nobody's suppressed recipient.
@@ -179,13 +186,18 @@ pub struct RecipientKey(String);
 impl RecipientKey {
     /// The key of a mailbox.
     pub fn of(mailbox: &Mailbox) -> Self {
-        let local = if mailbox.local.is_ascii() {
-            mailbox.local.to_ascii_lowercase()
+        let domain = mailbox.domain.key();
+        let mut key = String::with_capacity(mailbox.local.len() + 1 + domain.len());
+        if mailbox.local.is_ascii() {
+            key.push_str(&mailbox.local);
+            key.make_ascii_lowercase();
         } else {
             // Folding can undo composition, so compose again behind it.
-            mailbox.local.nfc().flat_map(fold).nfc().collect()
-        };
-        Self(format!("{local}@{}", mailbox.domain.key()))
+            key.extend(mailbox.local.nfc().flat_map(fold).nfc());
+        }
+        key.push('@');
+        key.push_str(&domain);
+        Self(key)
     }
 
     /// Reads an address as people and files write it: `user@example.com`, with or without angle brackets.
@@ -196,7 +208,7 @@ impl RecipientKey {
         let address = address.trim();
         let bare =
             address.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(address);
-        parse::mailbox(bare).map(|mailbox| Self::of(&mailbox))
+        parse::mailbox(bare, LOCAL_MAX).map(|mailbox| Self::of(&mailbox))
     }
 
     /// The whole key.

@@ -119,8 +119,8 @@ impl Reply {
     /// With `enhanced`, a 2yz, 4yz or 5yz reply without status gets `x.0.0`, because our EHLO promised one (RFC 2034 §4).
     pub fn encode(&self, enhanced: bool, out: &mut BytesMut) {
         let status = self.status.or_else(|| self.default_status(enhanced));
-        let prefix = 4 + status.map_or(0, |status| status.to_string().len() + 1);
-        let room = LINE_MAX - 2 - prefix;
+        // The code, the longest status, their separators and the line end.
+        let room = LINE_MAX - "550 5.999.999 \r\n".len();
         let mut pieces = self.text.split('\n').flat_map(|line| wrap(line, room)).peekable();
         while let Some(piece) = pieces.next() {
             let last = pieces.peek().is_none();
@@ -144,8 +144,13 @@ impl Reply {
             Some(status) => write!(out, "{}{separator}{status} ", self.code),
             None => write!(out, "{}{separator}", self.code),
         };
-        for character in text.chars() {
-            out.put_u8(if matches!(character, ' '..='~') { character as u8 } else { b'?' });
+        if text.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
+            out.put_slice(text.as_bytes());
+        } else {
+            out.extend(text.chars().map(|character| match character {
+                ' '..='~' => character as u8,
+                _ => b'?',
+            }));
         }
         out.put_slice(b"\r\n");
     }

@@ -14,14 +14,14 @@ hostname = "gate.test"
 data_dir = "data"
 [[listen]]
 address  = "127.0.0.1:{port}"
-protocol = "smtp"
+protocol = "{protocol}"
 clients  = ["127.0.0.0/8"]
-tls      = "off"
+{listen_tls}
 tenant   = "default"
 [downstream]
 route = "fixed"
 hosts = ["127.0.0.1:{downstream}"]
-tls   = "off"
+tls   = "{downstream_tls}"
 [lists]
 disposable         = "disposable-domains.txt"
 builtin_disposable = true
@@ -40,12 +40,14 @@ format = "text"
 class Gate:
     """`rcptgate serve` with a configuration and a store of its own."""
 
-    def __init__(self, lab, downstream, trusted=(), mode="enforce"):
+    def __init__(self, lab, downstream, trusted=(), mode="enforce", protocol="smtp",
+                 listen_tls='tls = "off"', downstream_tls="off"):
         self.home = lab.folder("gate")
         self.port, self.admin = free_port(), free_port()
         self.config = self.home / "rcptgate.toml"
         self.config.write_text(CONFIG.format(
-            port=self.port, downstream=downstream, admin=self.admin, mode=mode))
+            port=self.port, downstream=downstream, admin=self.admin, mode=mode, protocol=protocol,
+            listen_tls=listen_tls, downstream_tls=downstream_tls))
         for name, lines in (("trusted-domains", trusted), ("disposable-domains", ()), ("allow", ())):
             (self.home / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
         self.process = None
@@ -91,11 +93,15 @@ class Gate:
 class World:
     """client Postfix -> gate -> downstream Postfix. The client delivers bounces to the sender's own mailbox."""
 
-    def __init__(self, lab, mailboxes, trusted=(), mode="enforce", client=None, downstream=None):
+    def __init__(self, lab, mailboxes, trusted=(), mode="enforce", client=None, downstream=None, gate=None):
         self.downstream = Postfix(lab, "downstream", mailboxes, **(downstream or {}))
-        self.gate = Gate(lab, self.downstream.port, trusted, mode)
-        self.client = Postfix(lab, "client", [SENDER], **{
-            "relayhost": f"[127.0.0.1]:{self.gate.port}", "smtp_send_xforward_command": "yes"} | (client or {}))
+        self.gate = Gate(lab, self.downstream.port, trusted, mode, **(gate or {}))
+        way = f"[127.0.0.1]:{self.gate.port}"
+        if (gate or {}).get("protocol") == "lmtp":
+            route = {"default_transport": f"lmtp:inet:{way}", "lmtp_send_xforward_command": "yes"}
+        else:
+            route = {"relayhost": way, "smtp_send_xforward_command": "yes"}
+        self.client = Postfix(lab, "client", [SENDER], **route | (client or {}))
 
     def send(self, message, *recipients):
         return message.send(self.client.port, list(recipients))

@@ -1,34 +1,123 @@
 //! The commands while a gate runs: they ask it through its admin API.
 
+#![allow(clippy::indexing_slicing, reason = "a test may panic")]
+
 use std::fs::{self, Permissions};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
+use std::sync::mpsc::{self, Receiver};
 
 use rcptgate::store::lock::DataLock;
 
 use super::cli::{Home, acts_are_answered};
+use super::harness::Downstream;
 
 /// `rcptgate serve`, until it is dropped.
-struct Served(Child);
+struct Served {
+    child: Child,
+    log: Receiver<String>,
+    /// The line that said so, with where it listens.
+    ready: String,
+}
 
 impl Served {
     /// Returns once the gate says that it is ready.
     fn begin(home: &Home) -> Self {
         let mut child = home.command(&["serve"]).stdout(Stdio::piped()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let ready = lines.any(|line| line.expect("a line").contains("ready"));
-        assert!(ready, "it ended before it was ready");
+        let ready = lines.by_ref().map_while(Result::ok).find(|line| line.contains("ready"));
+        let ready = ready.expect("it ended before it was ready");
         // Read on, or the log would have nobody to write to.
-        std::thread::spawn(move || lines.count());
-        Self(child)
+        let (send, log) = mpsc::channel();
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| _ = send.send(line))
+        });
+        Self { child, log, ready }
     }
+
+    /// The lines that it logs, as they come.
+    fn log(&self) -> impl Iterator<Item = String> {
+        self.log.iter()
+    }
+}
+
+#[test]
+fn a_second_instance_is_told_that_there_is_one() {
+    let home = Home::new();
+    let served = Served::begin(&home);
+    let address = fs::read_to_string(home.path("data/admin.address")).expect("an address");
+    let check = |admin: &str| {
+        let text = fs::read_to_string(home.path("rcptgate.toml")).expect("a configuration");
+        home.write("rcptgate.toml", &text.replace("listen = \"127.0.0.1:0\"", admin));
+        let end = home.run(&["serve"]);
+        assert_eq!((end.code, end.err.contains("another rcptgate uses")), (75, true), "{end:?}");
+    };
+    check("listen = \"127.0.0.1:0\"");
+    // Of the same file: the port of the API is the first thing that is taken.
+    check(&format!("listen = \"{}\"", address.trim()));
+    drop(served);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_is_one_line_of_the_log_and_says_why() {
+    let downstream = Downstream::answering(&[]).await;
+    let home = Home::new();
+    let text = fs::read_to_string(home.path("rcptgate.toml")).expect("a configuration");
+    let text = text.replace("127.0.0.1:9", &downstream.address.to_string());
+    home.write("rcptgate.toml", &format!("{text}[policy]\nmode = \"monitor\"\n"));
+    home.write("allow.txt", "friend@yopmail.com\n");
+    let served = Served::begin(&home);
+    let (_, address) = served.ready.split_once("smtp=").expect("a listener");
+    let address = address.split([' ', '"']).next().expect("its address");
+    let mut client = TcpStream::connect(address).expect("a connection");
+    let mut said = String::new();
+    for line in [
+        "EHLO client.test",
+        "MAIL FROM:<me@client.test>",
+        "RCPT TO:<x@yopmail.com>",
+        "RCPT TO:<friend@yopmail.com>",
+        "RCPT TO:<x@plain.test>",
+        "QUIT",
+    ] {
+        client.write_all(format!("{line}\r\n").as_bytes()).expect("sent");
+    }
+    client.read_to_string(&mut said).expect("replies");
+    assert!(!said.contains("\n5"), "{said}");
+    let lines: Vec<String> =
+        served.log().filter(|line| line.contains("event=rcpt")).take(3).collect();
+    let check = |at: usize, words: &str| assert!(lines[at].contains(words), "{words:?}: {lines:?}");
+    check(0, " verdict=forward reason=disposable would=refuse recipient=x@yopmail.com ");
+    check(
+        0,
+        " reply=\"250 2.1.0 ok\" would_reply=\"550 5.7.1 rcptgate: disposable address [yopmail.com]\"",
+    );
+    check(1, " verdict=forward reason=allowed would=\"\" recipient=friend@yopmail.com ");
+    check(2, " verdict=forward reason=none would=\"\" recipient=x@plain.test ");
+}
+
+#[test]
+fn an_act_is_logged_with_whom_what_and_why() {
+    let home = Home::new();
+    let text = fs::read_to_string(home.path("rcptgate.toml")).expect("a configuration");
+    home.write("rcptgate.toml", &format!("{text}[log]\naddresses = \"domain\"\n"));
+    let served = Served::begin(&home);
+    home.ok(&["blacklist", "A@x.test", "--tenant", "t", "--reason", "see b@y.test\nevent=forged"]);
+    home.ok(&["release", "a@x.test", "--from", "blacklist", "--tenant", "t", "--reason", "r"]);
+    let acts: Vec<String> =
+        served.log().filter(|line| line.contains("event=act")).take(2).collect();
+    let check = |at: usize, words: &str| assert!(acts[at].contains(words), "{words:?}: {acts:?}");
+    check(0, " act=blacklist from=\"\" recipient=*@x.test domain=x.test tenant=t ");
+    check(0, " by=eve reason=\"see *@y.test\\nevent=forged\" id=");
+    check(1, " act=release from=blacklist recipient=*@x.test domain=x.test tenant=t ");
+    check(1, " before=blacklisted after=clear by=eve reason=r id=");
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use ipnet::IpNet;
 use rcptgate::bounce::classify::Classifier;
 use rcptgate::dns::Resolver;
 use rcptgate::event::Tenant;
@@ -43,9 +44,13 @@ pub struct Wish {
     pub may_relay: bool,
     pub connections: usize,
     pub protocol: Protocol,
+    pub proxies: Vec<IpNet>,
+    pub clients: Option<Vec<IpNet>>,
     pub tls: ClientTls,
     pub acceptor: Option<Certificate>,
     pub protection: Protection,
+    /// Next hops that are tried first.
+    pub before: Vec<Host>,
 }
 
 impl Default for Wish {
@@ -58,9 +63,12 @@ impl Default for Wish {
             may_relay: true,
             connections: 100,
             protocol: Protocol::Smtp,
+            proxies: Vec::new(),
+            clients: None,
             tls: ClientTls::Off,
             acceptor: None,
             protection: Protection::Off,
+            before: Vec::new(),
         }
     }
 }
@@ -87,7 +95,7 @@ impl Lab {
         let door = Door {
             gate: opened.gate.clone(),
             route: Route::fixed(
-                vec![host],
+                wish.before.into_iter().chain([host]).collect(),
                 wish.protection,
                 Resolver::new(&[]).expect("a resolver"),
             ),
@@ -96,13 +104,19 @@ impl Lab {
             settings: DoorSettings {
                 hostname: "gate.test".into(),
                 tenant: Tenant::default(),
-                clients: if wish.may_relay { loopback.clone() } else { Vec::new() },
+                clients: match wish.clients {
+                    Some(clients) => clients,
+                    None if wish.may_relay => loopback.clone(),
+                    None => Vec::new(),
+                },
                 xforward: loopback,
+                proxies: wish.proxies,
                 protocol: wish.protocol,
                 tls: wish.tls,
                 acceptor: wish.acceptor,
                 limits: wish.limits,
                 timeouts: wish.timeouts,
+                data_rate: 500,
                 connections: wish.connections,
                 connections_per_client: 50,
                 monitor: wish.monitor,

@@ -170,6 +170,8 @@ fn door(tenant: &str) -> DoorSettings {
     // 127.0.0.0/8, which cannot fail to be a network.
     let loopback: Vec<_> = "127.0.0.0/8".parse().into_iter().collect();
     DoorSettings {
+        data_rate: 0,
+        proxies: Vec::new(),
         protocol: crate::session::Protocol::Smtp,
         tls: crate::session::ClientTls::Off,
         acceptor: None,

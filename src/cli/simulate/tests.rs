@@ -141,7 +141,7 @@ fn faults_name_the_line() {
         ),
         (
             r#"{"at":100,"type":"reply","address":"a@b.test","reply":"550 x","stage":"moon"}"#,
-            "not an event: unknown variant `moon`",
+            "unknown stage \"moon\"",
         ),
         (r#"{"at":"noon","type":"ask","address":"a@b.test"}"#, "\"at\": not a time: \"noon\""),
         (r#"{"at":true,"type":"ask","address":"a@b.test"}"#, "\"at\": true is no time"),

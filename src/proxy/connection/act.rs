@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::super::downstream::{self, Leg};
 use super::super::report::Settling;
 use super::super::side::{Reading, Side};
-use super::{COMMAND_READ, Connection};
+use super::Connection;
 use crate::bounce::Stage;
 use crate::session::{Action, Answered, Farewell, Input, Waiting};
 use crate::smtp::reply::Reply;
@@ -108,7 +108,7 @@ impl Connection {
         if let Some(leg) = &mut self.leg {
             // What it said before it closed is heard first: an early refusal has its reason there.
             let mut context = Context::from_waker(Waker::noop());
-            let _ = leg.poll_fill(&mut context, COMMAND_READ);
+            let _ = leg.poll_lines(&mut context);
             if leg.state == Reading::Open {
                 leg.state = Reading::Ended;
             }
@@ -149,12 +149,14 @@ impl Connection {
     /// Sends what is left, then closes so that the client can read it: closing over unread bytes would reset the connection and
     /// take the last reply with it.
     pub(super) async fn leave(mut self) {
+        let open = self.client.state == Reading::Open;
         let last_words = async {
             self.client.stream.write_all_buf(&mut self.out.to_client).await?;
+            // One that only half-closed still reads: within TLS it is told that nothing was cut off.
             self.client.stream.shutdown().await?;
             let mut rest = [0; 1024];
             let mut discarded = 0;
-            while discarded < LINGER_MAX {
+            while open && discarded < LINGER_MAX {
                 match self.client.stream.read(&mut rest).await? {
                     0 => break,
                     read => discarded += read,
@@ -162,12 +164,6 @@ impl Connection {
             }
             Ok::<(), std::io::Error>(())
         };
-        if self.client.state == Reading::Open {
-            let _ = timeout(LINGER, last_words).await;
-        } else {
-            let _ =
-                timeout(LINGER, self.client.stream.write_all_buf(&mut self.out.to_client)).await;
-        }
-        self.reporter.ended();
+        let _ = timeout(LINGER, last_words).await;
     }
 }
