@@ -28,11 +28,12 @@ const STRANGER: Duration = Duration::from_secs(15);
 pub(super) struct Listener {
     inner: TcpListener,
     places: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl Listener {
     pub(super) fn new(inner: TcpListener) -> Self {
-        Self { inner, places: Arc::new(Semaphore::new(PLACES)) }
+        Self { inner, places: Arc::new(Semaphore::new(PLACES)), patience: STRANGER }
     }
 }
 
@@ -45,7 +46,7 @@ impl axum::serve::Listener for Listener {
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         loop {
             match self.inner.accept().await {
-                Ok((stream, client)) => return (Seated::new(stream, place), client),
+                Ok((stream, client)) => return (Seated::new(stream, place, self.patience), client),
                 Err(_) => tokio::time::sleep(BACK_OFF).await,
             }
         }
@@ -78,13 +79,14 @@ pub(super) struct Seated {
     stream: TcpStream,
     caller: Caller,
     deadline: Pin<Box<Sleep>>,
+    patience: Duration,
     _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Seated {
-    fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>) -> Self {
-        let deadline = Box::pin(sleep(STRANGER));
-        Self { stream, caller: Caller::default(), deadline, _place: place }
+    fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>, patience: Duration) -> Self {
+        let deadline = Box::pin(sleep(patience));
+        Self { stream, caller: Caller::default(), deadline, patience, _place: place }
     }
 
     /// What a stranger gets instead of waiting on.
@@ -117,7 +119,8 @@ impl AsyncWrite for Seated {
     ) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.stream).poll_write(context, bytes) {
             Poll::Ready(written) => {
-                self.deadline.as_mut().reset(Instant::now() + STRANGER);
+                let due = Instant::now() + self.patience;
+                self.deadline.as_mut().reset(due);
                 Poll::Ready(written)
             }
             Poll::Pending => self.poll_patience(context).map(Err),
@@ -130,5 +133,37 @@ impl AsyncWrite for Seated {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::serve::Listener as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn seated(patience: Duration) -> (Seated, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let mut listener = Listener { patience, ..Listener::new(listener) };
+        let (client, (seated, _)) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (seated, client.expect("a connection"))
+    }
+
+    #[tokio::test]
+    async fn a_stranger_gets_moments_and_a_known_caller_all_the_time() {
+        let (mut stranger, _client) = seated(Duration::ZERO).await;
+        let (mut known, mut operator) = seated(Duration::ZERO).await;
+        known.caller.is_known();
+        let mut octet = [0];
+        let fault = stranger.read(&mut octet).await.expect_err("it said nothing");
+        assert_eq!(fault.kind(), io::ErrorKind::TimedOut);
+        let later = async {
+            tokio::task::yield_now().await;
+            operator.write_all(b"G").await
+        };
+        let asked = tokio::join!(known.read(&mut octet), later).0;
+        assert_eq!((asked.expect("a read"), octet), (1, *b"G"));
     }
 }

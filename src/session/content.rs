@@ -9,8 +9,10 @@ use super::{Action, Finished, Outcome, Outputs, Phase, Protocol, Session, replie
 use crate::smtp::data::{DataDecoder, DataFault, Progress};
 use crate::smtp::reply::Reply;
 
-/// How often the largest message fits into content that is thrown away before the client is left.
+/// How often the largest message fits into content that is thrown away before the client is left; a message of so many octets at
+/// least is read to its end whatever the limit.
 const SWALLOWED_MAX: u64 = 4;
+const SWALLOWED_MIN: u64 = 1024 * 1024;
 
 impl Session {
     /// The next hop said 354 and so does the gate.
@@ -86,7 +88,7 @@ impl Session {
     /// no command.
     fn is_endless(&self, decoder: &DataDecoder) -> bool {
         let limit = self.settings.limits.size;
-        limit > 0 && decoder.octets() / SWALLOWED_MAX > limit
+        limit > 0 && decoder.octets() > limit.saturating_mul(SWALLOWED_MAX).max(SWALLOWED_MIN)
     }
 
     fn end_content(&mut self, octets: u64) {

@@ -33,6 +33,22 @@ fn international_addresses() {
 }
 
 #[test]
+fn case_is_folded_whatever_the_letter() {
+    let check = |one: &str, other: &str, same: bool| {
+        let key = |text: &str| RecipientKey::parse(text).expect("an address");
+        assert_eq!(key(one) == key(other), same, "{one} and {other}");
+        assert_eq!(key(key(one).as_str()), key(one), "{one}");
+    };
+    check("ΑΣ@x.test", "ας@x.test", true);
+    check("ΑΣ@x.test", "ασ@x.test", true);
+    check("u\u{17f}er@x.test", "user@x.test", true);
+    check("STRASSE@x.test", "straße@x.test", true);
+    check("É@x.test", "e\u{301}@x.test", true);
+    check("ırmak@x.test", "irmak@x.test", false);
+    check("ｕser@x.test", "user@x.test", false);
+}
+
+#[test]
 fn what_is_no_address() {
     let cases = [
         ("user@example.com", NotAnAddress::Brackets),

@@ -1,0 +1,115 @@
+//! Rule 9: whatever a peer sends or withholds, a session takes so much and no more, and the program ends when it is told to.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rcptgate::proxy::Timeouts;
+use rcptgate::session::Limits;
+
+use crate::cli::Home;
+use crate::harness::{Client, Downstream, Lab, Wish};
+
+async fn until_left(lab: &Lab) -> Vec<String> {
+    let left = |line: &String| line == "QUIT" || line == "CLOSED";
+    lab.downstream.until(|heard| heard.iter().any(left)).await;
+    lab.downstream.heard().into_iter().filter(left).collect()
+}
+
+#[tokio::test]
+async fn replies_that_the_client_does_not_read_are_not_taken_from_the_next_hop() {
+    const RECIPIENTS: u32 = 4000;
+    let line = format!("450-4.2.0 {}\r\n", "x".repeat(150));
+    let long = format!("{}450 4.2.0 later", line.repeat(90));
+    let downstream = Downstream::answering(&[("RCPT", &long)]).await;
+    let moment = Duration::from_millis(300);
+    let wish = Wish {
+        limits: Limits {
+            recipients: RECIPIENTS,
+            pipeline: RECIPIENTS as usize,
+            ..Limits::default()
+        },
+        timeouts: Timeouts { reply: moment, idle_connection: moment, ..Timeouts::default() },
+        ..Wish::default()
+    };
+    let lab = Lab::with(downstream, wish).await;
+    let mut client = lab.client().await;
+    client.ask("MAIL FROM:<a@x.test>", "250").await;
+    let all: Vec<_> = (0..RECIPIENTS).map(|number| format!("RCPT TO:<u{number}@y.test>")).collect();
+    client.send(&all.join("\n")).await;
+    // Had all 54 MB been read, the idle next hop would be told goodbye; it is left because it seems to be stuck.
+    assert_eq!(until_left(&lab).await, ["CLOSED"]);
+}
+
+#[tokio::test]
+async fn content_that_is_thrown_away_ends_some_time() {
+    let limits = Limits { size: 1000, ..Limits::default() };
+    let lab = Lab::with(Downstream::answering(&[]).await, Wish { limits, ..Wish::default() }).await;
+    let mut client = lab.client().await;
+    client.ask("MAIL FROM:<a@x.test>", "250").await;
+    client.ask("RCPT TO:<b@y.test>", "250").await;
+    client.ask("DATA", "354").await;
+    // A little more than the mebibyte that is read in any case: what is left behind the reply would reset the connection.
+    client.raw(&b"MAIL FROM:<evil@x.test>\r\n".repeat(43_000)).await;
+    client.expect("552 5.3.4 rcptgate:").await;
+    client.expect_end().await;
+    assert_eq!(lab.downstream.heard().iter().filter(|line| line.as_str() == ".").count(), 0);
+}
+
+#[tokio::test]
+async fn recipients_far_beyond_the_limit_are_errors() {
+    let limits = Limits { recipients: 2, errors: 2, ..Limits::default() };
+    let lab = Lab::with(Downstream::answering(&[]).await, Wish { limits, ..Wish::default() }).await;
+    let mut client = lab.client().await;
+    client.ask("MAIL FROM:<a@x.test>", "250").await;
+    client.send(&["RCPT TO:<b@y.test>"; 6].join("\n")).await;
+    for start in ["250", "250", "452 4.5.3", "452 4.5.3", "452 4.5.3", "452 4.5.3", "421 4.7.0"] {
+        client.expect(start).await;
+    }
+    client.expect_end().await;
+}
+
+#[tokio::test]
+async fn a_silent_client_does_not_hold_up_the_end() {
+    let timeouts = Timeouts { quit: Duration::from_millis(50), ..Timeouts::default() };
+    let lab =
+        Lab::with(Downstream::answering(&[]).await, Wish { timeouts, ..Wish::default() }).await;
+    let mut client = Client::connect(lab.door).await;
+    client.expect("220").await;
+    lab.drain.cancel();
+    client.expect("421 4.3.2 rcptgate:").await;
+    client.expect_end().await;
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_not_keep_the_program_from_ending() {
+    let home = Home::new();
+    let mut gate = home.command(&["serve"]).stdout(Stdio::piped()).spawn().expect("it starts");
+    // Held to the end, and not read any further.
+    let mut log = BufReader::new(gate.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.contains(" event=ready ") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).expect("a line"), 0, "it is never ready");
+    }
+    let door = line.split("smtp=").nth(1).and_then(|rest| rest.split([' ', '"']).next());
+    let mut client = std::net::TcpStream::connect(door.expect("a door")).expect("a connection");
+    // Nobody listens at the next hop: every recipient is worth two lines, and all of them more than any pipe holds.
+    let talk = format!(
+        "EHLO c\r\nMAIL FROM:<a@x.test>\r\n{}QUIT\r\n",
+        "RCPT TO:<b@y.test>\r\n".repeat(900)
+    );
+    client.write_all(talk.as_bytes()).expect("sent");
+    let mut said = String::new();
+    client.read_to_string(&mut said).expect("replies");
+    assert!(said.ends_with("221 2.0.0 rcptgate: bye\r\n"), "{:?}", said.lines().last());
+    let id = i32::try_from(gate.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let told = rustix::process::kill_process(id.expect("an id"), rustix::process::Signal::TERM);
+    told.expect("told to end");
+    let (done, wait) = std::sync::mpsc::channel();
+    let id = id.expect("an id");
+    std::thread::spawn(move || done.send(gate.wait()));
+    let end = wait.recv_timeout(Duration::from_secs(60));
+    let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+    assert!(end.expect("it ends").expect("a status").success());
+}
