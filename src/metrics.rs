@@ -1,8 +1,10 @@
 //! Every figure that the program counts, in one place: the only user of prometheus-client.
 //!
+//! Whatever only grows is a counter, so that its name ends in `_total` and `rate()` knows of restarts.
+//!
 //! Labels come from closed sets, never from an address or a domain: a stranger must not be able to make a series.
 
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -36,8 +38,8 @@ pub struct Metrics {
     reloads: Family<Kind, Counter>,
     client_gone: Counter,
     ready: Gauge<i64, AtomicI64>,
-    unlearnt: Gauge<i64, AtomicI64>,
-    log_dropped: Gauge<i64, AtomicI64>,
+    unlearnt: Counter,
+    log_dropped: Counter,
 }
 
 impl Default for Metrics {
@@ -84,9 +86,9 @@ impl Metrics {
         );
         let ready = Gauge::default();
         registry.register("ready", "Whether the gate is ready (1) or not (0)", ready.clone());
-        let unlearnt = Gauge::default();
+        let unlearnt = Counter::default();
         registry.register("unlearnt", "Events that the disk did not take", unlearnt.clone());
-        let log_dropped = Gauge::default();
+        let log_dropped = Counter::default();
         registry.register(
             "log_dropped",
             "Log lines dropped because nobody reads them",
@@ -155,8 +157,8 @@ impl Metrics {
     /// What others count, read when somebody asks.
     pub fn observe(&self, ready: bool, unlearnt: u64, log_dropped: u64) {
         self.ready.set(i64::from(ready));
-        self.unlearnt.set(i64::try_from(unlearnt).unwrap_or(i64::MAX));
-        self.log_dropped.set(i64::try_from(log_dropped).unwrap_or(i64::MAX));
+        self.unlearnt.inner().store(unlearnt, Ordering::Relaxed);
+        self.log_dropped.inner().store(log_dropped, Ordering::Relaxed);
     }
 
     /// Client sessions open now.
@@ -186,6 +188,6 @@ mod tests {
         let text = metrics.text();
         assert!(text.contains("rcptgate_rcpt_total{verdict=\"refuse\",reason=\"quarantine\"} 1"));
         assert!(text.contains("rcptgate_accepted_client_gone_total 1"), "{text}");
-        assert!(text.contains("rcptgate_unlearnt 3"), "{text}");
+        assert!(text.contains("rcptgate_unlearnt_total 3"), "{text}");
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, EventKind};
@@ -44,11 +45,13 @@ struct Wishes {
     stop: AtomicBool,
 }
 
-/// A running watch; ends when dropped.
+/// A running watch; ends when dropped, and then nothing of it is left, [`Watch::start`]'s closure included.
 #[derive(Debug)]
 pub struct Watch {
     wishes: Arc<Wishes>,
     wake: SyncSender<()>,
+    /// `None` only while it is dropped.
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Watch {
@@ -69,8 +72,9 @@ impl Watch {
         let seen = prints(&files);
         let watcher =
             Watcher { files, seen, folders, wishes: Arc::clone(&wishes), woken, on_change };
-        std::thread::Builder::new().name("watch".to_owned()).spawn(move || watcher.run())?;
-        Ok(Self { wishes, wake })
+        let thread = std::thread::Builder::new().name("watch".to_owned());
+        let thread = Some(thread.spawn(move || watcher.run())?);
+        Ok(Self { wishes, wake, thread })
     }
 
     /// Asks for everything to be read again.
@@ -84,6 +88,10 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.wishes.stop.store(true, Ordering::Release);
         _ = self.wake.try_send(());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the closure was reported where it happened.
+            _ = thread.join();
+        }
     }
 }
 
@@ -108,7 +116,10 @@ impl<F: FnMut(Change)> Watcher<F> {
                 return;
             }
             let asked = self.wishes.asked.swap(false, Ordering::AcqRel);
-            let now = settled(|| prints(&self.files), || std::thread::sleep(SETTLE), &self.seen);
+            let now = settled(|| prints(&self.files), || self.pause(), &self.seen);
+            if self.wishes.stop.load(Ordering::Acquire) {
+                return;
+            }
             let before = self.seen.iter().zip(&now).zip(&self.files);
             let changed: Vec<PathBuf> =
                 before.filter(|((old, new), _)| old != new).map(|(_, file)| file.clone()).collect();
@@ -121,6 +132,15 @@ impl<F: FnMut(Change)> Watcher<F> {
             } else if !changed.is_empty() {
                 (self.on_change)(Change::Files(changed));
             }
+        }
+    }
+}
+
+impl<F> Watcher<F> {
+    /// Lets what is being written come to rest. Whoever ends the watch waits for its thread, so then there is no pause.
+    fn pause(&self) {
+        if !self.wishes.stop.load(Ordering::Acquire) {
+            std::thread::sleep(SETTLE);
         }
     }
 }

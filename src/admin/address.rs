@@ -14,8 +14,14 @@ const NAME: &str = "admin.address";
 /// When the file cannot be written.
 pub fn note(data_dir: &Path, address: SocketAddr) -> io::Result<()> {
     let fresh = data_dir.join("admin.address.new");
-    fs::write(&fresh, format!("{address}\n"))?;
-    fs::rename(fresh, data_dir.join(NAME))
+    let noted = fs::write(&fresh, format!("{address}\n"))
+        .and_then(|()| fs::rename(&fresh, data_dir.join(NAME)));
+    if noted.is_err() {
+        // None is better than that of a gate before.
+        let _ = fs::remove_file(fresh);
+        let _ = fs::remove_file(data_dir.join(NAME));
+    }
+    noted
 }
 
 /// What was noted last, by a gate that may be gone.

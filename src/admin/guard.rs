@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE,
 };
@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use super::places::Caller;
 use super::routes::{BASE, wrong};
 use super::token::Token;
 
@@ -46,6 +47,9 @@ pub(super) async fn check(
             wrong(StatusCode::UNAUTHORIZED, "the token of data_dir/admin.token is needed");
         denied.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return denied;
+    }
+    if let Some(ConnectInfo(caller)) = request.extensions().get::<ConnectInfo<Caller>>() {
+        caller.is_known();
     }
     if *request.method() != Method::GET && !is_json(headers) {
         let why = "a request that does something has Content-Type: application/json";

@@ -52,7 +52,7 @@ pub struct Api {
     /// How much of an address the log may show.
     shown: Addresses,
     /// One comparison at a time: it reads all there is.
-    verifying: Mutex<()>,
+    verifying: Arc<Mutex<()>>,
 }
 
 impl Api {
@@ -65,7 +65,7 @@ impl Api {
             reload,
             log: None,
             shown: Addresses::Full,
-            verifying: Mutex::default(),
+            verifying: Arc::default(),
         }
     }
 
@@ -86,7 +86,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
-    let service = routes::router(api, address).into_make_service();
+    let service =
+        routes::router(api, address).into_make_service_with_connect_info::<places::Caller>();
     axum::serve(places::Listener::new(listener), service).with_graceful_shutdown(shutdown).await
 }
 

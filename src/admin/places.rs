@@ -1,20 +1,28 @@
-//! Connections to the API are bounded, so that nobody who may connect can take descriptors and threads from mail.
+//! Connections to the API are bounded, so that nobody who may connect can take descriptors and threads from mail; and whoever has
+//! not shown the token keeps a place for moments only, so that nobody can take all of them from `/ready` and from operators.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// Connections at a time; further ones wait in the kernel's queue.
 const PLACES: usize = 64;
 /// Waited after an error of `accept`: without it a process out of descriptors would spin.
 const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// How long a stranger may take for a request, from its connection or from the answer before; longer than a body may take.
+const STRANGER: Duration = Duration::from_secs(15);
 
 /// A listener with a bounded number of places.
 pub(super) struct Listener {
@@ -37,7 +45,7 @@ impl axum::serve::Listener for Listener {
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         loop {
             match self.inner.accept().await {
-                Ok((stream, client)) => return (Seated { stream, _place: place }, client),
+                Ok((stream, client)) => return (Seated::new(stream, place), client),
                 Err(_) => tokio::time::sleep(BACK_OFF).await,
             }
         }
@@ -48,10 +56,44 @@ impl axum::serve::Listener for Listener {
     }
 }
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Caller(Arc<AtomicBool>);
+
+impl Caller {
+    /// It has shown the token: it may take its time.
+    pub(super) fn is_known(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+impl Connected<IncomingStream<'_, Listener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
+        stream.io().caller.clone()
+    }
+}
+
 /// A connection and its place, which it gives back when it is closed.
 pub(super) struct Seated {
     stream: TcpStream,
+    caller: Caller,
+    deadline: Pin<Box<Sleep>>,
     _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Seated {
+    fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>) -> Self {
+        let deadline = Box::pin(sleep(STRANGER));
+        Self { stream, caller: Caller::default(), deadline, _place: place }
+    }
+
+    /// What a stranger gets instead of waiting on.
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        if self.caller.0.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        self.deadline.as_mut().poll(context).map(|()| io::ErrorKind::TimedOut.into())
+    }
 }
 
 impl AsyncRead for Seated {
@@ -60,7 +102,10 @@ impl AsyncRead for Seated {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            Poll::Ready(read) => Poll::Ready(read),
+            Poll::Pending => self.poll_patience(context).map(Err),
+        }
     }
 }
 
@@ -70,7 +115,13 @@ impl AsyncWrite for Seated {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        match Pin::new(&mut self.stream).poll_write(context, bytes) {
+            Poll::Ready(written) => {
+                self.deadline.as_mut().reset(Instant::now() + STRANGER);
+                Poll::Ready(written)
+            }
+            Poll::Pending => self.poll_patience(context).map(Err),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -228,11 +228,15 @@ async fn stats(State(api): Shared, Query(wanted): Query<Wanted>) -> Answer<Figur
 }
 
 async fn verify(State(api): Shared) -> Answer<Verified> {
-    let Ok(_turn) = api.verifying.try_lock() else {
+    let Ok(turn) = Arc::clone(&api.verifying).try_lock_owned() else {
         return Err(Fault::Later("a comparison is under way already".to_owned()));
     };
-    let gate = api.gate.clone();
-    aside(move || desk::verify(&gate)).await.map(Json)
+    let work = move || {
+        // Until it is done, and not only for as long as somebody waits for it.
+        let _turn = turn;
+        desk::verify(&api.gate)
+    };
+    aside(work).await.map(Json)
 }
 
 async fn reload(State(api): Shared) -> Answer<serde_json::Value> {

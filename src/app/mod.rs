@@ -30,7 +30,7 @@ use crate::proxy::{Door, DoorSettings, listener};
 use crate::store::StoreError;
 use crate::tls::Certificate;
 
-use limits::raise_descriptors;
+use limits::{affordable, raise_descriptors};
 pub use serve::serve;
 
 /// How long sessions may go on after the first signal: as long as the longest wait for a reply to the end of data, and a little.

@@ -27,13 +27,18 @@ pub fn serve(config_path: Option<&Path>) -> Result<(), Failure> {
     let settings = config::load(&file).map_err(|errors| build::faults(&errors))?;
     let log = log::start(settings.log.format, settings.log.level)
         .map_err(|error| Failure::Internal(error.to_string()))?;
-    super::raise_descriptors();
+    let descriptors = super::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(&settings, log.writer()))
+    runtime.block_on(run(&settings, descriptors, log.writer()))
 }
 
-async fn run(settings: &Settings, log: &log::Writer) -> Result<(), Failure> {
-    let (parts, live) = build::parts(settings)?;
+async fn run(
+    settings: &Settings,
+    descriptors: Option<u64>,
+    log: &log::Writer,
+) -> Result<(), Failure> {
+    let (mut parts, live) = build::parts(settings)?;
+    afford(&mut parts, descriptors);
     // Bound before the gate is opened: a port that is taken is told at once, not after a long rebuild.
     let admin_listener = match settings.admin.listen {
         Some(address) => Some(bind_admin(address, &settings.data_dir).await?),
@@ -44,8 +49,9 @@ async fn run(settings: &Settings, log: &log::Writer) -> Result<(), Failure> {
     opened(&running);
     let live = Arc::new(Mutex::new(live));
     let watch = watch(&running, &live)?;
+    let doors = settings.listen.iter().zip(&running.doors);
     let mut listening: Vec<_> =
-        running.doors.iter().map(|address| format!("smtp={address}")).collect();
+        doors.map(|(listen, address)| format!("{}={address}", listen.protocol.name())).collect();
     if let Some(listener) = admin_listener {
         listening.push(format!("admin={}", listener.local_addr()?));
         start_admin(settings, &running, listener, &live, log)?;
@@ -57,6 +63,25 @@ async fn run(settings: &Settings, log: &log::Writer) -> Result<(), Failure> {
     running.stop(ends.second(&watch)).await;
     tracing::info!(event = "stop", result = "done");
     Ok(())
+}
+
+/// Lowers the listeners' limits to what the descriptors allow, and says so.
+fn afford(parts: &mut super::Parts, descriptors: Option<u64>) {
+    let wanted: Vec<_> = parts.doors.iter().map(|(_, door)| door.connections).collect();
+    let affordable = super::affordable(&wanted, descriptors);
+    for ((address, door), affordable) in parts.doors.iter_mut().zip(affordable) {
+        if affordable < door.connections {
+            tracing::warn!(
+                event = "descriptors",
+                listen = %address,
+                limit = descriptors,
+                wanted = door.connections,
+                connections = affordable,
+                "too few file descriptors for limits.connections: raise LimitNOFILE"
+            );
+            door.connections = affordable;
+        }
+    }
 }
 
 async fn bind_admin(
@@ -81,7 +106,10 @@ fn start_admin(
 ) -> Result<(), Failure> {
     let token = admin::token::load_or_create(&settings.data_dir)
         .map_err(|error| Failure::Io(error.to_string()))?;
-    admin::address::note(&settings.data_dir, listener.local_addr()?)?;
+    // For commands that find the gate on their own. Mail does not depend on it: a full disk must not keep the gate from starting.
+    if let Err(error) = admin::address::note(&settings.data_dir, listener.local_addr()?) {
+        tracing::warn!(event = "admin", result = "address_not_noted", error = %error);
+    }
     let (gate, live) = (running.gate.clone(), Arc::clone(live));
     let shown = running.addresses;
     let reload: admin::Reload = Arc::new(move || reload(&gate, &live));
@@ -151,12 +179,6 @@ fn progress() -> impl FnMut(u64, u64) {
 
 fn opened(running: &Running) {
     let report = &running.report;
-    if let Some(torn) = &report.torn {
-        tracing::warn!(event = "store", result = "torn_line_cut", detail = ?torn);
-    }
-    if let Some((path, why)) = &report.moved_aside {
-        tracing::warn!(event = "store", result = "rebuilt", moved_to = %path.display(), error = why);
-    }
     tracing::info!(
         event = "store",
         result = "open",

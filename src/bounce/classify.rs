@@ -62,7 +62,7 @@ impl Classifier {
     }
 
     /// Classifies one reply. `recipients` is the number of recipients that the reply is about (for a reply after DATA, those accepted).
-    /// `receiver` is the name of the host that gave it.
+    /// `receiver` is the name of the host that gave it; a port may follow.
     pub fn classify(
         &self,
         stage: Stage,

@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
+use ipnet::IpNet;
 use serde_json::json;
 
-use crate::config::{self, ConfigError, Mode, PolicySource, Settings};
+use crate::config::{self, ConfigError, DownstreamTls, ListenTls, Mode, PolicySource, Settings};
 use crate::failure::Failure;
 
 /// Checks the configuration file that is given, or the one that would be used; prints a short summary of what it says.
@@ -46,11 +47,24 @@ fn summary(
     writeln!(out, "{}: ok", settings.file.display())?;
     for listen in &settings.listen {
         let clients: Vec<String> = listen.clients.iter().map(ToString::to_string).collect();
-        let (address, tenant) = (listen.address, &listen.tenant);
-        writeln!(out, "  listen      {address} for {}, tenant {tenant}", clients.join(" "))?;
+        let (address, protocol, tenant) = (listen.address, listen.protocol.name(), &listen.tenant);
+        let tls = match listen.tls {
+            ListenTls::Off => "tls off",
+            ListenTls::Starttls => "tls by starttls",
+            ListenTls::Required => "tls required",
+            ListenTls::Implicit => "tls implicit",
+        };
+        let clients = clients.join(" ");
+        writeln!(out, "  listen      {address} {protocol} for {clients}, {tls}, tenant {tenant}")?;
     }
     let hosts: Vec<String> = settings.downstream.hosts.iter().map(ToString::to_string).collect();
-    writeln!(out, "  downstream  {}", hosts.join(", "))?;
+    let tls = match settings.downstream.tls {
+        DownstreamTls::Off => "off",
+        DownstreamTls::Opportunistic => "opportunistic",
+        DownstreamTls::Required => "required",
+        DownstreamTls::Verify => "verify",
+    };
+    writeln!(out, "  downstream  {}, tls {tls}", hosts.join(", "))?;
     let policy = match &settings.policy.source {
         PolicySource::Preset(name) => name.clone(),
         PolicySource::File(file) => file.display().to_string(),
@@ -87,6 +101,12 @@ fn cautions(settings: &Settings) -> Vec<String> {
         if let Some(all) = listen.clients.iter().find(|network| network.prefix_len() == 0) {
             cautions.push(format!("listen[{index}].clients has {all}: anyone may relay"));
         }
+        let ip = listen.address.ip();
+        let near = |network: &IpNet| network.network().is_loopback();
+        if !ip.is_loopback() && !ip.is_unspecified() && listen.clients.iter().all(near) {
+            let why = "nobody but this machine may relay";
+            cautions.push(format!("listen[{index}].address {ip} with such clients: {why}"));
+        }
     }
     if let Some(admin) = settings.admin.listen.filter(|admin| !admin.ip().is_loopback()) {
         cautions.push(format!("admin.listen {admin} can be reached from other machines"));
@@ -97,6 +117,7 @@ fn cautions(settings: &Settings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ListenSettings;
 
     fn configs(name: &str) -> std::path::PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs").join(name)
@@ -113,7 +134,7 @@ mod tests {
         let (out, failure) = check("good-everything", false);
         assert!(failure.is_none(), "{failure:?}");
         assert!(
-            out.contains("listen      127.0.0.1:0 for 192.0.2.0/24 2001:db8::1/128, tenant acme\n"),
+            out.contains("listen      127.0.0.1:0 smtp for 192.0.2.0/24 2001:db8::1/128, tls off, tenant acme\n"),
             "{out}"
         );
         assert!(
@@ -149,5 +170,12 @@ mod tests {
         settings.listen[0].clients = vec!["0.0.0.0/0".parse().expect("a network")];
         settings.admin.listen = Some(([0, 0, 0, 0], 8025).into());
         assert_eq!(cautions(&settings).len(), 2);
+        settings.admin.listen = None;
+        settings.listen[0] = ListenSettings::default();
+        settings.listen[0].address = ([192, 0, 2, 1], 25).into();
+        assert_eq!(
+            cautions(&settings),
+            ["listen[0].address 192.0.2.1 with such clients: nobody but this machine may relay"]
+        );
     }
 }

@@ -130,7 +130,7 @@ pub fn bar(what: &'static str) -> ProgressBar {
 pub fn mended(report: &OpenReport) {
     let mut errors = std::io::stderr();
     if let Some(torn) = &report.torn {
-        let _ = writeln!(errors, "rcptgate: cut a torn last line off the journal: {torn:?}");
+        let _ = writeln!(errors, "rcptgate: cut a torn last line off the journal: {torn}");
     }
     if let Some((path, why)) = &report.moved_aside {
         let path = path.display();

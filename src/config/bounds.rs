@@ -19,7 +19,7 @@ pub struct LimitSettings {
     pub errors: usize,
     /// Commands of a session that do nothing (NOOP, RSET, VRFY ...) before they count as errors.
     pub junk: usize,
-    /// Octets a second that a client must send of content, averaged over a minute; 0 asks for none.
+    /// Octets a second that a client must send of content, on the average; 0 asks for none.
     pub data_rate: u64,
     /// Transactions of one session.
     pub transactions: usize,

@@ -8,11 +8,13 @@
 //! | `values` | values that are written as text |
 //! | `reader` | TOML key by key, with faults by line, key and value |
 //! | `lists` | list and policy files |
+//! | `files` | tries the files that are named |
 //! | `live` | the lists in force, read again when they change |
 //! | `error` | a fault, and how it is shown |
 
 mod bounds;
 mod error;
+mod files;
 mod lists;
 mod live;
 mod reader;
@@ -25,8 +27,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::lists::Lists;
-
-use crate::tls::{Acceptor, Connector, TlsFault, Trust};
 use reader::Reader;
 use sections::Files;
 
@@ -76,7 +76,7 @@ pub fn read(file: &Path) -> Result<Settings, Vec<ConfigError>> {
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }
 
-/// Reads the configuration file and tries the lists and the policy that it names.
+/// Reads the configuration file and tries the lists, the policy and the certificates that it names.
 ///
 /// # Errors
 /// Every fault of every file.
@@ -91,23 +91,7 @@ pub fn load(file: &Path) -> Result<Settings, Vec<ConfigError>> {
     let policy = load_policy(&settings.policy, lists.as_ref().unwrap_or(&Lists::embedded()));
     tell(lists.err().unwrap_or_default());
     tell(policy.err().unwrap_or_default());
-    errors.extend(certificates(&settings));
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
-}
-
-/// What is wrong with the certificates that the configuration names.
-fn certificates(settings: &Settings) -> Vec<ConfigError> {
-    let own = settings.listen.iter().filter_map(|listen| listen.certificate.as_ref());
-    let own = own.filter_map(|(chain, key)| Some((chain, Acceptor::load(chain, key).err()?)));
-    let theirs = settings.downstream.ca.iter();
-    let theirs =
-        theirs.filter_map(|file| Some((file, Connector::new(&Trust::File(file.clone())).err()?)));
-    own.chain(theirs)
-        .map(|(file, fault)| match fault {
-            TlsFault::File { file, why } => ConfigError::of_file(&file, why),
-            TlsFault::Rustls(fault) => ConfigError::of_file(file, fault.to_string()),
-        })
-        .collect()
 }
 
 /// The settings, with defaults in place of whatever is wrong, and what is wrong.

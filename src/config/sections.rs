@@ -12,7 +12,7 @@ use crate::event::Tenant;
 use crate::log::Format;
 use crate::policy::Policy;
 
-use super::lists::{cannot_read, read, read_list};
+use super::files;
 use super::reader::Table;
 use super::settings::*;
 use super::values::{
@@ -56,7 +56,7 @@ pub(super) fn settings(file: &Path, top: Table<'_, '_>, files: Files) -> Setting
     };
     clashes(&settings, &top);
     if files == Files::Try {
-        unreadable(&settings, &top);
+        files::tried(&settings, &top);
     }
     top.done();
     settings
@@ -297,23 +297,6 @@ fn clashes(settings: &Settings, top: &Table<'_, '_>) {
             let why = format!("mail to {host} would come back in at {own}");
             top.table("downstream").fault("hosts", why);
         }
-    }
-}
-
-/// Files that cannot be read, told at the keys that name them.
-fn unreadable(settings: &Settings, top: &Table<'_, '_>) {
-    let lists = &settings.lists;
-    let named =
-        [("disposable", &lists.disposable), ("trusted", &lists.trusted), ("allow", &lists.allow)];
-    for (key, list) in named {
-        if let Err(why) = read_list(list) {
-            top.table("lists").fault(key, why);
-        }
-    }
-    if let PolicySource::File(file) = &settings.policy.source
-        && let Err(error) = read(file)
-    {
-        top.table("policy").fault("file", cannot_read(file, &error));
     }
 }
 

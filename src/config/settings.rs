@@ -100,6 +100,16 @@ pub enum ListenProtocol {
     Lmtp,
 }
 
+impl ListenProtocol {
+    /// As the configuration has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Lmtp => "lmtp",
+        }
+    }
+}
+
 /// TLS towards the clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ListenTls {

@@ -115,18 +115,6 @@ fn what_this_version_does_not_have_is_refused() {
 }
 
 #[test]
-fn certificates_are_tried() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("c.toml");
-    let listen = "[[listen]]\ntls = \"required\"\ncertificate = \"no.pem\"\nkey = \"no.pem\"\n";
-    fs::write(&file, format!("{listen}{FIXED}tls = \"verify\"\nca = \"empty.pem\"\n"))
-        .expect("a file");
-    fs::write(folder.path().join("empty.pem"), "").expect("a file");
-    let said = listed(&load(&file).expect_err("faults"));
-    assert!(said.contains("no.pem") && said.contains("empty.pem: no certificate in it"), "{said}");
-}
-
-#[test]
 fn values_are_read_as_they_are_written() {
     let size = |text: &str| settings(&format!("{FIXED}[limits]\nsize = {text}")).limits.size;
     assert_eq!(size("\"50MiB\""), 50 << 20);

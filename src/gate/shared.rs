@@ -95,7 +95,7 @@ impl Shared {
         if let Err(error) = &found {
             Stats::add(&self.stats.read_failures, 1);
             if !matches!(error, StoreError::Paused) {
-                tracing::error!(event = "lookup_failed", why = %error, "an address is not known");
+                tracing::error!(event = "store", result = "lookup_failed", error = %error);
                 self.trouble.suspect.store(true, Ordering::Release);
             }
         }

@@ -86,7 +86,7 @@ impl Writer {
     /// A panic costs the events at hand, which are folded in from the journal if they got that far, never the writer.
     fn contained(&mut self, work: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
-            tracing::error!(event = "writer_panic", "a panic in the writer was contained");
+            tracing::error!(event = "store", result = "panic_contained");
             self.shared.trouble.set_index("a panic in the writer");
         }
     }
@@ -103,7 +103,7 @@ impl Writer {
         if let Err((error, rest)) = committed {
             Stats::add(&self.shared.stats.journal_failures, 1);
             let why = error.to_string();
-            tracing::error!(event = "journal_failed", why, "learning pauses");
+            tracing::error!(event = "store", result = "learning_paused", error = why);
             self.shared.trouble.set_journal(&why);
             self.last_attempt = Some(Instant::now());
             let lost = staged.into_iter().map(|staged| staged.order).chain(rest);
@@ -126,7 +126,7 @@ impl Writer {
                 Ok((seq, position)) => staged.push(Staged { order, seq, position }),
                 Err(error @ JournalError::Unwritable { .. }) => {
                     Stats::add(&self.shared.stats.unlearnt, 1);
-                    tracing::error!(event = "unwritable", why = %error, "an event is lost");
+                    tracing::error!(event = "store", result = "event_lost", error = %error);
                     let _ = order.done.send(Err(Unlearnt::Unwritable(error.to_string())));
                 }
                 Err(error) => {
@@ -174,7 +174,7 @@ impl Writer {
 
     fn index_failed(&self, error: &StoreError) {
         Stats::add(&self.shared.stats.index_failures, 1);
-        tracing::error!(event = "index_failed", why = %error, "the index must be opened again");
+        tracing::error!(event = "store", result = "index_failed", error = %error);
         self.shared.trouble.set_index(&error.to_string());
     }
 
@@ -217,9 +217,9 @@ impl Writer {
             Ok(()) => {
                 Stats::add(&self.shared.stats.recoveries, 1);
                 self.last_attempt = None;
-                tracing::warn!(event = "learning_resumed", "learning goes on");
+                tracing::warn!(event = "store", result = "learning_resumed");
             }
-            Err(why) => tracing::warn!(event = "learning_paused", why, "still failing"),
+            Err(why) => tracing::warn!(event = "store", result = "learning_paused", error = why),
         }
     }
 

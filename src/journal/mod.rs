@@ -64,7 +64,7 @@ pub enum JournalError {
         source: io::Error,
     },
     /// A line that is not an event, or not in order.
-    #[error("{}:{line}: {why}", path.display())]
+    #[error("{}:{line}: {why}; mend this line, or delete it to go on without it", path.display())]
     Broken {
         /// Which segment.
         path: PathBuf,

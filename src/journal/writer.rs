@@ -1,12 +1,18 @@
 //! The one writer: stages lines, then commits them with one write and one sync.
 
-use std::fs::{self, File, OpenOptions};
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{BufReader, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::segment::{self, Line};
 use super::{Entry, JournalError, LINE_MAX, Position, io_error};
 use crate::event::Event;
+
+/// Modes of what is made here: it holds other people's addresses.
+const FOLDER_MODE: u32 = 0o750;
+const FILE_MODE: u32 = 0o640;
 
 /// Appends to the journal.
 ///
@@ -43,6 +49,13 @@ pub struct Torn {
     pub kept: PathBuf,
 }
 
+impl fmt::Display for Torn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, kept) = (self.path.display(), self.kept.display());
+        write!(f, "{} bytes behind byte {} of {path}, kept in {kept}", self.bytes, self.offset)
+    }
+}
+
 impl Writer {
     /// Opens the journal in `dir`, making it if need be, and cuts off a torn last line. Checks every line of the last segment.
     ///
@@ -51,7 +64,8 @@ impl Writer {
     /// # Errors
     /// When a line of the last segment other than its last one is broken, when a segment is missing, or the file system fails.
     pub fn open(dir: &Path, segment_bytes: u64) -> Result<(Self, Option<Torn>), JournalError> {
-        fs::create_dir_all(dir).map_err(io_error(dir))?;
+        let mut folder = DirBuilder::new();
+        folder.recursive(true).mode(FOLDER_MODE).create(dir).map_err(io_error(dir))?;
         if let Some(parent) = dir.parent() {
             segment::sync_dir(parent)?;
         }
@@ -194,7 +208,9 @@ impl Writer {
 /// Opens a segment for appending, making it, durably, if need be.
 fn append_to(dir: &Path, number: u32) -> Result<File, JournalError> {
     let path = segment::path(dir, number);
-    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io_error(&path))?;
+    let mut options = OpenOptions::new();
+    let file = options.create(true).append(true).mode(FILE_MODE).open(&path);
+    let file = file.map_err(io_error(&path))?;
     segment::sync_dir(dir)?;
     Ok(file)
 }
@@ -266,9 +282,13 @@ fn cut(dir: &Path, number: u32, offset: u64, why: &str) -> Result<Torn, JournalE
     file.set_len(offset).and_then(|()| file.sync_all()).map_err(io_error(&path))?;
     let bytes = u64::try_from(torn.len()).unwrap_or(u64::MAX);
     tracing::warn!(
-        event = "journal_torn",
-        file = %path.display(), offset, bytes, kept = %kept.display(), why,
-        "cut off a torn last line"
+        event = "store",
+        result = "torn_line_cut",
+        file = %path.display(),
+        offset,
+        bytes,
+        kept = %kept.display(),
+        error = why,
     );
     Ok(Torn { path, offset, bytes, kept })
 }

@@ -11,6 +11,10 @@ mod escape;
 mod line;
 mod writer;
 
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsFd as _;
+
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
@@ -36,7 +40,7 @@ pub enum Format {
 /// # Errors
 /// When the process already has a subscriber.
 pub fn start(format: Format, level: LevelFilter) -> Result<WriterGuard, TryInitError> {
-    let (writer, guard) = Writer::start(format, std::io::stdout());
+    let (writer, guard) = Writer::start(format, output());
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("rcptgate", level)
@@ -44,6 +48,15 @@ pub fn start(format: Format, level: LevelFilter) -> Result<WriterGuard, TryInitE
         .with_target("rcptgate::app", level.max(LevelFilter::INFO));
     tracing_subscriber::registry().with(targets).with(Lines::new(format, writer)).try_init()?;
     Ok(guard)
+}
+
+/// Standard output, by a handle of our own: a line that nobody takes must not hold the lock of `std::io::stdout`, or the end of
+/// the program would wait for it.
+fn output() -> Box<dyn Write + Send> {
+    match std::io::stdout().as_fd().try_clone_to_owned() {
+        Ok(own) => Box::new(File::from(own)),
+        Err(_) => Box::new(std::io::stdout()),
+    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use super::report::Reporter;
 use super::side::{NEXT_READ, Reading, Side};
 use super::stream::Stream;
 use super::{Door, DoorSettings};
+use crate::bounce::Stage;
 use crate::session::{Action, ClientTls, Input, Outputs, Sent, Session, Settings, Ticket, Waiting};
 use crate::smtp::reply::Reply;
 
@@ -57,8 +58,7 @@ pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, do
         let mut nothing = BytesMut::new();
         let handshake = timeout(patience, side.secure(&mut nothing, acceptor.as_ref()));
         if !handshake.await.unwrap_or(false) {
-            reporter.handshake_failed();
-            return reporter.ended();
+            return reporter.handshake_failed();
         }
     }
     Connection {
@@ -111,6 +111,13 @@ struct Ends<'drive, 'door> {
     drained: bool,
 }
 
+/// From whom bytes are wanted now.
+#[derive(Clone, Copy)]
+struct Wanted {
+    client: bool,
+    leg: bool,
+}
+
 struct Connection {
     door: Arc<Door>,
     session: Session,
@@ -136,19 +143,9 @@ impl Connection {
         self.session.step(Input::Accepted, &mut self.out);
         while self.act() && self.secure().await {
             watch.set(&self.session, &self.door.settings.timeouts, sleep.as_mut());
+            let before = self.client.input.len();
             let woken = self.wait(sleep.as_mut(), &mut ends).await;
-            let moved = match woken {
-                Woken::FromClient => Some(self.client.input.len()),
-                Woken::ToDownstream(Ok(())) => Some(0),
-                Woken::ToClient(_)
-                | Woken::ToDownstream(Err(_))
-                | Woken::FromDownstream
-                | Woken::Opened(_)
-                | Woken::Settled(_)
-                | Woken::Deadline
-                | Woken::Drain
-                | Woken::Halt => None,
-            };
+            let taken = self.client.input.len().saturating_sub(before);
             match woken {
                 Woken::FromClient | Woken::FromDownstream | Woken::ToDownstream(Ok(())) => {}
                 Woken::ToClient(Ok(())) => {}
@@ -156,19 +153,15 @@ impl Connection {
                 Woken::ToDownstream(Err(_)) => self.downstream_is_lost(),
                 Woken::Opened(result) => self.opened(result),
                 Woken::Settled(ticket) => self.session.step(Input::Settled(ticket), &mut self.out),
-                Woken::Deadline => self.deadline(&mut watch),
+                Woken::Deadline if self.expired() => watch = Watch::default(),
+                Woken::Deadline => {}
                 Woken::Drain => {
                     ends.drained = true;
                     self.session.step(Input::Drain, &mut self.out);
                 }
                 Woken::Halt => break,
             }
-            // Content has no turns: there every piece that moves starts the deadline anew.
-            if let Some(octets) = moved
-                && self.session.waiting() == Waiting::Content
-            {
-                watch.moved(octets);
-            }
+            watch.took(taken, self.door.settings.data_rate);
             self.feed();
         }
         self.leave().await;
@@ -180,7 +173,12 @@ impl Connection {
             && self.session.wants_client()
             && self.out.to_downstream.len() < HIGH_WATER
             && self.out.to_client.len() < HIGH_WATER;
-        let peers = poll_fn(|context| self.poll_peers(context, wants_client));
+        // A client that reads no replies is owed no more of them than fit here. The final one is recorded all the same: it tells
+        // whether a message was delivered.
+        let leg = self.session.waiting() == Waiting::Downstream(Stage::EndOfData)
+            || (self.out.to_client.len() < HIGH_WATER && self.session.wants_downstream());
+        let wanted = Wanted { client: wants_client, leg };
+        let peers = poll_fn(|context| self.poll_peers(context, wanted));
         tokio::select! {
             biased;
             woken = peers => woken,
@@ -190,7 +188,7 @@ impl Connection {
         }
     }
 
-    fn poll_peers(&mut self, context: &mut Context<'_>, wants_client: bool) -> Poll<Woken> {
+    fn poll_peers(&mut self, context: &mut Context<'_>, wanted: Wanted) -> Poll<Woken> {
         if self.client.has_to_send(&self.out.to_client)
             && let Poll::Ready(result) = self.client.poll_drain(context, &mut self.out.to_client)
         {
@@ -202,14 +200,14 @@ impl Connection {
             {
                 return Poll::Ready(Woken::ToDownstream(result));
             }
-            if leg.state == Reading::Open && leg.poll_fill(context).is_ready() {
+            if wanted.leg && leg.state == Reading::Open && leg.poll_fill(context).is_ready() {
                 return Poll::Ready(Woken::FromDownstream);
             }
         }
         if let Poll::Ready(Some(Ok(ticket))) = self.settling.poll_join_next(context) {
             return Poll::Ready(Woken::Settled(ticket));
         }
-        if wants_client && self.client.poll_fill(context).is_ready() {
+        if wanted.client && self.client.poll_fill(context).is_ready() {
             return Poll::Ready(Woken::FromClient);
         }
         match &mut self.opening {
@@ -222,7 +220,7 @@ impl Connection {
     fn feed(&mut self) {
         if let Some(leg) = &mut self.leg {
             if !leg.input.is_empty() {
-                let unsent = !self.out.to_downstream.is_empty();
+                let unsent = leg.has_to_send(&self.out.to_downstream);
                 let sent = if unsent { Sent::Partly } else { Sent::All };
                 self.session.step(Input::Downstream(&mut leg.input, sent), &mut self.out);
             }
@@ -234,7 +232,7 @@ impl Connection {
         self.feed_client();
         if self.client.input.is_empty() && self.session.waiting() == Waiting::Client {
             // What a large message needed is given back, and a small one finds its room again.
-            self.client.input = BytesMut::new();
+            self.client.rest();
             if self.out.to_downstream.capacity() > KEPT {
                 self.out.to_downstream = BytesMut::new();
             }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 use super::Timeouts;
-use super::pace::Pace;
 use crate::bounce::Stage;
 use crate::session::{Session, Waiting};
 
@@ -14,7 +13,6 @@ use crate::session::{Session, Waiting};
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     since: Option<((Waiting, u64), Instant)>,
-    pace: Pace,
 }
 
 impl Watch {
@@ -26,34 +24,23 @@ impl Watch {
             Some(_) | None => Instant::now(),
         };
         self.since = Some((now, since));
-        let mut due = since + patience(session, timeouts);
-        if session.waiting() == Waiting::Content {
-            due = self.pace.due().map_or(due, |end| due.min(end));
-        } else {
-            self.pace.restart();
-        }
+        let due = since + patience(session, timeouts);
         if sleep.deadline() != due {
             sleep.reset(due);
         }
     }
 
-    /// A piece of content has moved: its deadline starts anew, and the client's pace is told how much of it was the client's.
-    pub(super) fn moved(&mut self, octets: usize) {
-        self.since = None;
-        self.pace.add(octets, Instant::now());
-    }
-
-    /// Whether the client sends content too slowly. `held_up` says that it could not send, because the next hop took nothing.
-    pub(super) fn is_too_slow(&mut self, rate: u64, held_up: bool) -> bool {
-        if held_up {
-            self.pace.restart();
+    /// The client sent so many octets. Content has no turns: there each octet gives the time back in which it is due, up to the
+    /// whole of it, so that one octet now and then keeps nothing open (Postfix `smtpd_min_data_rate`). What a next hop does not
+    /// take off our hands holds up the client too, so it has to keep the same pace. A `rate` of 0 octets a second asks for none.
+    pub(super) fn took(&mut self, octets: usize, rate: u64) {
+        if octets > 0
+            && let Some(((Waiting::Content, _), since)) = &mut self.since
+        {
+            let gained = (octets as u64).saturating_mul(1000).checked_div(rate);
+            let now = Instant::now();
+            *since = gained.map_or(now, |millis| (*since + Duration::from_millis(millis)).min(now));
         }
-        self.pace.is_too_slow(rate, Instant::now())
-    }
-
-    /// Whether the deadline for what is waited for has passed, rather than a window of the pace ended.
-    pub(super) fn has_passed(&self, session: &Session, timeouts: &Timeouts) -> bool {
-        self.since.is_none_or(|(_, since)| since.elapsed() >= patience(session, timeouts))
     }
 }
 
@@ -61,6 +48,8 @@ fn patience(session: &Session, timeouts: &Timeouts) -> Duration {
     match session.waiting() {
         // The next hop is left first; the client's own time goes on.
         Waiting::Client if session.leg_is_idle() => timeouts.idle_connection.min(timeouts.client),
+        // One silent connection must not hold up the end of the program for minutes.
+        Waiting::Client if session.is_unwelcome() => timeouts.quit.min(timeouts.client),
         Waiting::Client => timeouts.client,
         Waiting::Content => timeouts.content.min(timeouts.block),
         Waiting::Downstream(Stage::Data) => timeouts.data,

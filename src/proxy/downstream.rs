@@ -40,39 +40,46 @@ const ADDRESSES_MAX: usize = 5;
 /// What the client is to be told: always 4yz, since nothing was learnt about any recipient.
 pub(super) async fn open(door: &Door) -> Result<Leg, Reply> {
     let deadline = Instant::now() + door.settings.timeouts.opening;
-    let mut last = unreachable("no next hop");
+    let mut last = unreachable("rcptgate: no next hop");
     let mut tried = 0;
-    for host in door.route.hosts() {
-        let addresses =
-            match timeout_at(deadline, door.route.resolver().addresses(&host.name)).await {
-                Ok(Ok(addresses)) => addresses,
-                Ok(Err(fault)) => {
-                    failed(door, host, None, &fault.to_string());
-                    last = Reply::new(
-                        451,
-                        EnhancedStatus::new(4, 4, 3),
-                        "rcptgate: the next hop's name does not resolve",
-                    );
-                    continue;
-                }
-                Err(_) => return Err(unreachable("the next hop took too long")),
-            };
-        for address in addresses {
-            if tried == ADDRESSES_MAX {
-                return Err(last);
+    let hosts = door.route.hosts();
+    for (index, host) in hosts.iter().enumerate() {
+        let share = share(deadline, hosts.len() - index);
+        let addresses = match timeout_at(share, door.route.resolver().addresses(&host.name)).await {
+            Ok(Ok(addresses)) => addresses,
+            Ok(Err(fault)) => {
+                failed(door, host, None, &fault.to_string());
+                last = UNRESOLVED;
+                continue;
             }
+            Err(_) => {
+                failed(door, host, None, "resolving timed out");
+                last = TOO_LONG;
+                continue;
+            }
+        };
+        let count = addresses.len().min(ADDRESSES_MAX - tried);
+        for (index, address) in addresses.into_iter().take(count).enumerate() {
             tried += 1;
-            match timeout_at(deadline, attempt(door, host, address)).await {
+            let share = self::share(share, count - index);
+            match timeout_at(share, attempt(door, host, address)).await {
                 Ok(Ok(leg)) => return Ok(leg),
                 Ok(Err(reply)) => last = reply,
                 Err(_) => {
                     failed(door, host, Some(address), "timed out");
-                    return Err(unreachable("the next hop took too long"));
+                    last = TOO_LONG;
                 }
             }
         }
     }
     Err(last)
+}
+
+/// When the first of so many attempts must be over, so that one that hangs leaves time for the others.
+fn share(deadline: Instant, attempts: usize) -> Instant {
+    let now = Instant::now();
+    let attempts = u32::try_from(attempts.max(1)).unwrap_or(u32::MAX);
+    now + deadline.saturating_duration_since(now) / attempts
 }
 
 /// One address. Where TLS is wanted but not insisted on, a handshake that fails is followed by a second connection in the
@@ -93,8 +100,10 @@ async fn attempt(door: &Door, host: &Host, address: IpAddr) -> Result<Leg, Reply
     }
     .map_err(|trouble| {
         let (reply, why) = match trouble {
-            Trouble::Unreachable(why) => (unreachable("the next hop cannot be reached"), why),
-            Trouble::Lost(why) => (unreachable("the next hop hung up"), why),
+            Trouble::Unreachable(why) => {
+                (unreachable("rcptgate: the next hop cannot be reached"), why)
+            }
+            Trouble::Lost(why) => (unreachable("rcptgate: the next hop hung up"), why),
             Trouble::Refused(fault) => {
                 let said = fault.said.as_ref().map(ToString::to_string);
                 let said = said.unwrap_or_else(|| "protocol violation".to_owned());
@@ -107,6 +116,9 @@ async fn attempt(door: &Door, host: &Host, address: IpAddr) -> Result<Leg, Reply
     })
 }
 
+const UNRESOLVED: Reply =
+    Reply::new(451, EnhancedStatus::new(4, 4, 3), "rcptgate: the next hop's name does not resolve");
+const TOO_LONG: Reply = unreachable("rcptgate: the next hop took too long");
 const NO_HANDSHAKE: Reply =
     Reply::new(451, EnhancedStatus::new(4, 7, 5), "rcptgate: no TLS handshake with the next hop");
 
@@ -199,8 +211,8 @@ pub(super) fn quit(mut stream: Stream, patience: Duration) {
     });
 }
 
-fn unreachable(text: &'static str) -> Reply {
-    Reply::with_text(451, EnhancedStatus::new(4, 4, 1), format!("rcptgate: {text}").into())
+const fn unreachable(text: &'static str) -> Reply {
+    Reply::new(451, EnhancedStatus::new(4, 4, 1), text)
 }
 
 fn failed(door: &Door, host: &Host, address: Option<IpAddr>, why: &str) {

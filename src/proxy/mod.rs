@@ -5,7 +5,6 @@
 //! | `listener` | accepting, limits on connections, drain |
 //! | `connection` | one session between two sockets |
 //! | `side` | one of the two sockets |
-//! | `pace` | how fast content comes |
 //! | `header` | the PROXY protocol |
 //! | `stream` | in the clear or within TLS |
 //! | `deadline` | how long what is waited for |
@@ -18,7 +17,6 @@ mod deadline;
 mod downstream;
 mod header;
 pub mod listener;
-mod pace;
 mod report;
 pub mod route;
 mod side;
@@ -80,7 +78,7 @@ pub struct DoorSettings {
     pub limits: Limits,
     /// Bounds on waiting.
     pub timeouts: Timeouts,
-    /// Octets a second that a client must send of content, averaged over a minute; 0 asks for none.
+    /// Octets a second that a client must send of content, on the average; 0 asks for none.
     pub data_rate: u64,
     /// Connections at a time.
     pub connections: usize,

@@ -189,12 +189,6 @@ impl Reporter {
         );
     }
 
-    /// The session is over.
-    pub(super) fn ended(&self) {
-        self.door.metrics.session_ended();
-        tracing::debug!(event = "disconnect", client = self.client, session = self.session);
-    }
-
     /// A reply as the log shows it.
     fn shown(&self, reply: &Reply) -> String {
         // Room for code and status, so that it need not grow.
@@ -259,6 +253,14 @@ impl Reporter {
                 .map(|reply| self.door.addresses.scrub(reply))
                 .as_deref(),
         );
+    }
+}
+
+/// The session is over, however it ended: a panic must not leave it in the figures for ever.
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.door.metrics.session_ended();
+        tracing::debug!(event = "disconnect", client = self.client, session = self.session);
     }
 }
 

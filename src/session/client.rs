@@ -257,6 +257,7 @@ impl Session {
             // A deadline may fire in the instant in which what it waited for arrived.
             Waiting::Client | Waiting::Content if waiting != self.waiting() => {}
             Waiting::Downstream(_) if self.leg.is_idle() && !self.is_in_content() => {}
+            Waiting::Client if self.draining => self.send_away(replies::SHUTDOWN),
             Waiting::Client => self.send_away(replies::IDLE),
             Waiting::Content => {
                 self.owed.push(replies::IDLE);

@@ -9,6 +9,9 @@ use super::{Action, Finished, Outcome, Outputs, Phase, Protocol, Session, replie
 use crate::smtp::data::{DataDecoder, DataFault, Progress};
 use crate::smtp::reply::Reply;
 
+/// How often the largest message fits into content that is thrown away before the client is left.
+const SWALLOWED_MAX: u64 = 4;
+
 impl Session {
     /// The next hop said 354 and so does the gate.
     pub(super) fn begin_content(&mut self) {
@@ -25,6 +28,10 @@ impl Session {
             Phase::Content(decoder) => self.pass_on(decoder, bytes, out),
             Phase::Swallow(mut decoder, reply) => match decoder.swallow(bytes) {
                 Progress::End => self.owed.push_copies(reply, self.finals),
+                Progress::More if self.is_endless(&decoder) => {
+                    self.owed.push_copies(reply, self.finals);
+                    self.phase = Phase::Over;
+                }
                 Progress::More => {
                     self.phase = Phase::Swallow(decoder, reply);
                     return false;
@@ -73,6 +80,13 @@ impl Session {
 
     fn is_too_large(&self, decoder: &DataDecoder) -> bool {
         self.settings.limits.size > 0 && decoder.message_octets() > self.settings.limits.size
+    }
+
+    /// Whether what is thrown away has been enough: the client is left rather than read to its end, and whatever more it sends is
+    /// no command.
+    fn is_endless(&self, decoder: &DataDecoder) -> bool {
+        let limit = self.settings.limits.size;
+        limit > 0 && decoder.octets() / SWALLOWED_MAX > limit
     }
 
     fn end_content(&mut self, octets: u64) {

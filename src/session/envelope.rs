@@ -132,7 +132,11 @@ impl Session {
         if !parameters.iter().all(|parameter| dsn && offered(parameter)) {
             return self.error(replies::PARAMETER);
         }
-        transaction.asked += 1;
+        transaction.asked = transaction.asked.saturating_add(1);
+        // A client may overshoot by a pipelined group; one that goes on and on does not listen.
+        if transaction.asked > limit.saturating_mul(2) {
+            return self.error(replies::TOO_MANY_RCPT);
+        }
         let answer = match (&transaction.mail, &recipient) {
             _ if !may_relay => Some(replies::NO_RELAY),
             _ if transaction.asked > limit => Some(replies::TOO_MANY_RCPT),
@@ -241,7 +245,7 @@ impl Session {
             return self.out_of_step(out);
         }
         if transaction.asked == 0 {
-            return self.owed.push(replies::NO_RCPT);
+            return self.error(replies::NO_RCPT);
         }
         let refusal = match &transaction.mail {
             MailState::Failed(reply) if !transaction.accepted.is_empty() => reply.clone(),
@@ -263,8 +267,11 @@ fn octets(digits: &str) -> Option<u64> {
     fits.then(|| digits.parse().ok()).flatten()
 }
 
-/// Whether a value is xtext or plain (RFC 3461 §4), and decodes to no NUL or other control character.
+/// Whether a value is xtext or plain (RFC 3461 §4), printable ASCII, and decodes to no NUL or other control character.
 fn is_xtext(value: &str) -> bool {
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return false;
+    }
     let mut bytes = value.bytes();
     while let Some(byte) = bytes.next() {
         if byte == b'+' {

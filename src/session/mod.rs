@@ -217,6 +217,9 @@ enum Phase {
     Securing,
 }
 
+/// Octets of replies waiting for the disk above which no more are taken from the next hop.
+const HELD_MAX: usize = 64 * 1024;
+
 /// One conversation.
 #[derive(Debug)]
 pub struct Session {
@@ -323,6 +326,18 @@ impl Session {
             | Phase::Final(_)
             | Phase::Over => false,
         }
+    }
+
+    /// Whether the program is to end and the client has not said a word: it is told so soon, since it may never say one.
+    pub const fn is_unwelcome(&self) -> bool {
+        self.draining && self.greeted.is_none()
+    }
+
+    /// Whether the session would take replies of the next hop now. Those that wait for the disk are bounded: without that, a
+    /// next hop with long replies and a client with many recipients would fill the memory between them. They wait for
+    /// seconds at most, so this resolves by itself.
+    pub const fn wants_downstream(&self) -> bool {
+        self.owed.held_octets() < HELD_MAX
     }
 
     /// Whether a connection to the next hop is open and nothing is under way on it, so that it may be released.

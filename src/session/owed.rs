@@ -25,6 +25,15 @@ enum Slot {
     Awaited,
 }
 
+impl Slot {
+    fn held_octets(&self) -> usize {
+        match self {
+            Self::Held(reply) => reply.text.len(),
+            Self::Ready(_) | Self::Plain(_) | Self::Awaited => 0,
+        }
+    }
+}
+
 /// A place in the queue, and how often its reply is sent.
 #[derive(Debug)]
 struct Place {
@@ -37,6 +46,8 @@ struct Place {
 pub(super) struct Owed {
     slots: VecDeque<Place>,
     first: u64,
+    /// Octets of text in the held replies.
+    held: usize,
     /// Whether replies carry enhanced status codes: after EHLO, not after HELO.
     pub(super) enhanced: bool,
 }
@@ -48,6 +59,11 @@ impl Owed {
 
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Octets of the replies that wait for the disk.
+    pub(super) const fn held_octets(&self) -> usize {
+        self.held
     }
 
     /// Owes a reply that is known.
@@ -99,7 +115,9 @@ impl Owed {
             && let Slot::Held(_) = slot
             && let Slot::Held(reply) = std::mem::replace(slot, Slot::Awaited)
         {
+            let octets = reply.text.len();
             *slot = Slot::Ready(reply);
+            self.held = self.held.saturating_sub(octets);
         }
     }
 
@@ -127,8 +145,10 @@ impl Owed {
     }
 
     fn put(&mut self, id: SlotId, new: Slot) {
+        let held = new.held_octets();
         if let Some(slot) = self.slot(id) {
-            *slot = new;
+            let before = std::mem::replace(slot, new).held_octets();
+            self.held = self.held.saturating_sub(before) + held;
         }
     }
 

@@ -33,7 +33,9 @@ impl Session {
         if more {
             return self.send_away(replies::SYNC);
         }
-        if self.transaction.is_some() {
+        // Recipients of a transaction that was reset may still be owed their replies, which belong before the handshake.
+        self.owed.flush(&mut out.to_client);
+        if self.transaction.is_some() || !self.owed.is_empty() {
             return self.error(replies::IN_TRANSACTION);
         }
         self.owed.push(replies::GO_TLS);

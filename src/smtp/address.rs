@@ -12,12 +12,13 @@ use unicode_normalization::UnicodeNormalization;
 
 pub use parse::NotAnAddress;
 
-/// Longest local part in octets (RFC 5321 §4.5.3.1.1).
-pub const LOCAL_MAX: usize = 64;
+/// Longest local part of a recipient in octets (RFC 5321 §4.5.3.1.1). That of a sender may fill the path: VERP and SRS write whole
+/// addresses there, and to refuse a sender is to lose the message.
+const LOCAL_MAX: usize = 64;
 /// Longest domain in octets (RFC 5321 §4.5.3.1.2).
-pub const DOMAIN_MAX: usize = 255;
+const DOMAIN_MAX: usize = 255;
 /// Longest path in octets, angle brackets included (RFC 5321 §4.5.3.1.3).
-pub const PATH_MAX: usize = 256;
+const PATH_MAX: usize = 256;
 
 /// Where a message goes: a domain name or an address literal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -117,7 +118,10 @@ impl ReversePath {
     /// # Errors
     /// Says what is wrong with the path.
     pub fn parse(path: &str) -> Result<Self, NotAnAddress> {
-        if path == "<>" { Ok(Self::Null) } else { parse::path(path).map(Self::Mailbox) }
+        if path == "<>" {
+            return Ok(Self::Null);
+        }
+        parse::path(path, PATH_MAX).map(Self::Mailbox)
     }
 }
 
@@ -149,7 +153,7 @@ impl Recipient {
         if path.eq_ignore_ascii_case("<postmaster>") {
             return Ok(Self::Postmaster);
         }
-        parse::path(path).map(Self::Mailbox)
+        parse::path(path, LOCAL_MAX).map(Self::Mailbox)
     }
 
     /// What the store is keyed by; `None` for the bare postmaster, who is nobody's suppressed recipient.
@@ -171,9 +175,17 @@ impl fmt::Display for Recipient {
     }
 }
 
+/// A character without its case: whatever has one upper-case form in common is one. Lower-casing alone keeps `ſ` apart from `s`, and
+/// writes `Σ` in one of two ways, depending on what stands behind it. Only the dotless `ı` is not the `i` whose capital it shares.
+fn fold(character: char) -> impl Iterator<Item = char> {
+    let upper = (character != 'ı').then(|| character.to_uppercase());
+    let kept = upper.is_none().then_some(character);
+    kept.into_iter().chain(upper.into_iter().flatten().flat_map(char::to_lowercase))
+}
+
 /// A recipient in normal form: the only thing that the store is keyed by.
 ///
-/// Domain lower-cased to A-labels without trailing dot; local part unquoted, NFC, lower-cased. `+tag` and dots are kept.
+/// Domain lower-cased to A-labels without trailing dot; local part unquoted, NFC, case-folded. `+tag` and dots are kept.
 /// The text reads `local@domain`; the domain is what follows the last `@`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecipientKey(String);
@@ -187,8 +199,8 @@ impl RecipientKey {
             key.push_str(&mailbox.local);
             key.make_ascii_lowercase();
         } else {
-            // Lower-casing can undo composition, so compose again behind it.
-            key.extend(mailbox.local.nfc().collect::<String>().to_lowercase().nfc());
+            // Folding can undo composition, so compose again behind it.
+            key.extend(mailbox.local.nfc().flat_map(fold).nfc());
         }
         key.push('@');
         match &mailbox.domain {
@@ -206,7 +218,7 @@ impl RecipientKey {
         let address = address.trim();
         let bare =
             address.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(address);
-        parse::mailbox(bare).map(|mailbox| Self::of(&mailbox))
+        parse::mailbox(bare, LOCAL_MAX).map(|mailbox| Self::of(&mailbox))
     }
 
     /// The whole key.

@@ -11,7 +11,7 @@ use super::StoreError;
 const RETRY: Duration = Duration::from_millis(50);
 
 /// Of a data directory that is made here: it will hold other people's addresses. One that exists keeps its own.
-const DIRECTORY_MODE: u32 = 0o750;
+pub(super) const DIRECTORY_MODE: u32 = 0o750;
 
 /// The right to use a data directory, until it is dropped. The kernel gives it back when the process ends, however it ends.
 #[derive(Debug)]

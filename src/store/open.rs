@@ -1,5 +1,7 @@
 //! Opening the index, checking all of it, and getting a broken one out of the way.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -7,6 +9,7 @@ use std::time::Duration;
 
 use super::codec::{self, Meta};
 use super::filter::Filter;
+use super::lock::DIRECTORY_MODE;
 use super::{Store, StoreError, contain};
 use crate::time::Timestamp;
 
@@ -18,6 +21,12 @@ pub(super) fn open(
     cache_bytes: u64,
     lock_wait: Duration,
 ) -> Result<(Store, Filter), StoreError> {
+    // sled would let everybody read it.
+    DirBuilder::new()
+        .recursive(true)
+        .mode(DIRECTORY_MODE)
+        .create(path)
+        .map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
     let db = open_locked(path, cache_bytes, lock_wait)?;
     let (meta, filter) = contain(|| check(&db))?;
     let store = Store {

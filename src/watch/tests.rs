@@ -100,3 +100,14 @@ fn looking_is_no_change() {
     assert!(writes(EventKind::Create(CreateKind::File)));
     assert!(writes(EventKind::Any));
 }
+
+#[test]
+fn nothing_of_a_watch_is_left_when_it_is_dropped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // The gate, for one: it waits for its writer when its last holder lets go, and the program ends behind the watch.
+    let held = Arc::new(());
+    let holder = Arc::clone(&held);
+    let watch = Watch::start(vec![folder.path().join("list.txt")], move |_| _ = &holder);
+    drop(watch.expect("a watch"));
+    assert_eq!(Arc::strong_count(&held), 1);
+}

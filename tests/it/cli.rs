@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -223,6 +224,20 @@ fn a_data_directory_that_cannot_be_used_is_an_input_output_error() {
     for words in [&["lookup", "a@example.com"][..], &["rebuild"], &["verify"]] {
         let end = home.run(words);
         assert_eq!((end.code, end.err.contains("data/lock")), (74, true), "{words:?}: {end:?}");
+    }
+}
+
+#[test]
+fn what_is_kept_is_not_for_everybody() {
+    let home = Home::new();
+    // One that the operator made, and left open.
+    std::fs::create_dir(home.path("data")).expect("a directory");
+    home.ok(&["allow", "a@example.com", "--reason", "r"]);
+    for (path, mode) in
+        [("data/journal", 0o750), ("data/index", 0o750), ("data/journal/0000000001.jsonl", 0o640)]
+    {
+        let found = std::fs::metadata(home.path(path)).expect(path).permissions().mode();
+        assert_eq!(found & 0o777 & !mode, 0, "{path}: {found:o}");
     }
 }
 

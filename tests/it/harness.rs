@@ -49,6 +49,8 @@ pub struct Wish {
     pub tls: ClientTls,
     pub acceptor: Option<Certificate>,
     pub protection: Protection,
+    /// Next hops that are tried first.
+    pub before: Vec<Host>,
 }
 
 impl Default for Wish {
@@ -66,6 +68,7 @@ impl Default for Wish {
             tls: ClientTls::Off,
             acceptor: None,
             protection: Protection::Off,
+            before: Vec::new(),
         }
     }
 }
@@ -92,7 +95,7 @@ impl Lab {
         let door = Door {
             gate: opened.gate.clone(),
             route: Route::fixed(
-                vec![host],
+                wish.before.into_iter().chain([host]).collect(),
                 wish.protection,
                 Resolver::new(&[]).expect("a resolver"),
             ),

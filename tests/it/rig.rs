@@ -245,7 +245,15 @@ impl Rig {
                 self.session.step(Input::Verdict(verdict), &mut self.out);
             }
             Action::Open => self.opening = true,
-            Action::StartTls => self.session.step(Input::Secured, &mut self.out),
+            Action::StartTls => {
+                // What is said behind the handshake must not be left over from before it.
+                let said = [self.said.as_slice(), &self.out.to_client].concat();
+                assert!(
+                    said.ends_with(b"ready for TLS\r\n"),
+                    "the handshake comes before its turn"
+                );
+                self.session.step(Input::Secured, &mut self.out);
+            }
             Action::CloseDownstream(farewell) => {
                 match farewell {
                     Farewell::Quit => self.write(),

@@ -11,6 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::harness::{Client, Downstream, Lab, Wish};
 
@@ -49,6 +50,13 @@ impl Pair {
 }
 
 async fn encrypt(stream: TcpStream, trusted: &CertificateDer<'static>) -> std::io::Result<Client> {
+    Ok(Client::over(handshake(stream, trusted).await?))
+}
+
+async fn handshake(
+    stream: TcpStream,
+    trusted: &CertificateDer<'static>,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -58,8 +66,7 @@ async fn encrypt(stream: TcpStream, trusted: &CertificateDer<'static>) -> std::i
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from("127.0.0.1").expect("a name");
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    Ok(Client::over(stream))
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 /// Sends in the clear and reads one answer.
@@ -132,6 +139,20 @@ async fn implicit_tls_greets_within() {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"220"));
+}
+
+#[tokio::test]
+async fn a_client_that_half_closes_is_told_the_end_all_the_same() {
+    let pair = Pair::new();
+    let lab = lab(ClientTls::Up, &pair).await;
+    let stream = TcpStream::connect(lab.door).await.expect("a connection");
+    let mut stream = handshake(stream, &pair.der).await.expect("a handshake");
+    stream.write_all(b"EHLO client.test\r\n").await.expect("a write");
+    stream.shutdown().await.expect("a half close");
+    let mut said = String::new();
+    // Without a close_notify of the gate's this is an error: somebody on the way may have cut off the rest.
+    stream.read_to_string(&mut said).await.expect("an end within TLS");
+    assert!(said.contains("250-gate.test"), "{said}");
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! # why, with RFC section or case
-//! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tickets = held,
-//!                                             split = none | client | downstream: whose writes may be cut
+//! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered,
+//!                                             tickets = held, split = none | client | downstream: whose writes may be cut
 //! verdict gone@x.test = refuse 550 5.7.1 ...  forward without; also defer
 //! client ! hello                              greeting, EHLO and their replies
 //! client > MAIL FROM:<a@x.test>               CRLF is added; lines that follow each other are one write

@@ -1,6 +1,12 @@
 //! The rules of the gate over real sockets.
 
-use crate::harness::{Downstream, Lab};
+use std::time::Duration;
+
+use rcptgate::proxy::Timeouts;
+use rcptgate::proxy::route::Host;
+use tokio::net::TcpListener;
+
+use crate::harness::{Client, Downstream, Lab, Wish};
 
 #[tokio::test]
 async fn a_message_passes_and_its_bytes_stay() {
@@ -55,4 +61,29 @@ async fn a_transaction_of_suppressed_recipients_connects_to_nobody() {
     client.ask("QUIT", "221").await;
     client.expect_end().await;
     assert_eq!(lab.downstream.heard(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_full_gate_says_so() {
+    let wish = Wish { connections: 1, ..Wish::default() };
+    let lab = Lab::with(Downstream::answering(&[]).await, wish).await;
+    let _first = lab.client().await;
+    let mut second = Client::connect(lab.door).await;
+    second.expect("421 4.3.2 rcptgate: too many connections").await;
+    second.expect_end().await;
+}
+
+#[tokio::test]
+async fn a_next_hop_that_never_greets_leaves_time_for_the_others() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = silent.local_addr().expect("an address").port();
+    let wish = Wish {
+        before: vec![Host { name: "127.0.0.1".to_owned(), port }],
+        timeouts: Timeouts { opening: Duration::from_secs(2), ..Timeouts::default() },
+        ..Wish::default()
+    };
+    let lab = Lab::with(Downstream::answering(&[]).await, wish).await;
+    let mut client = lab.client().await;
+    client.ask("MAIL FROM:<a@x.test>", "250").await;
+    client.ask("RCPT TO:<b@y.test>", "250 2.1.0 ok").await;
 }

@@ -82,6 +82,7 @@ fn what_a_rule_may_ask_for() {
     let receivers = "receivers = [\"example.com\"]";
     check(receivers, "550 x", Stage::Rcpt, Some("MX1.Example.com."), true);
     check(receivers, "550 x", Stage::Rcpt, Some("example.com"), true);
+    check(receivers, "550 x", Stage::Rcpt, Some("mx1.example.com:25"), true);
     check(receivers, "550 x", Stage::Rcpt, Some("badexample.com"), false);
     check(receivers, "550 x", Stage::Rcpt, None, false);
     check("text = [\"no ~ user\"]", "550 no known such User.", Stage::Rcpt, None, true);

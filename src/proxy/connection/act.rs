@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::super::deadline::Watch;
 use super::super::downstream::{self, Leg};
 use super::super::report::Settling;
 use super::super::side::{Reading, Side};
@@ -125,24 +124,17 @@ impl Connection {
         }
     }
 
-    /// The sleep is over: the deadline has passed, or it is time to look at the client's pace.
-    pub(super) fn deadline(&mut self, watch: &mut Watch) {
-        let held_up = !self.out.to_downstream.is_empty();
-        let (rate, times) = (self.door.settings.data_rate, &self.door.settings.timeouts);
-        let slow = watch.is_too_slow(rate, held_up);
-        if slow || watch.has_passed(&self.session, times) {
-            self.expired();
-        }
-    }
-
-    fn expired(&mut self) {
+    /// The deadline is over. Says whether what is waited for from now on has all of its time; the client's own time goes on when an
+    /// idle next hop is left.
+    pub(super) fn expired(&mut self) -> bool {
         let waiting = match self.session.waiting() {
             // Content that does not move because the next hop takes none is the next hop's fault.
             Waiting::Content if !self.out.to_downstream.is_empty() => {
                 Waiting::Downstream(Stage::EndOfData)
             }
             Waiting::Client if self.session.leg_is_idle() => {
-                return self.session.release_leg(&mut self.out);
+                self.session.release_leg(&mut self.out);
+                return false;
             }
             waiting @ (Waiting::Client
             | Waiting::Content
@@ -151,17 +143,20 @@ impl Connection {
             | Waiting::Nothing) => waiting,
         };
         self.session.step(Input::Expired(waiting), &mut self.out);
+        true
     }
 
     /// Sends what is left, then closes so that the client can read it: closing over unread bytes would reset the connection and
     /// take the last reply with it.
     pub(super) async fn leave(mut self) {
+        let open = self.client.state == Reading::Open;
         let last_words = async {
             self.client.stream.write_all_buf(&mut self.out.to_client).await?;
+            // One that only half-closed still reads: within TLS it is told that nothing was cut off.
             self.client.stream.shutdown().await?;
             let mut rest = [0; 1024];
             let mut discarded = 0;
-            while discarded < LINGER_MAX {
+            while open && discarded < LINGER_MAX {
                 match self.client.stream.read(&mut rest).await? {
                     0 => break,
                     read => discarded += read,
@@ -169,12 +164,6 @@ impl Connection {
             }
             Ok::<(), std::io::Error>(())
         };
-        if self.client.state == Reading::Open {
-            let _ = timeout(LINGER, last_words).await;
-        } else {
-            let _ =
-                timeout(LINGER, self.client.stream.write_all_buf(&mut self.out.to_client)).await;
-        }
-        self.reporter.ended();
+        let _ = timeout(LINGER, last_words).await;
     }
 }

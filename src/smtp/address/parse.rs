@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{DOMAIN_MAX, Domain, LOCAL_MAX, Mailbox, PATH_MAX};
+use super::{DOMAIN_MAX, Domain, Mailbox, PATH_MAX};
 
 /// What is wrong with an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,12 +30,12 @@ pub enum NotAnAddress {
     TooLong,
 }
 
-pub(super) fn path(path: &str) -> Result<Mailbox, NotAnAddress> {
+pub(super) fn path(path: &str, local_max: usize) -> Result<Mailbox, NotAnAddress> {
     if path.len() > PATH_MAX {
         return Err(NotAnAddress::TooLong);
     }
     let inner = path.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
-    mailbox(without_route(inner.ok_or(NotAnAddress::Brackets)?)?)
+    mailbox(without_route(inner.ok_or(NotAnAddress::Brackets)?)?, local_max)
 }
 
 /// Drops `@relay,@relay:` from the front (RFC 5321 §4.1.2 A-d-l, appendix C).
@@ -51,7 +51,7 @@ fn without_route(path: &str) -> Result<&str, NotAnAddress> {
     Ok(rest)
 }
 
-pub(super) fn mailbox(text: &str) -> Result<Mailbox, NotAnAddress> {
+pub(super) fn mailbox(text: &str, local_max: usize) -> Result<Mailbox, NotAnAddress> {
     if text.len() > PATH_MAX {
         return Err(NotAnAddress::TooLong);
     }
@@ -66,7 +66,7 @@ pub(super) fn mailbox(text: &str) -> Result<Mailbox, NotAnAddress> {
             (local.to_owned(), rest)
         }
     };
-    if local.len() > LOCAL_MAX {
+    if local.len() > local_max {
         return Err(NotAnAddress::TooLong);
     }
     let rest = rest.strip_prefix('@').ok_or(NotAnAddress::NoAt)?;

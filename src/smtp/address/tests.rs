@@ -79,6 +79,15 @@ fn lengths_at_their_edges() {
 }
 
 #[test]
+fn a_sender_may_hold_a_whole_address_in_its_local_part() {
+    // VERP and SRS put one there.
+    let sender = |octets: usize| format!("<bounce-{}@x.test>", "y".repeat(octets));
+    let parsed = ReversePath::parse(&sender(180)).map(|sender| sender.to_string());
+    assert_eq!(parsed, Ok(sender(180)));
+    assert_eq!(ReversePath::parse(&sender(250)), Err(NotAnAddress::TooLong));
+}
+
+#[test]
 fn quoting_is_kept_only_where_it_is_needed() {
     let wire = |path: &str| Recipient::parse(path).expect(path).to_string();
     assert_eq!(wire("<\"user.name\"@x.test>"), "<user.name@x.test>");

@@ -1,7 +1,7 @@
 //! Playing a transcript on the pure session.
 
 use rcptgate::bounce::Stage;
-use rcptgate::session::{Farewell, Outcome, Settings, Waiting};
+use rcptgate::session::{ClientTls, Farewell, Outcome, Settings, Waiting};
 
 use super::script::{Client, Downstream, Line, Needed, Script, Step};
 use crate::rig::{Event, Rig, capabilities, settings};
@@ -68,6 +68,7 @@ fn configured(script: &Script) -> Result<Settings, String> {
             "may_relay" => settings.may_relay = value == "yes",
             "xforward" => settings.xforward = value == "yes",
             "offer" => settings.offer = capabilities(value).offered_over(),
+            "tls" if value == "offered" => settings.tls = ClientTls::Offered,
             "tickets" | "split" => {}
             _ => return Err(format!("no setting {name}")),
         }

@@ -1,0 +1,54 @@
+//! Tries the files that a configuration names; faults are told at the keys that name them.
+
+use std::path::Path;
+
+use crate::tls::{Acceptor, Connector, TlsFault, Trust};
+
+use super::lists::{cannot_read, read, read_list};
+use super::reader::Table;
+use super::settings::{PolicySource, Settings};
+
+/// Files that cannot be read, and certificates that cannot be used. What stands in lists and policy is looked at elsewhere.
+pub(super) fn tried(settings: &Settings, top: &Table<'_, '_>) {
+    let lists = &settings.lists;
+    let named =
+        [("disposable", &lists.disposable), ("trusted", &lists.trusted), ("allow", &lists.allow)];
+    for (key, list) in named {
+        if let Err(why) = read_list(list) {
+            top.table("lists").fault(key, why);
+        }
+    }
+    if let PolicySource::File(file) = &settings.policy.source
+        && let Err(error) = read(file)
+    {
+        top.table("policy").fault("file", cannot_read(file, &error));
+    }
+    for (index, listen) in settings.listen.iter().enumerate() {
+        let Some((chain, key)) = &listen.certificate else { continue };
+        for (name, why) in pair(chain, key) {
+            top.fault_below("listen", index, name, why);
+        }
+    }
+    if let Some(file) = &settings.downstream.ca
+        && let Err(fault) = Connector::new(&Trust::File(file.clone()))
+    {
+        top.table("downstream").fault("ca", fault.to_string());
+    }
+}
+
+/// What is wrong with a certificate and its key.
+fn pair(chain: &Path, key: &Path) -> Vec<(&'static str, String)> {
+    let unread: Vec<_> = [("certificate", chain), ("key", key)]
+        .into_iter()
+        .filter_map(|(name, file)| Some((name, cannot_read(file, &read(file).err()?))))
+        .collect();
+    if !unread.is_empty() {
+        return unread;
+    }
+    let Err(fault) = Acceptor::load(chain, key) else { return Vec::new() };
+    let name = match &fault {
+        TlsFault::File { file, .. } if file == chain => "certificate",
+        TlsFault::File { .. } | TlsFault::Rustls(_) => "key",
+    };
+    vec![(name, fault.to_string())]
+}
