@@ -77,7 +77,7 @@ fn afford(parts: &mut super::Parts, descriptors: Option<u64>) {
                 limit = descriptors,
                 wanted = door.connections,
                 connections = affordable,
-                error = "too few for limits.connections: raise LimitNOFILE",
+                error = "too few file descriptors for limits.connections: raise LimitNOFILE",
             );
             door.connections = affordable;
         }

@@ -232,7 +232,7 @@ impl Connection {
         self.feed_client();
         if self.client.input.is_empty() && self.session.waiting() == Waiting::Client {
             // What a large message needed is given back, and a small one finds its room again.
-            self.client.input = BytesMut::new();
+            self.client.rest();
             if self.out.to_downstream.capacity() > KEPT {
                 self.out.to_downstream = BytesMut::new();
             }

@@ -22,7 +22,7 @@ pub(super) struct Side {
     pub(super) stream: Stream,
     pub(super) input: BytesMut,
     pub(super) state: Reading,
-    /// The last read brought all that there was room for.
+    /// The last read brought so much that the next is worth a large buffer.
     more: bool,
     /// Something was written since the last flush; TLS keeps records back until it is told.
     unflushed: bool,
@@ -75,6 +75,11 @@ impl Side {
             self.state = Reading::Ended;
         }
         Poll::Ready(())
+    }
+
+    /// Gives back what it holds while nothing goes on.
+    pub(super) fn rest(&mut self) {
+        (self.input, self.more) = (BytesMut::new(), false);
     }
 
     /// Whether [`Self::poll_drain`] has anything to do: bytes are with us, or within TLS and not with the network.
