@@ -37,11 +37,15 @@ impl Watch {
         if octets > 0
             && let Some(((Waiting::Content, _), since)) = &mut self.since
         {
-            let gained = (octets as u64).saturating_mul(1000).checked_div(rate);
-            let now = Instant::now();
-            *since = gained.map_or(now, |millis| (*since + Duration::from_millis(millis)).min(now));
+            *since = credited(*since, octets, rate, Instant::now());
         }
     }
+}
+
+/// Since when content counts as waited for, once so many octets have come.
+fn credited(since: Instant, octets: usize, rate: u64, now: Instant) -> Instant {
+    let gained = (octets as u64).saturating_mul(1000).checked_div(rate);
+    gained.map_or(now, |millis| (since + Duration::from_millis(millis)).min(now))
 }
 
 fn patience(session: &Session, timeouts: &Timeouts) -> Duration {
@@ -59,5 +63,27 @@ fn patience(session: &Session, timeouts: &Timeouts) -> Duration {
         // Bounded by those who do it; this catches what they might miss.
         Waiting::Driver => timeouts.opening + timeouts.durable,
         Waiting::Nothing => timeouts.quit,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_gives_back_the_time_in_which_it_is_due() {
+        let since = Instant::now();
+        let now = since + Duration::from_secs(100);
+        let check = |octets: usize, rate: u64, expected: u64| {
+            let got = credited(since, octets, rate, now);
+            assert_eq!(got, since + Duration::from_secs(expected), "{octets} octets at {rate}");
+        };
+        // A drip gains next to nothing, however often it comes; a second's worth gains a second; nobody gains what is to come.
+        assert_eq!(credited(since, 1, 500, now), since + Duration::from_millis(2));
+        check(500, 500, 1);
+        check(49_500, 500, 99);
+        check(50_000, 500, 100);
+        check(1 << 20, 500, 100);
+        check(1, 0, 100);
     }
 }

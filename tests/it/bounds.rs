@@ -4,8 +4,11 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Stdio;
 use std::time::Duration;
 
+use bytes::BytesMut;
+use rcptgate::policy::verdict::Verdict;
 use rcptgate::proxy::Timeouts;
-use rcptgate::session::Limits;
+use rcptgate::session::{Action, Input, Limits, Outputs, Sent, Session};
+use rcptgate::smtp::extensions::Capabilities;
 
 use crate::cli::Home;
 use crate::harness::{Client, Downstream, Lab, Wish};
@@ -112,4 +115,48 @@ fn a_log_that_nobody_reads_does_not_keep_the_program_from_ending() {
     let end = wait.recv_timeout(Duration::from_secs(60));
     let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
     assert!(end.expect("it ends").expect("a status").success());
+}
+
+#[test]
+fn a_disk_that_is_behind_holds_up_the_next_hop() {
+    let mut session = Session::new(crate::rig::settings());
+    let mut out = Outputs::default();
+    session.step(Input::Accepted, &mut out);
+    let recipients = "RCPT TO:<b@y.test>\r\n".repeat(6);
+    let group = format!("EHLO client.test\r\nMAIL FROM:<a@x.test>\r\n{recipients}");
+    let mut client = BytesMut::from(group.as_bytes());
+    session.step(Input::Client(&mut client), &mut out);
+    let mut tickets = Vec::new();
+    let long = format!("550-5.1.1 {}\r\n", "x".repeat(1900)).repeat(7);
+    let replies = format!("250 ok\r\n{}", format!("{long}550 5.1.1 no such user\r\n").repeat(6));
+    let mut replies = Some(BytesMut::from(replies.as_bytes()));
+    while let Some(action) = out.actions.pop_front() {
+        match action {
+            Action::Ask(..) => {
+                session.step(Input::Verdict(Verdict::Forward), &mut out);
+                session.step(Input::Client(&mut client), &mut out);
+            }
+            Action::Open => {
+                session.step(Input::Opened(Capabilities::GATE), &mut out);
+                session.step(Input::Client(&mut client), &mut out);
+            }
+            Action::Answered(answered) => tickets.extend(answered.ticket),
+            Action::StartTls
+            | Action::CloseDownstream(_)
+            | Action::CloseClient
+            | Action::Finished(_) => panic!("{action:?}"),
+        }
+        if out.actions.is_empty()
+            && let Some(mut bytes) = replies.take()
+        {
+            assert!(session.wants_downstream());
+            session.step(Input::Downstream(&mut bytes, Sent::All), &mut out);
+        }
+    }
+    assert_eq!(tickets.len(), 6);
+    assert!(!session.wants_downstream(), "78 KiB wait for the disk");
+    for ticket in tickets {
+        session.step(Input::Settled(ticket), &mut out);
+    }
+    assert!(session.wants_downstream());
 }
