@@ -19,6 +19,10 @@ pub struct Capabilities {
     pub starttls: bool,
     /// Postfix XFORWARD: the attributes are not distinguished.
     pub xforward: bool,
+    /// RFC 3030 §2.
+    pub chunking: bool,
+    /// RFC 3030 §3, which is nothing without CHUNKING.
+    pub binary_mime: bool,
 }
 
 /// What a server says about sizes, RFC 1870 §3.
@@ -54,6 +58,8 @@ impl Capabilities {
         size: Size::Unlimited,
         starttls: false,
         xforward: false,
+        chunking: false,
+        binary_mime: false,
     };
 
     /// Reads the text of an EHLO reply; its first line is the server's name.
@@ -69,6 +75,8 @@ impl Capabilities {
                 "DSN" => all.dsn = true,
                 "STARTTLS" => all.starttls = true,
                 "XFORWARD" => all.xforward = true,
+                "CHUNKING" => all.chunking = true,
+                "BINARYMIME" => all.binary_mime = true,
                 "SIZE" => all.size = size(words.next()),
                 _ => {}
             }
@@ -83,6 +91,8 @@ impl Capabilities {
             eight_bit_mime: self.eight_bit_mime,
             smtputf8: self.smtputf8 && self.eight_bit_mime,
             dsn: self.dsn,
+            chunking: self.chunking,
+            binary_mime: self.binary_mime && self.chunking,
             // A declared size is of use to the gate whether or not the next hop hears of it.
             size: match self.size {
                 Size::Absent => Size::Unlimited,
@@ -111,6 +121,8 @@ impl Capabilities {
             },
             starttls: self.starttls && other.starttls,
             xforward: self.xforward && other.xforward,
+            chunking: self.chunking && other.chunking,
+            binary_mime: self.binary_mime && other.binary_mime,
         }
     }
 }
@@ -134,6 +146,7 @@ mod tests {
         let expected = Capabilities {
             pipelining: true,
             eight_bit_mime: true,
+            chunking: true,
             size: Size::Limited(1000),
             ..Capabilities::default()
         };

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! # why, with RFC section or case
-//! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered,
+//! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered, protocol = lmtp,
 //!                                             tickets = held, split = none | client | downstream: whose writes may be cut
 //! verdict gone@x.test = refuse 550 5.7.1 ...  forward without; also defer
 //! client ! hello                              greeting, EHLO and their replies
@@ -15,7 +15,7 @@
 //! downstream ! connected PIPELINING SIZE=10   the gate asked for a connection, and this is what EHLO told it
 //! downstream ! refused 451 4.4.1 why          the gate asked for a connection, and there is none
 //! downstream ! one-write                      all that is read next came in one write (only looked at as written)
-//! downstream < MAIL FROM:<a@x.test>           <? for a line that need not come
+//! downstream < MAIL FROM:<a@x.test>           <? for a line that need not come, << for bytes without CRLF
 //! downstream > 250 ok                         >> without CRLF
 //! downstream ! silent | closed | quit | aborted | FIN | stuck | reads
 //! settled = gone@x.test                       the event is on disk, with `set tickets = held`

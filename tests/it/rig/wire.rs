@@ -1,8 +1,12 @@
 //! What went over one connection to the next hop, read as a server reads it.
 
+mod chunks;
+
 use std::collections::VecDeque;
 
 use bytes::BytesMut;
+
+use chunks::Chunks;
 
 #[derive(Debug, Default)]
 pub struct Wire {
@@ -16,7 +20,9 @@ pub struct Wire {
     /// Ends of data that the next hop answered with 2yz.
     pub accepted: usize,
     reply_line: Vec<u8>,
+    /// Commands and content behind DATA.
     log: Vec<u8>,
+    chunks: Chunks,
     checked: usize,
     found: usize,
     /// Bytes of the next hop that the session left where they are.
@@ -26,8 +32,12 @@ pub struct Wire {
 impl Wire {
     /// The gate sends this.
     pub fn command(&mut self, bytes: &[u8]) {
-        self.log.extend_from_slice(bytes);
         for byte in bytes {
+            if self.chunks.is_open() {
+                self.unanswered.extend(self.chunks.take(*byte));
+                continue;
+            }
+            self.log.push(*byte);
             if let Some(content) = &mut self.content {
                 content.push(*byte);
                 if content == b".\r\n" || content.ends_with(b"\r\n.\r\n") {
@@ -39,7 +49,11 @@ impl Wire {
             self.line.push(*byte);
             if *byte == b'\n' {
                 let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
-                self.unanswered.push_back(line.trim_end().into());
+                match self.chunks.command(line.trim_end()) {
+                    // It is answered behind its content.
+                    Some(answerable) => self.unanswered.extend(answerable),
+                    None => self.unanswered.push_back(line.trim_end().into()),
+                }
                 self.commands.push(line);
             }
         }
@@ -75,7 +89,7 @@ impl Wire {
     }
 
     pub const fn in_content(&self) -> bool {
-        self.content.is_some()
+        self.content.is_some() || self.chunks.is_open()
     }
 
     /// Nothing bare, and no message that is not, byte for byte and with its end, what the client sent.
@@ -90,5 +104,6 @@ impl Wire {
             assert!(sent, "the client sent no {:?}", String::from_utf8_lossy(message));
         }
         self.found = self.messages.len();
+        self.chunks.check(client);
     }
 }
