@@ -1,13 +1,15 @@
 //! One peer of a connection: its stream, and what has been read from it and not been used.
 
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
+use tokio::time::timeout;
 
 use super::stream::Stream;
 use crate::tls::Certificate;
@@ -54,6 +56,18 @@ impl Side {
             return false;
         }
         self.stream.accept_tls(&acceptor.current()).await
+    }
+
+    /// Whether the peer speaks before it is spoken to: now, or for so long. Its words, if any, are in [`Self::input`].
+    pub(super) async fn speaks_first(&mut self, patience: Duration) -> bool {
+        if patience.is_zero() {
+            // Within TLS what came along with the handshake has been taken off the network.
+            let now = poll_fn(|context| Poll::Ready(self.poll_fill(context).is_ready()));
+            let _ = now.await;
+        } else {
+            let _ = timeout(patience, poll_fn(|context| self.poll_fill(context))).await;
+        }
+        !self.input.is_empty() || self.stream.has_bytes()
     }
 
     /// Reads once; an error is an end. While nothing comes, nothing is held to read it into.

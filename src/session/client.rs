@@ -135,7 +135,7 @@ impl Session {
         self.ident = None;
         self.excused = false;
         let again = self.greeted.replace(esmtp).is_some();
-        self.owed.enhanced = esmtp;
+        self.owed.enhanced = esmtp && self.settings.offer.enhanced_status_codes;
         let text = if esmtp { self.keywords() } else { self.settings.hostname.to_string() };
         self.owed.push_plain(Reply::plain(250, Cow::Owned(text)));
         if again {

@@ -50,10 +50,9 @@ impl Sent {
     /// The place of its reply; MAIL and RSET were answered by the gate itself.
     pub(super) const fn slot(&self) -> Option<SlotId> {
         match self {
-            Self::Rcpt(_, slot)
-            | Self::Data(slot)
-            | Self::Chunk(slot)
-            | Self::EndOfData(slot) => Some(*slot),
+            Self::Rcpt(_, slot) | Self::Data(slot) | Self::Chunk(slot) | Self::EndOfData(slot) => {
+                Some(*slot)
+            }
             Self::Mail | Self::Rset => None,
         }
     }

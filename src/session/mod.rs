@@ -62,6 +62,8 @@ pub type Ticket = SlotId;
 pub enum Input<'buffer> {
     /// The client connected.
     Accepted,
+    /// Instead of that: the client connected and spoke before it was greeted.
+    SpokeFirst,
     /// The client sent bytes; what can be used now is taken off the front.
     Client(&'buffer mut BytesMut),
     /// The client will send no more, and what it sent has been offered for as long as the session wanted it: a client that
@@ -280,6 +282,7 @@ impl Session {
     pub fn step(&mut self, input: Input<'_>, out: &mut Outputs) {
         match input {
             Input::Accepted => self.greet(out),
+            Input::SpokeFirst => self.send_away(replies::SYNC),
             Input::Client(bytes) => self.client_bytes(bytes, out),
             Input::ClientClosed => self.client_closed(out),
             Input::Verdict(verdict) => self.judged(verdict, out),

@@ -36,11 +36,8 @@ pub(super) const BARE_LINE_END: Reply =
 pub(super) const NOT_SMTP: Reply = reply(502, (5, 5, 1), "rcptgate: this is an SMTP server");
 pub(super) const NOT_IMPLEMENTED: Reply = reply(502, (5, 5, 1), "rcptgate: not implemented");
 pub(super) const BDAT: Reply = reply(521, (5, 5, 1), "rcptgate: CHUNKING is not offered here");
-pub(super) const BDAT_SIZE: Reply = reply(
-    501,
-    (5, 5, 4),
-    "rcptgate: malformed BDAT, and what is content can no longer be told",
-);
+pub(super) const BDAT_SIZE: Reply =
+    reply(501, (5, 5, 4), "rcptgate: malformed BDAT, and what is content can no longer be told");
 pub(super) const NOT_BOTH: Reply =
     reply(503, (5, 5, 1), "rcptgate: DATA and BDAT in one transaction");
 pub(super) const BINARY_NEEDS_BDAT: Reply =

@@ -335,7 +335,12 @@ mod tests {
     fn chunks() {
         let check = |line: &[u8], expected: Option<(u64, bool)>| {
             let expected = expected.map(|(octets, last)| Chunk { octets, last });
-            assert_eq!(Command::parse(line), Ok(Command::Bdat(expected)), "{}", line.escape_ascii());
+            assert_eq!(
+                Command::parse(line),
+                Ok(Command::Bdat(expected)),
+                "{}",
+                line.escape_ascii()
+            );
         };
         check(b"BDAT 5", Some((5, false)));
         check(b"bdat\t0  last ", Some((0, true)));

@@ -25,6 +25,47 @@ pub struct Capabilities {
     pub binary_mime: bool,
 }
 
+/// An extension that an operator may withhold from clients, by its EHLO keyword. STARTTLS and XFORWARD have settings of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// RFC 2920. Commands that come in groups are taken all the same.
+    Pipelining,
+    /// RFC 2034.
+    EnhancedStatusCodes,
+    /// RFC 6152.
+    EightBitMime,
+    /// RFC 6531.
+    SmtpUtf8,
+    /// RFC 3461.
+    Dsn,
+    /// RFC 1870. The limit holds all the same.
+    Size,
+    /// RFC 3030 §2, and with it BINARYMIME.
+    Chunking,
+    /// RFC 3030 §3.
+    BinaryMime,
+}
+
+impl Extension {
+    /// All, by the names that a configuration gives them.
+    pub const ALL: [(&str, Self); 8] = [
+        ("pipelining", Self::Pipelining),
+        ("enhancedstatuscodes", Self::EnhancedStatusCodes),
+        ("8bitmime", Self::EightBitMime),
+        ("smtputf8", Self::SmtpUtf8),
+        ("dsn", Self::Dsn),
+        ("size", Self::Size),
+        ("chunking", Self::Chunking),
+        ("binarymime", Self::BinaryMime),
+    ];
+
+    /// By its name, in any case.
+    pub fn by_name(name: &str) -> Option<Self> {
+        let found = Self::ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, extension)| *extension)
+    }
+}
+
 /// What a server says about sizes, RFC 1870 §3.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Size {
@@ -102,6 +143,25 @@ impl Capabilities {
         }
     }
 
+    /// The same without these, and without what is nothing without them.
+    #[must_use]
+    pub fn without(mut self, withheld: &[Extension]) -> Self {
+        for extension in withheld {
+            match extension {
+                Extension::Pipelining => self.pipelining = false,
+                Extension::EnhancedStatusCodes => self.enhanced_status_codes = false,
+                // SMTPUTF8 needs it (RFC 6531 §3.1).
+                Extension::EightBitMime => (self.eight_bit_mime, self.smtputf8) = (false, false),
+                Extension::SmtpUtf8 => self.smtputf8 = false,
+                Extension::Dsn => self.dsn = false,
+                Extension::Size => self.size = Size::Absent,
+                Extension::Chunking => (self.chunking, self.binary_mime) = (false, false),
+                Extension::BinaryMime => self.binary_mime = false,
+            }
+        }
+        self
+    }
+
     /// What two next hops can both carry.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -165,5 +225,30 @@ mod tests {
         assert_eq!(without.and(without).size, Size::Absent);
         assert_eq!(without.and(one).size, Size::Limited(10));
         assert_eq!(without.offered_over().size, Size::Unlimited);
+    }
+
+    #[test]
+    fn what_is_withheld_takes_along_what_needs_it() {
+        let all =
+            Capabilities { dsn: true, chunking: true, binary_mime: true, ..Capabilities::GATE };
+        let check = |name: &str, expected: &str| {
+            let extension = Extension::by_name(name).expect("a name");
+            let left = all.without(&[extension]);
+            let text = format!("{all:?}|{left:?}");
+            let (before, after) = text.split_once('|').expect("two");
+            let gone: Vec<_> =
+                before.split(", ").zip(after.split(", ")).filter(|(a, b)| a != b).collect();
+            let gone: Vec<_> =
+                gone.iter().map(|(field, _)| field.split(':').next().unwrap_or("")).collect();
+            assert_eq!(gone.join(" ").replace("Capabilities { ", ""), expected, "{name}");
+        };
+        check("pipelining", "pipelining");
+        check("ENHANCEDSTATUSCODES", "enhanced_status_codes");
+        check("8bitmime", "eight_bit_mime smtputf8");
+        check("dsn", "dsn");
+        check("size", "size");
+        check("chunking", "chunking binary_mime");
+        check("binarymime", "binary_mime");
+        assert_eq!(Extension::by_name("starttls"), None);
     }
 }

@@ -15,6 +15,7 @@ use rcptgate::policy::verdict::Listing;
 use rcptgate::proxy::route::{Host, Protection, Route};
 use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
 use rcptgate::session::{ClientTls, Limits, Protocol};
+use rcptgate::smtp::extensions::Extension;
 use rcptgate::tls::{Acceptor, Certificate};
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufStream,
@@ -45,6 +46,7 @@ pub struct Wish {
     pub connections: usize,
     pub protocol: Protocol,
     pub proxies: Vec<IpNet>,
+    pub withhold: Vec<Extension>,
     pub clients: Option<Vec<IpNet>>,
     pub tls: ClientTls,
     pub acceptor: Option<Certificate>,
@@ -64,6 +66,7 @@ impl Default for Wish {
             connections: 100,
             protocol: Protocol::Smtp,
             proxies: Vec::new(),
+            withhold: Vec::new(),
             clients: None,
             tls: ClientTls::Off,
             acceptor: None,
@@ -110,6 +113,7 @@ impl Lab {
                     None => Vec::new(),
                 },
                 xforward: loopback,
+                withhold: wish.withhold,
                 proxies: wish.proxies,
                 protocol: wish.protocol,
                 tls: wish.tls,

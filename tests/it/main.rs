@@ -7,6 +7,7 @@ mod cli;
 mod demo;
 mod dialogues;
 mod faults;
+mod greeting;
 mod harness;
 mod lmtp;
 mod proxy_header;

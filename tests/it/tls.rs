@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use rcptgate::proxy::Timeouts;
 use rcptgate::proxy::route::Protection;
 use rcptgate::session::ClientTls;
 use rcptgate::tls::{Acceptor, Certificate, Connector, Trust};
@@ -142,11 +144,30 @@ async fn implicit_tls_greets_within() {
 }
 
 #[tokio::test]
+async fn within_implicit_tls_the_greeting_comes_first_too() {
+    let pair = Pair::new();
+    let wish = Wish {
+        tls: ClientTls::Up,
+        acceptor: Some(pair.certificate()),
+        timeouts: Timeouts { greeting: Duration::from_secs(60), ..Timeouts::default() },
+        ..Wish::default()
+    };
+    let lab = Lab::with(Downstream::answering(&[]).await, wish).await;
+    let stream = TcpStream::connect(lab.door).await.expect("a connection");
+    let mut client = encrypt(stream, &pair.der).await.expect("a handshake");
+    client.raw(b"EHLO client.test\r\n").await;
+    client.expect("554 5.5.0 rcptgate: protocol synchronization").await;
+    client.expect_end().await;
+}
+
+#[tokio::test]
 async fn a_client_that_half_closes_is_told_the_end_all_the_same() {
     let pair = Pair::new();
     let lab = lab(ClientTls::Up, &pair).await;
     let stream = TcpStream::connect(lab.door).await.expect("a connection");
     let mut stream = handshake(stream, &pair.der).await.expect("a handshake");
+    let mut greeting = [0; 28];
+    stream.read_exact(&mut greeting).await.expect("a greeting");
     stream.write_all(b"EHLO client.test\r\n").await.expect("a write");
     stream.shutdown().await.expect("a half close");
     let mut said = String::new();

@@ -17,8 +17,10 @@ pub struct Wire {
     content: Option<Vec<u8>>,
     /// Messages that came to their end.
     pub messages: Vec<Vec<u8>>,
-    /// Ends of data that the next hop answered with 2yz.
+    /// Ends of data that the next hop answered with 2yz, when MAIL, a recipient and each chunk before had one too.
     pub accepted: usize,
+    /// So far so good with the message under way: recipients that were taken, unless something was refused.
+    takers: Option<usize>,
     reply_line: Vec<u8>,
     /// Commands and content behind DATA.
     log: Vec<u8>,
@@ -71,9 +73,17 @@ impl Wire {
                 continue;
             }
             let Some(command) = self.unanswered.pop_front() else { continue };
+            let taken = line.starts_with(b"2");
+            if command.starts_with("MAIL") {
+                self.takers = taken.then_some(0);
+            } else if command.starts_with("RCPT") && taken {
+                self.takers = self.takers.map(|takers| takers + 1);
+            } else if command == "BDAT" && !taken {
+                self.takers = None;
+            }
             if command == "DATA" && line.starts_with(b"354") {
                 self.content = Some(Vec::new());
-            } else if command == "." && line.starts_with(b"2") {
+            } else if command == "." && taken && self.takers.is_some_and(|takers| takers > 0) {
                 self.accepted += 1;
             }
         }
@@ -86,6 +96,13 @@ impl Wire {
     /// The command that the next hop is to answer next.
     pub fn due(&self) -> Option<&str> {
         self.unanswered.front().map(String::as_str)
+    }
+
+    /// The number that stands in the message last begun.
+    pub fn number(&self) -> Option<usize> {
+        let chunks = (!self.chunks.message.is_empty()).then_some(&self.chunks.message);
+        let text = String::from_utf8_lossy(chunks.or(self.messages.last())?);
+        text.split("Number: ").nth(1)?.split("\r\n").next()?.parse().ok()
     }
 
     pub const fn in_content(&self) -> bool {

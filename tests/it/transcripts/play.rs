@@ -109,7 +109,11 @@ impl Player {
             Step::DownstreamReads(expected) => {
                 let text = self.unread();
                 check(text.starts_with(expected), || {
-                    format!("the next hop was to read {:?}, it reads {}", show(expected), show(&text))
+                    format!(
+                        "the next hop was to read {:?}, it reads {}",
+                        show(expected),
+                        show(&text)
+                    )
                 })?;
                 self.read(expected.len());
                 Ok(())

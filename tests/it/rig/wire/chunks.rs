@@ -6,7 +6,7 @@ pub struct Chunks {
     /// Of the transaction under way: its content may be anything.
     binary: bool,
     /// Its content so far.
-    message: Vec<u8>,
+    pub message: Vec<u8>,
     /// The chunk under way: its command, its content, and octets that are missing.
     open: Option<(String, Vec<u8>, usize)>,
     /// Complete ones that have not been looked for, and whether they begin a message.
@@ -66,7 +66,8 @@ impl Chunks {
     /// with none left out within a message.
     pub fn check(&mut self, client: &[u8]) {
         if !self.binary {
-            let bare = |pair: &[u8]| (pair.first() == Some(&b'\r')) != (pair.last() == Some(&b'\n'));
+            let bare =
+                |pair: &[u8]| (pair.first() == Some(&b'\r')) != (pair.last() == Some(&b'\n'));
             let bare = self.message.windows(2).any(bare) || self.message.starts_with(b"\n");
             assert!(!bare && !self.message.contains(&0), "bare CR or LF, or NUL, in chunks");
             let within = self.open.as_ref().filter(|(_, content, _)| content.ends_with(b"\r"));
