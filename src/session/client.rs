@@ -4,9 +4,12 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 
-use super::{Action, Farewell, Outcome, Outputs, Phase, Protocol, Session, Waiting, replies};
+use super::{
+    Action, ClientTls, Farewell, Limits, Outcome, Outputs, Phase, Protocol, Session, Waiting,
+    replies,
+};
 use crate::smtp::command::{Command, is_bdat};
-use crate::smtp::extensions::Size;
+use crate::smtp::extensions::{Maxima, Size};
 use crate::smtp::line::{LineFault, take_line};
 use crate::smtp::reply::Reply;
 
@@ -162,9 +165,23 @@ impl Session {
             offer.smtputf8.then(|| "SMTPUTF8".to_owned()),
             offer.chunking.then(|| "CHUNKING".to_owned()),
             offer.binary_mime.then(|| "BINARYMIME".to_owned()),
+            offer.limits.map(|theirs| format!("LIMITS {}", self.limits_with(theirs))),
+            self.offers_require_tls().then(|| "REQUIRETLS".to_owned()),
             self.offers_starttls().then(|| "STARTTLS".to_owned()),
         ];
         lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+    }
+
+    /// What the gate takes, lowered to what the next hops take (RFC 9422).
+    fn limits_with(&self, theirs: Maxima) -> Maxima {
+        let Limits { transactions, recipients, .. } = self.settings.limits;
+        let own = Maxima { mail: Some(transactions), rcpt: Some(recipients), rcpt_domain: None };
+        own.and(theirs)
+    }
+
+    /// RFC 8689 §2: only within TLS, and only when the next hop keeps the promise too.
+    pub(super) fn offers_require_tls(&self) -> bool {
+        self.settings.offer.require_tls && self.settings.tls == ClientTls::Up
     }
 
     /// The smaller of our own limit and the next hop's; `None` without any.

@@ -102,6 +102,10 @@ impl Session {
                     wants.binary_mime = true;
                     offer.binary_mime
                 }
+                ("REQUIRETLS", None) => {
+                    wants.require_tls = true;
+                    offer.require_tls && self.offers_require_tls()
+                }
                 ("SMTPUTF8", None) => {
                     wants.smtputf8 = true;
                     offer.smtputf8

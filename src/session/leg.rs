@@ -261,7 +261,9 @@ fn report_lost(awaited: Awaited, reply: &Reply, out: &mut Outputs) {
 fn lacking(transaction: &Transaction, asked: &Asked, there: &Capabilities) -> Option<Reply> {
     let wants = &transaction.wants;
     let too_large = wants.size.zip(there.size.limit()).is_some_and(|(size, limit)| size > limit);
-    if wants.smtputf8 && !there.smtputf8 {
+    if wants.require_tls && !there.require_tls {
+        Some(replies::NO_REQUIRETLS_THERE)
+    } else if wants.smtputf8 && !there.smtputf8 {
         Some(replies::NO_UTF8_THERE)
     } else if wants.binary_mime && !(there.binary_mime && there.chunking) {
         Some(replies::NO_BINARY_THERE)

@@ -68,6 +68,8 @@ pub(super) const NO_UTF8_THERE: Reply =
     reply(550, (5, 6, 7), "rcptgate: the next hop does not take SMTPUTF8");
 pub(super) const NO_8BIT_THERE: Reply =
     reply(554, (5, 6, 3), "rcptgate: the next hop does not take 8BITMIME");
+pub(super) const NO_REQUIRETLS_THERE: Reply =
+    reply(550, (5, 7, 30), "rcptgate: the next hop does not keep REQUIRETLS");
 pub(super) const NO_BINARY_THERE: Reply =
     reply(554, (5, 6, 3), "rcptgate: the next hop does not take BINARYMIME");
 pub(super) const NO_CHUNKING_THERE: Reply =

@@ -27,6 +27,7 @@ pub(super) struct Wants {
     pub(super) binary_mime: bool,
     pub(super) smtputf8: bool,
     pub(super) dsn: bool,
+    pub(super) require_tls: bool,
     pub(super) size: Option<u64>,
 }
 

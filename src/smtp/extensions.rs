@@ -1,5 +1,7 @@
 //! EHLO keywords, RFC 5321 §2.2: a whitelist of what both legs can carry, never a pass-through.
 
+use std::fmt;
+
 /// What a server can do, as far as it concerns the gate. Unknown keywords are not kept: what the gate does not understand it cannot carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
@@ -23,6 +25,70 @@ pub struct Capabilities {
     pub chunking: bool,
     /// RFC 3030 §3, which is nothing without CHUNKING.
     pub binary_mime: bool,
+    /// RFC 9422.
+    pub limits: Option<Maxima>,
+    /// RFC 8689. Of a connection it says that it can be kept there: TLS is up, and the name was proved.
+    pub require_tls: bool,
+}
+
+/// The limits that a server declares, RFC 9422 §4; `None` where it says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Maxima {
+    /// Transactions in one session.
+    pub mail: Option<u32>,
+    /// Recipients of one transaction.
+    pub rcpt: Option<u32>,
+    /// Domains of the recipients in one session.
+    pub rcpt_domain: Option<u32>,
+}
+
+/// Highest limit that can be declared: it has six digits (RFC 9422 §3).
+const MAXIMUM: u32 = 999_999;
+
+impl Maxima {
+    /// Reads the words behind LIMITS. What is unknown or malformed limits nothing.
+    fn read<'words>(words: impl Iterator<Item = &'words str>) -> Self {
+        let mut all = Self::default();
+        for (name, value) in words.filter_map(|word| word.split_once('=')) {
+            let fits = value.len() <= 6 && value.bytes().all(|byte| byte.is_ascii_digit());
+            let value = fits.then(|| value.parse().ok()).flatten().filter(|value| *value > 0);
+            match name.to_ascii_uppercase().as_str() {
+                "MAILMAX" => all.mail = value,
+                "RCPTMAX" => all.rcpt = value,
+                "RCPTDOMAINMAX" => all.rcpt_domain = value,
+                _ => {}
+            }
+        }
+        all
+    }
+
+    /// What holds when both hold.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let least = |one: Option<u32>, two: Option<u32>| match (one, two) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        };
+        Self {
+            mail: least(self.mail, other.mail),
+            rcpt: least(self.rcpt, other.rcpt),
+            rcpt_domain: least(self.rcpt_domain, other.rcpt_domain),
+        }
+    }
+}
+
+impl fmt::Display for Maxima {
+    /// As it stands behind LIMITS in the reply to EHLO.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all =
+            [("MAILMAX", self.mail), ("RCPTMAX", self.rcpt), ("RCPTDOMAINMAX", self.rcpt_domain)];
+        let given = all.iter().filter_map(|(name, value)| Some((name, (*value)?)));
+        for (index, (name, value)) in given.enumerate() {
+            let space = if index == 0 { "" } else { " " };
+            write!(f, "{space}{name}={}", value.min(MAXIMUM))?;
+        }
+        Ok(())
+    }
 }
 
 /// An extension that an operator may withhold from clients, by its EHLO keyword. STARTTLS and XFORWARD have settings of their own.
@@ -44,11 +110,15 @@ pub enum Extension {
     Chunking,
     /// RFC 3030 §3.
     BinaryMime,
+    /// RFC 9422. The limits hold all the same.
+    Limits,
+    /// RFC 8689.
+    RequireTls,
 }
 
 impl Extension {
     /// All, by the names that a configuration gives them.
-    pub const ALL: [(&str, Self); 8] = [
+    pub const ALL: [(&str, Self); 10] = [
         ("pipelining", Self::Pipelining),
         ("enhancedstatuscodes", Self::EnhancedStatusCodes),
         ("8bitmime", Self::EightBitMime),
@@ -57,6 +127,8 @@ impl Extension {
         ("size", Self::Size),
         ("chunking", Self::Chunking),
         ("binarymime", Self::BinaryMime),
+        ("limits", Self::Limits),
+        ("requiretls", Self::RequireTls),
     ];
 
     /// By its name, in any case.
@@ -101,6 +173,8 @@ impl Capabilities {
         xforward: false,
         chunking: false,
         binary_mime: false,
+        limits: Some(Maxima { mail: None, rcpt: None, rcpt_domain: None }),
+        require_tls: false,
     };
 
     /// Reads the text of an EHLO reply; its first line is the server's name.
@@ -118,6 +192,8 @@ impl Capabilities {
                 "XFORWARD" => all.xforward = true,
                 "CHUNKING" => all.chunking = true,
                 "BINARYMIME" => all.binary_mime = true,
+                "LIMITS" => all.limits = Some(Maxima::read(words)),
+                "REQUIRETLS" => all.require_tls = true,
                 "SIZE" => all.size = size(words.next()),
                 _ => {}
             }
@@ -134,6 +210,8 @@ impl Capabilities {
             dsn: self.dsn,
             chunking: self.chunking,
             binary_mime: self.binary_mime && self.chunking,
+            limits: Some(self.limits.unwrap_or_default()),
+            require_tls: self.require_tls,
             // A declared size is of use to the gate whether or not the next hop hears of it.
             size: match self.size {
                 Size::Absent => Size::Unlimited,
@@ -157,6 +235,8 @@ impl Capabilities {
                 Extension::Size => self.size = Size::Absent,
                 Extension::Chunking => (self.chunking, self.binary_mime) = (false, false),
                 Extension::BinaryMime => self.binary_mime = false,
+                Extension::Limits => self.limits = None,
+                Extension::RequireTls => self.require_tls = false,
             }
         }
         self
@@ -183,6 +263,11 @@ impl Capabilities {
             xforward: self.xforward && other.xforward,
             chunking: self.chunking && other.chunking,
             binary_mime: self.binary_mime && other.binary_mime,
+            limits: match (self.limits, other.limits) {
+                (Some(one), Some(two)) => Some(one.and(two)),
+                (one, two) => one.or(two),
+            },
+            require_tls: self.require_tls && other.require_tls,
         }
     }
 }
@@ -195,60 +280,4 @@ fn size(parameter: Option<&str>) -> Size {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_what_it_knows_and_nothing_else() {
-        let text =
-            "mx.test greets you\nPIPELINING\nsize 1000\nXEVIL\n8BITMIME\nCHUNKING\nAUTH PLAIN";
-        let all = Capabilities::from_ehlo(text);
-        let expected = Capabilities {
-            pipelining: true,
-            eight_bit_mime: true,
-            chunking: true,
-            size: Size::Limited(1000),
-            ..Capabilities::default()
-        };
-        assert_eq!(all, expected);
-        assert_eq!(Capabilities::from_ehlo("SIZE"), Capabilities::default());
-        assert_eq!(Capabilities::from_ehlo("x\nSIZE 0").size, Size::Unlimited);
-    }
-
-    #[test]
-    fn two_hops_share_the_smaller() {
-        let one = Capabilities { size: Size::Limited(10), dsn: true, ..Capabilities::GATE };
-        let two = Capabilities { size: Size::Limited(7), ..Capabilities::GATE };
-        assert_eq!(one.and(two).size, Size::Limited(7));
-        assert!(!one.and(two).dsn);
-        let without = Capabilities::default();
-        assert_eq!(without.and(without).size, Size::Absent);
-        assert_eq!(without.and(one).size, Size::Limited(10));
-        assert_eq!(without.offered_over().size, Size::Unlimited);
-    }
-
-    #[test]
-    fn what_is_withheld_takes_along_what_needs_it() {
-        let all =
-            Capabilities { dsn: true, chunking: true, binary_mime: true, ..Capabilities::GATE };
-        let check = |name: &str, expected: &str| {
-            let extension = Extension::by_name(name).expect("a name");
-            let left = all.without(&[extension]);
-            let text = format!("{all:?}|{left:?}");
-            let (before, after) = text.split_once('|').expect("two");
-            let gone: Vec<_> =
-                before.split(", ").zip(after.split(", ")).filter(|(a, b)| a != b).collect();
-            let gone: Vec<_> =
-                gone.iter().map(|(field, _)| field.split(':').next().unwrap_or("")).collect();
-            assert_eq!(gone.join(" ").replace("Capabilities { ", ""), expected, "{name}");
-        };
-        check("pipelining", "pipelining");
-        check("ENHANCEDSTATUSCODES", "enhanced_status_codes");
-        check("8bitmime", "eight_bit_mime smtputf8");
-        check("dsn", "dsn");
-        check("size", "size");
-        check("chunking", "chunking binary_mime");
-        check("binarymime", "binary_mime");
-        assert_eq!(Extension::by_name("starttls"), None);
-    }
-}
+mod tests;

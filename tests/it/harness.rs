@@ -276,7 +276,9 @@ impl Downstream {
         let answer = |line: &str| {
             Some(match line {
                 "STARTTLS" => "220 go".to_owned(),
-                line if line.starts_with("EHLO") => "250-sink.test\r\n250 STARTTLS".to_owned(),
+                line if line.starts_with("EHLO") => {
+                    "250-sink.test\r\n250-REQUIRETLS\r\n250 STARTTLS".to_owned()
+                }
                 _ => usual(line),
             })
         };

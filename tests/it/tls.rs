@@ -234,6 +234,38 @@ async fn a_next_hop_that_proves_nothing_gets_no_mail_where_proof_is_wanted() {
 }
 
 #[tokio::test]
+async fn require_tls_is_promised_only_over_a_next_hop_that_proves_its_name() {
+    let pair = Pair::new();
+    let anybody = Connector::new(&Trust::Anybody).expect("a connector");
+    let ours = Connector::new(&Trust::File(pair.chain())).expect("a connector");
+    for (protection, expected) in
+        [(Protection::Required(anybody), false), (Protection::Verify(ours), true)]
+    {
+        let acceptor = Acceptor::load(&pair.chain(), &pair.key()).expect("a certificate");
+        let wish = Wish {
+            tls: ClientTls::Up,
+            acceptor: Some(pair.certificate()),
+            protection,
+            ..Wish::default()
+        };
+        let lab = Lab::with(Downstream::with_starttls(acceptor).await, wish).await;
+        // The first message shows what the next hop can do.
+        for offered in [false, expected] {
+            let stream = TcpStream::connect(lab.door).await.expect("a connection");
+            let mut client = encrypt(stream, &pair.der).await.expect("a handshake");
+            client.expect("220").await;
+            let can = client.ask("EHLO client.test", "250").await;
+            assert_eq!(can.contains("REQUIRETLS"), offered, "{can}");
+            let parameter = if offered { " REQUIRETLS" } else { "" };
+            client.ask(&format!("MAIL FROM:<a@x.test>{parameter}"), "250").await;
+            client.ask("RCPT TO:<b@y.test>", "250 2.1.0 ok").await;
+        }
+        let kept = lab.downstream.heard().contains(&"MAIL FROM:<a@x.test> REQUIRETLS".to_owned());
+        assert_eq!(kept, expected);
+    }
+}
+
+#[tokio::test]
 async fn opportunistic_tls_goes_on_in_the_clear_when_the_handshake_fails() {
     let hangs_up = [("EHLO", "250-sink.test\r\n250 STARTTLS"), ("STARTTLS", "220 go")];
     let anybody = Connector::new(&Trust::Anybody).expect("a connector");

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! # why, with RFC section or case
-//! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered, protocol = lmtp,
+//! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered | up, protocol = lmtp,
 //!                                             tickets = held, split = none | client | downstream: whose writes may be cut
 //! verdict gone@x.test = refuse 550 5.7.1 ...  forward without; also defer
 //! client ! hello                              greeting, EHLO and their replies

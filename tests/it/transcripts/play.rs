@@ -2,6 +2,7 @@
 
 use rcptgate::bounce::Stage;
 use rcptgate::session::{ClientTls, Farewell, Outcome, Protocol, Settings, Waiting};
+use rcptgate::smtp::extensions::Extension;
 
 use super::script::{Client, Downstream, Line, Needed, Script, Step};
 use crate::rig::{Event, Rig, capabilities, settings};
@@ -72,7 +73,13 @@ fn configured(script: &Script) -> Result<Settings, String> {
             "limits.transactions" => limits.transactions = small()?,
             "may_relay" => settings.may_relay = value == "yes",
             "xforward" => settings.xforward = value == "yes",
-            "offer" => settings.offer = capabilities(value).offered_over(),
+            "offer" => {
+                // LIMITS is always to be had; a transcript has it only where it is about it.
+                let limits =
+                    if value.contains("LIMITS") { vec![] } else { vec![Extension::Limits] };
+                settings.offer = capabilities(value).offered_over().without(&limits);
+            }
+            "tls" if value == "up" => settings.tls = ClientTls::Up,
             "protocol" if value == "lmtp" => settings.protocol = Protocol::Lmtp,
             "tls" if value == "offered" => settings.tls = ClientTls::Offered,
             "tickets" | "split" => {}
