@@ -46,6 +46,8 @@ pub struct Wish {
     pub protocol: Protocol,
     pub proxies: Vec<IpNet>,
     pub clients: Option<Vec<IpNet>>,
+    /// Whose XFORWARD is believed; loopback's if nothing is said.
+    pub xforward: Option<Vec<IpNet>>,
     pub tls: ClientTls,
     pub acceptor: Option<Certificate>,
     pub protection: Protection,
@@ -65,6 +67,7 @@ impl Default for Wish {
             protocol: Protocol::Smtp,
             proxies: Vec::new(),
             clients: None,
+            xforward: None,
             tls: ClientTls::Off,
             acceptor: None,
             protection: Protection::Off,
@@ -109,7 +112,7 @@ impl Lab {
                     None if wish.may_relay => loopback.clone(),
                     None => Vec::new(),
                 },
-                xforward: loopback,
+                xforward: wish.xforward.unwrap_or(loopback),
                 proxies: wish.proxies,
                 protocol: wish.protocol,
                 tls: wish.tls,
@@ -265,6 +268,11 @@ impl Downstream {
 
     pub async fn start(answer: Arc<Answer>) -> Self {
         Self::listen(answer, None).await
+    }
+
+    /// A next hop that the test itself plays at this address.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { address, heard: Arc::default(), news: Arc::default() }
     }
 
     /// Accepts everything, within TLS once it is asked for; `TLS` is heard when the handshake is done.
