@@ -6,6 +6,8 @@ mod bounds;
 mod cli;
 mod demo;
 mod dialogues;
+mod dice;
+mod differential;
 mod faults;
 mod harness;
 mod live;
