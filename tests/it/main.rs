@@ -9,6 +9,7 @@ mod dialogues;
 mod dice;
 mod differential;
 mod faults;
+mod fuzz;
 mod harness;
 mod live;
 mod lmtp;
