@@ -170,8 +170,11 @@ impl Connection {
 
     /// Waits for whatever comes first. Writes come first, so that what is owed leaves before more is taken in.
     async fn wait(&mut self, mut deadline: Pin<&mut Sleep>, ends: &mut Ends<'_, '_>) -> Woken {
+        // While a message's fate is open nothing is taken, but a client that goes must be noticed: its retry is a duplicate.
+        let watches = self.session.waiting() == Waiting::Downstream(Stage::EndOfData)
+            && self.client.input.is_empty();
         let wants_client = self.client.state == Reading::Open
-            && self.session.wants_client()
+            && (self.session.wants_client() || watches)
             && self.out.to_downstream.len() < HIGH_WATER
             && self.out.to_client.len() < HIGH_WATER;
         // A client that reads no replies is owed no more of them than fit here. The final one is recorded all the same: it tells

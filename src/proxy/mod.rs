@@ -15,7 +15,7 @@
 mod connection;
 mod deadline;
 mod downstream;
-mod header;
+pub mod header;
 pub mod listener;
 mod report;
 pub mod route;

@@ -48,6 +48,8 @@ pub struct Wish {
     pub proxies: Vec<IpNet>,
     pub withhold: Vec<Extension>,
     pub clients: Option<Vec<IpNet>>,
+    /// Whose XFORWARD is believed; loopback's if nothing is said.
+    pub xforward: Option<Vec<IpNet>>,
     pub tls: ClientTls,
     pub acceptor: Option<Certificate>,
     pub protection: Protection,
@@ -68,6 +70,7 @@ impl Default for Wish {
             proxies: Vec::new(),
             withhold: Vec::new(),
             clients: None,
+            xforward: None,
             tls: ClientTls::Off,
             acceptor: None,
             protection: Protection::Off,
@@ -112,7 +115,7 @@ impl Lab {
                     None if wish.may_relay => loopback.clone(),
                     None => Vec::new(),
                 },
-                xforward: loopback,
+                xforward: wish.xforward.unwrap_or(loopback),
                 withhold: wish.withhold,
                 proxies: wish.proxies,
                 protocol: wish.protocol,
@@ -269,6 +272,11 @@ impl Downstream {
 
     pub async fn start(answer: Arc<Answer>) -> Self {
         Self::listen(answer, None).await
+    }
+
+    /// A next hop that the test itself plays at this address.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { address, heard: Arc::default(), news: Arc::default() }
     }
 
     /// Accepts everything, within TLS once it is asked for; `TLS` is heard when the handshake is done.

@@ -7,6 +7,7 @@ mod wire;
 use std::collections::{HashMap, VecDeque};
 
 use bytes::BytesMut;
+use rcptgate::bounce::Stage;
 use rcptgate::policy::verdict::Verdict;
 use rcptgate::session::{
     Action, Answered, Farewell, Finished, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
@@ -220,7 +221,10 @@ impl Rig {
                     continue;
                 }
             }
-            if self.fin && !self.fin_told && self.session.wants_client() {
+            // While a message's fate is open, a driver looks whether the client is still there.
+            let watches = self.session.waiting() == Waiting::Downstream(Stage::EndOfData)
+                && self.client_in.is_empty();
+            if self.fin && !self.fin_told && (self.session.wants_client() || watches) {
                 self.fin_told = true;
                 self.session.step(Input::ClientClosed, &mut self.out);
                 continue;

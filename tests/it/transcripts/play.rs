@@ -56,7 +56,8 @@ pub fn play(script: &Script, cut: Cut) -> Result<(), String> {
     player.leftovers().map_or(Ok(()), |left| Err(format!("left over at the end: {left}")))
 }
 
-fn configured(script: &Script) -> Result<Settings, String> {
+/// The settings that the transcript asks for.
+pub fn configured(script: &Script) -> Result<Settings, String> {
     let mut settings = settings();
     let limits = &mut settings.limits;
     for (name, value) in &script.settings {
@@ -82,7 +83,7 @@ fn configured(script: &Script) -> Result<Settings, String> {
             "tls" if value == "up" => settings.tls = ClientTls::Up,
             "protocol" if value == "lmtp" => settings.protocol = Protocol::Lmtp,
             "tls" if value == "offered" => settings.tls = ClientTls::Offered,
-            "tickets" | "split" => {}
+            "tickets" | "split" | "sockets" => {}
             _ => return Err(format!("no setting {name}")),
         }
     }
@@ -329,7 +330,7 @@ impl Player {
     }
 }
 
-fn check(holds: bool, fault: impl FnOnce() -> String) -> Result<(), String> {
+pub fn check(holds: bool, fault: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(fault()) }
 }
 
@@ -338,7 +339,7 @@ fn first_line(bytes: &[u8]) -> Option<&[u8]> {
     bytes.get(..end)
 }
 
-fn show(bytes: &[u8]) -> String {
+pub fn show(bytes: &[u8]) -> String {
     let text = bytes.escape_ascii().to_string();
     if text.len() > 400 { format!("{}...", &text[..400]) } else { text }
 }
