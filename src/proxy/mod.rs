@@ -119,7 +119,7 @@ pub struct Timeouts {
     pub opening: Duration,
     /// The next hop's reply to MAIL and RCPT.
     pub reply: Duration,
-    /// Its reply to DATA: clients wait 120 s.
+    /// Its reply to DATA, and to a chunk before the last: clients wait 120 s.
     pub data: Duration,
     /// Its taking one block of content: clients wait 180 s.
     pub block: Duration,
