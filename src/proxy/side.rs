@@ -61,13 +61,12 @@ impl Side {
     /// Whether the peer speaks before it is spoken to: now, or for so long. Its words, if any, are in [`Self::input`].
     pub(super) async fn speaks_first(&mut self, patience: Duration) -> bool {
         if patience.is_zero() {
-            // Within TLS what came along with the handshake has been taken off the network.
-            let now = poll_fn(|context| Poll::Ready(self.poll_fill(context).is_ready()));
-            let _ = now.await;
+            // A fresh connection is read from without asking the runtime whether there is anything, which it may not know yet.
+            poll_fn(|context| Poll::Ready(self.poll_fill(context).is_ready())).await;
         } else {
             let _ = timeout(patience, poll_fn(|context| self.poll_fill(context))).await;
         }
-        !self.input.is_empty() || self.stream.has_bytes()
+        !self.input.is_empty()
     }
 
     /// Reads once; an error is an end. While nothing comes, nothing is held to read it into.
@@ -120,5 +119,27 @@ impl Side {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
         self.unflushed = false;
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_has_spoken_already_is_heard_without_waiting() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        for (words, expected) in [(&b"EHLO client.test\r\n"[..], true), (b"", false)] {
+            let mut client = std::net::TcpStream::connect(address).expect("a connection");
+            client.write_all(words).expect("a write");
+            let (stream, _) = listener.accept().await.expect("a client");
+            let mut side = Side::new(Stream::Clear(stream));
+            assert_eq!(side.speaks_first(Duration::ZERO).await, expected, "{words:?}");
+        }
     }
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
@@ -22,18 +21,6 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Whether the network has bytes for us that nobody has read. The runtime may not have heard of them, so it is not asked. Of what
-    /// is within TLS nothing is known here.
-    pub(super) fn has_bytes(&self) -> bool {
-        match self {
-            Self::Clear(stream) => {
-                let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-                rustix::net::recv(stream, &mut [0; 1], flags).is_ok_and(|(_, there)| there > 0)
-            }
-            Self::Tls(_) | Self::Gone => false,
-        }
-    }
-
     /// Makes the handshake as a server; whether it succeeded. After a failure nothing is left of the connection.
     pub(super) async fn accept_tls(&mut self, acceptor: &Acceptor) -> bool {
         let Self::Clear(stream) = std::mem::replace(self, Self::Gone) else { return false };
