@@ -3,6 +3,7 @@
 import signal
 import subprocess
 
+from exim import Exim
 from lab import REPOSITORY, Process, expect, free_port, wait_for
 from mail import SENDER, reports, with_id
 from postfix import Postfix
@@ -43,6 +44,7 @@ class Gate:
     def __init__(self, lab, downstream, trusted=(), mode="enforce", protocol="smtp",
                  listen_tls='tls = "off"', downstream_tls="off"):
         self.home = lab.folder("gate")
+        self.protocol = protocol
         self.port, self.admin = free_port(), free_port()
         self.config = self.home / "rcptgate.toml"
         self.config.write_text(CONFIG.format(
@@ -91,17 +93,23 @@ class Gate:
 
 
 class World:
-    """client Postfix -> gate -> downstream Postfix. The client delivers bounces to the sender's own mailbox."""
+    """client MTA -> gate -> downstream MTA, both Postfix unless a kind says otherwise. The client delivers bounces to the
+    sender's own mailbox. `client`, `downstream` and `gate` are further arguments of each."""
 
-    def __init__(self, lab, mailboxes, trusted=(), mode="enforce", client=None, downstream=None, gate=None):
-        self.downstream = Postfix(lab, "downstream", mailboxes, **(downstream or {}))
+    def __init__(self, lab, mailboxes, trusted=(), mode="enforce", client=None, downstream=None, gate=None,
+                 client_kind=Postfix, downstream_kind=Postfix):
+        self.downstream = downstream_kind(lab, "downstream", mailboxes, **(downstream or {}))
         self.gate = Gate(lab, self.downstream.port, trusted, mode, **(gate or {}))
-        way = f"[127.0.0.1]:{self.gate.port}"
-        if (gate or {}).get("protocol") == "lmtp":
-            route = {"default_transport": f"lmtp:inet:{way}", "lmtp_send_xforward_command": "yes"}
+        lmtp = self.gate.protocol == "lmtp"
+        if client_kind is Exim:
+            lines = (client or {}).get("transport", ())
+            route = {"way": self.gate.port}
+            client = (client or {}) | {"transport": (*lines, "protocol = lmtp") if lmtp else lines}
+        elif lmtp:
+            route = {"default_transport": f"lmtp:inet:[127.0.0.1]:{self.gate.port}", "lmtp_send_xforward_command": "yes"}
         else:
-            route = {"relayhost": way, "smtp_send_xforward_command": "yes"}
-        self.client = Postfix(lab, "client", [SENDER], **route | (client or {}))
+            route = {"relayhost": f"[127.0.0.1]:{self.gate.port}", "smtp_send_xforward_command": "yes"}
+        self.client = client_kind(lab, "client", [SENDER], **route | (client or {}))
 
     def send(self, message, *recipients):
         return message.send(self.client.port, list(recipients))

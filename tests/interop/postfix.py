@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from lab import Failed, Process, expect, free_port, greets, wait_for
-from mail import read_maildir
+from mail import folder, read_maildir
 
 MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
@@ -167,11 +167,6 @@ class Postfix:
         return "\n    ".join(["", *self.text().splitlines()[-lines:]])
 
 
-def folder(address):
-    user, _, domain = address.rpartition("@")
-    return f"{domain}/{user}"
-
-
 class SmtpSink:
     """Postfix's smtp-sink: a downstream that misbehaves on demand and keeps nothing."""
 
@@ -192,10 +187,10 @@ def needed():
     problems = []
     if os.getuid() != 0:
         problems.append("root is needed: Postfix starts as root and drops its privileges")
-    for command in ("postfix", "smtp-sink", "swaks"):
+    for command in ("postfix", "smtp-sink", "swaks", "msmtp"):
         found = subprocess.run(["sh", "-c", f"command -v {command}"], capture_output=True)
         if found.returncode:
-            problems.append(f"{command} is not installed (apt-get install postfix swaks)")
+            problems.append(f"{command} is not installed (apt-get install postfix swaks msmtp)")
     try:
         pwd.getpwnam("postfix")
     except KeyError:
