@@ -41,9 +41,13 @@ _given = set()
 
 def free_port():
     """A port that nobody listens on and that this run has not given out before. It lies below the range from which
-    the kernel takes ports for outgoing connections, so that nobody comes by it while its server is restarted."""
+    the kernel takes ports for outgoing connections, so that nobody comes by it while its server is restarted.
+    Scenarios that run at the same time each have a part of that range."""
+    slot, _, slots = os.environ.get("INTEROP_PORTS", "0/1").partition("/")
+    width = 20_000 // int(slots)
+    first = 10_000 + int(slot) * width
     while True:
-        port = random.randrange(10_000, 30_000)
+        port = random.randrange(first, first + width)
         if port in _given:
             continue
         with socket.socket() as probe:
@@ -131,7 +135,8 @@ class Lab:
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
                 continue
             try:
-                about = os.fsencode(os.readlink(entry / "cwd")) + (entry / "environ").read_bytes()
+                about = os.fsencode(os.readlink(entry / "cwd")) + os.fsencode(os.readlink(entry / "root"))
+                about += (entry / "environ").read_bytes()
                 about += (entry / "cmdline").read_bytes()
             except OSError:
                 continue
