@@ -88,6 +88,11 @@ class Gate:
         """The log's lines that contain all of `parts`, over every start so far."""
         return [line for line in self.log().splitlines() if all(part in line for part in parts)]
 
+    def inspect(self):
+        """What must not be in its log, whatever the scenario is about."""
+        odd = [line for line in self.log().splitlines() if "panicked" in line or " ERROR " in line]
+        expect(not odd, f"the gate's log has {odd}")
+
     def tail(self, lines=15):
         return "\n    ".join(["", *self.log().splitlines()[-lines:]])
 

@@ -4,6 +4,7 @@ import hashlib
 import random
 from concurrent.futures import ThreadPoolExecutor
 
+from bodies import BODIES
 from gate import World
 from lab import expect, wait_for
 from mail import SENDER, Message, body_of, with_id
@@ -21,17 +22,8 @@ def same_body(raw, message):
 
 def test_bodies_arrive_as_sent(lab):
     world = World(lab, [GOOD], client={"smtp_line_length_limit": "0"})
-    bodies = {
-        "empty": b"",
-        "dots": b".\r\n..\r\n...\r\n.a\r\n\r\n.\r\n",
-        "only dots": b".\r\n",
-        "long lines": b"x" * 998 + b"\r\n" + b"y" * 20_000 + b"\r\n." + b"z" * 4_000 + b"\r\n",
-        "eight bits": "Grüße aus Köln, à bientôt\r\n".encode() * 20 + bytes(range(0x80, 0x100)) + b"\r\n",
-        "blank lines": b"\r\n\r\n\r\na\r\n\r\n\r\n",
-        "spaces": b" a \r\n\t\r\nFrom here\r\n",
-    }
     eight_bit = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"
-    for name, body in bodies.items():
+    for name, body in BODIES.items():
         message = Message(body, headers=eight_bit)
         message.send(world.client.port, [GOOD], options=["BODY=8BITMIME"])
         raw = world.arrived(message, GOOD)
