@@ -1,6 +1,7 @@
 """Real Exim as it comes from Debian, as a client that sends everything else to the gate and as a downstream."""
 
 import re
+import shutil
 
 from jail import Jail
 from lab import expect, free_port, greets, wait_for
@@ -14,7 +15,6 @@ host_lookup =
 rfc1413_hosts =
 rfc1413_query_timeout = 0s
 keep_environment =
-tls_advertise_hosts =
 dns_again_means_nonexist = *
 log_file_path = /var/log/exim4/%slog
 notifier_socket =
@@ -84,9 +84,10 @@ begin retry
 
 class Exim:
     """`way` is the port that everything without a mailbox here goes to; `transport`, `settings`, `rcpt` and `data` are
-    lines for the transport that goes there, the main part and the two ACLs."""
+    lines for the transport that goes there, the main part and the two ACLs; `files` are copied to paths in its root."""
 
-    def __init__(self, lab, name, mailboxes, way=9, transport=(), settings=(), rcpt=(), data=(), port=None):
+    def __init__(self, lab, name, mailboxes, way=9, transport=(), settings=(), rcpt=(), data=(), files=None,
+                 port=None):
         self.name = name
         self.port = port or free_port()
         self.jail = Jail(lab, name, ["usr/sbin/exim4", "usr/sbin/exim_dumpdb"], {"Debian-exim": 61_001})
@@ -95,10 +96,12 @@ class Exim:
         (self.jail.root / "usr/sbin/exim").symlink_to("exim4")
         self.jail.write("etc/mailboxes", "".join(f"{address}: {folder(address)}\n" for address in mailboxes))
         self.jail.write("etc/exim4/exim4.conf", CONFIG.format(
-            name=name, port=self.port, way=way, settings="\n".join(settings),
+            name=name, port=self.port, way=way, settings="\n".join(settings or ["tls_advertise_hosts ="]),
             domains=" : ".join(sorted({address.rpartition("@")[2] for address in mailboxes})),
             transport="".join(f"  {line}\n" for line in transport),
             rcpt="".join(f"  {line}\n" for line in rcpt), data="".join(f"  {line}\n" for line in data)))
+        for path, source in (files or {}).items():
+            shutil.chown(self.jail.write(path, source.read_text()), self.jail.users["Debian-exim"])
         self.process = None
         lab.keep(self)
         self.begin()
