@@ -59,6 +59,15 @@ def free_port():
         return port
 
 
+def accepts(port):
+    """Whether something on this port takes connections, whatever it says then."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        return True
+    except OSError:
+        return False
+
+
 def greets(port):
     """Whether something on this port says 220."""
     try:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from lab import Failed, Process, expect, free_port, greets, wait_for
+from lab import Process, accepts, expect, free_port, greets, wait_for
 from mail import folder, read_maildir
 
 MASTER = """\
@@ -159,6 +159,10 @@ class Postfix:
     def deferred(self):
         return sum(1 for path in (self.queue / "deferred").rglob("*") if path.is_file())
 
+    def flush(self):
+        """Tries everything again now."""
+        subprocess.run(["postqueue", "-c", self.config, "-f"], check=True)
+
     def wait_empty(self):
         wait_for(lambda: self.queued() == 0,
                  lambda: f"{self.name} has an empty queue, {self.queued()} are left: {self.tail()}", 120)
@@ -168,15 +172,22 @@ class Postfix:
 
 
 class SmtpSink:
-    """Postfix's smtp-sink: a downstream that misbehaves on demand and keeps nothing."""
+    """Postfix's smtp-sink: a downstream that misbehaves on demand, and keeps what it is sent."""
 
     def __init__(self, lab, *options, port=None):
         self.port = port or free_port()
+        self.kept = lab.root / f"sink-{self.port}"
+        if not self.kept.exists():
+            lab.folder(self.kept.name, owner="nobody")
         self.process = Process(
-            ["smtp-sink", "-c", "-u", "nobody", *options, f"127.0.0.1:{self.port}", "64"],
+            ["smtp-sink", "-c", "-u", "nobody", "-d", f"{self.kept}/m", *options, f"127.0.0.1:{self.port}", "64"],
             lab.root / f"sink-{self.port}.log")
         lab.keep(self)
-        wait_for(lambda: greets(self.port), lambda: f"smtp-sink greets: {self.process.said()}")
+        wait_for(lambda: accepts(self.port), lambda: f"smtp-sink listens: {self.process.said()}")
+
+    def transactions(self):
+        """Every transaction that came to it, as it dumps them: envelope, and content as far as it came."""
+        return [file.read_bytes() for file in sorted(self.kept.iterdir())]
 
     def stop(self):
         self.process.stop()
