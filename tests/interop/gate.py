@@ -29,7 +29,7 @@ builtin_disposable = true
 trusted            = "trusted-domains.txt"
 allow              = "allow.txt"
 [policy]
-preset = "quarantine"
+{policy}
 mode   = "{mode}"
 [admin]
 listen = "127.0.0.1:{admin}"
@@ -42,14 +42,17 @@ class Gate:
     """`rcptgate serve` with a configuration and a store of its own."""
 
     def __init__(self, lab, downstream, trusted=(), mode="enforce", protocol="smtp",
-                 listen_tls='tls = "off"', downstream_tls="off"):
+                 listen_tls='tls = "off"', downstream_tls="off", policy=None):
         self.home = lab.folder("gate")
         self.protocol = protocol
         self.port, self.admin = free_port(), free_port()
         self.config = self.home / "rcptgate.toml"
         self.config.write_text(CONFIG.format(
             port=self.port, downstream=downstream, admin=self.admin, mode=mode, protocol=protocol,
-            listen_tls=listen_tls, downstream_tls=downstream_tls))
+            listen_tls=listen_tls, downstream_tls=downstream_tls,
+            policy='file = "policy.toml"' if policy else 'preset = "quarantine"'))
+        if policy:
+            (self.home / "policy.toml").write_text(policy)
         for name, lines in (("trusted-domains", trusted), ("disposable-domains", ()), ("allow", ())):
             (self.home / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
         self.process = None
