@@ -4,7 +4,7 @@ import re
 import shutil
 
 from jail import Jail
-from lab import expect, free_port, greets, wait_for
+from lab import expect, free_port, greets, processes_of, wait_for
 from mail import folder, read_maildir
 
 CONFIG = """\
@@ -119,6 +119,8 @@ class Exim:
     def stop(self):
         if self.process is not None and self.process.running():
             self.process.stop()
+            # What it was delivering just then goes on without it.
+            wait_for(lambda: not processes_of(self.jail.root), f"{self.name} has ended all deliveries")
             wait_for(lambda: not greets(self.port), f"{self.name} no longer listens")
 
     def text(self):

@@ -77,6 +77,24 @@ def greets(port):
         return False
 
 
+def processes_of(folder):
+    """Processes that work in this directory, have it as their root or were configured from it, other than this one."""
+    mine = os.fsencode(folder)
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            about = os.fsencode(os.readlink(entry / "cwd")) + os.fsencode(os.readlink(entry / "root"))
+            about += (entry / "environ").read_bytes()
+            about += (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if mine in about:
+            found.append(int(entry.name))
+    return found
+
+
 class Process:
     """A child that is ended by its process id, together with what it started."""
 
@@ -138,20 +156,7 @@ class Lab:
 
     def left_over(self):
         """Processes that work in this lab's directory or were configured from it, other than this one."""
-        mine = os.fsencode(self.root)
-        found = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) == os.getpid():
-                continue
-            try:
-                about = os.fsencode(os.readlink(entry / "cwd")) + os.fsencode(os.readlink(entry / "root"))
-                about += (entry / "environ").read_bytes()
-                about += (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if mine in about:
-                found.append(int(entry.name))
-        return found
+        return processes_of(self.root)
 
     def folder(self, name, owner=None):
         path = self.root / name
