@@ -1,14 +1,16 @@
 """The gate itself, and the world around it that most scenarios need."""
 
+import os
 import signal
 import subprocess
+from pathlib import Path
 
 from exim import Exim
 from lab import REPOSITORY, Process, expect, free_port, wait_for
 from mail import SENDER, reports, with_id
 from postfix import Postfix
 
-BINARY = REPOSITORY / "target/debug/rcptgate"
+BINARY = Path(os.environ.get("INTEROP_GATE", REPOSITORY / "target/debug/rcptgate"))
 
 CONFIG = """\
 hostname = "gate.test"
