@@ -31,7 +31,7 @@ builtin_disposable = true
 trusted            = "trusted-domains.txt"
 allow              = "allow.txt"
 [policy]
-{policy}
+preset = "quarantine"
 mode   = "{mode}"
 [admin]
 listen = "127.0.0.1:{admin}"
@@ -44,17 +44,13 @@ class Gate:
     """`rcptgate serve` with a configuration and a store of its own."""
 
     def __init__(self, lab, downstream, trusted=(), mode="enforce", protocol="smtp",
-                 listen_tls='tls = "off"', downstream_tls="off", policy=None):
+                 listen_tls='tls = "off"', downstream_tls="off"):
         self.home = lab.folder("gate")
-        self.protocol = protocol
         self.port, self.admin = free_port(), free_port()
         self.config = self.home / "rcptgate.toml"
         self.config.write_text(CONFIG.format(
             port=self.port, downstream=downstream, admin=self.admin, mode=mode, protocol=protocol,
-            listen_tls=listen_tls, downstream_tls=downstream_tls,
-            policy='file = "policy.toml"' if policy else 'preset = "quarantine"'))
-        if policy:
-            (self.home / "policy.toml").write_text(policy)
+            listen_tls=listen_tls, downstream_tls=downstream_tls))
         for name, lines in (("trusted-domains", trusted), ("disposable-domains", ()), ("allow", ())):
             (self.home / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
         self.process = None
@@ -78,6 +74,13 @@ class Gate:
     def kill(self):
         """Without a chance to put anything in order."""
         self.process.stop(signal.SIGKILL)
+
+    def follow(self, policy):
+        """Starts anew under this policy file."""
+        self.stop()
+        (self.home / "policy.toml").write_text(policy)
+        self.config.write_text(self.config.read_text().replace('preset = "quarantine"', 'file = "policy.toml"'))
+        self.begin()
 
     def command(self, *words):
         """An operator's command; returns what it prints."""
@@ -110,7 +113,7 @@ class World:
                  client_kind=Postfix, downstream_kind=Postfix):
         self.downstream = downstream_kind(lab, "downstream", mailboxes, **(downstream or {}))
         self.gate = Gate(lab, self.downstream.port, trusted, mode, **(gate or {}))
-        lmtp = self.gate.protocol == "lmtp"
+        lmtp = (gate or {}).get("protocol") == "lmtp"
         if client_kind is Exim:
             lines = (client or {}).get("transport", ())
             route = {"way": self.gate.port}

@@ -48,8 +48,9 @@ def on_hold(lab, kind, addresses, boxes):
     """A world that has learnt of full mailboxes and holds them for two hours, though they have room again."""
     table = lab.root / "access"
     table.write_text("".join(f"{address} 552 5.2.2 over quota\n" for address in addresses))
-    world = World(lab, boxes, gate={"policy": '[soft]\nsteps = ["2h"]\n'}, downstream={
+    world = World(lab, boxes, downstream={
         "smtpd_recipient_restrictions": f"check_recipient_access texthash:{table}"}, **KINDS[kind])
+    world.gate.follow('[soft]\nsteps = ["2h"]\n')
     for text in world.bounced(world.send(Message(), *addresses), *addresses):
         expect("552 5.2.2" in text and "over quota" in text, text)
     world.settled()
