@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 from exim import Exim
@@ -93,8 +94,14 @@ class Gate:
         return self.process.output.read_text(errors="replace")
 
     def logged(self, *parts):
-        """The log's lines that contain all of `parts`, over every start so far."""
-        return [line for line in self.log().splitlines() if all(part in line for part in parts)]
+        """The log's lines that contain all of `parts`, over every start so far. Mail never waits for the log, so a line that is
+        not there yet is given a moment."""
+        until = time.monotonic() + 0.5
+        while True:
+            found = [line for line in self.log().splitlines() if all(part in line for part in parts)]
+            if found or time.monotonic() > until:
+                return found
+            time.sleep(0.02)
 
     def inspect(self):
         """What must not be in its log, whatever the scenario is about."""
