@@ -145,8 +145,11 @@ impl Reply {
         out.reserve(LINE_MAX.min(text.len() + 20));
         out.put_slice(&[digit(code / 100), digit(code / 10), digit(code), separator]);
         if let Some(status) = status {
-            // Writing to a `BytesMut` cannot fail: it grows.
-            let _ = status.show(out);
+            match status.octets() {
+                Some(octets) => out.put_slice(&octets),
+                // Writing to a `BytesMut` cannot fail: it grows.
+                None => _ = status.show(out),
+            }
             if !text.is_empty() {
                 out.put_u8(b' ');
             }

@@ -56,14 +56,17 @@ fn number(text: &[u8]) -> Option<(u16, usize)> {
 }
 
 impl EnhancedStatus {
+    /// The octets of nearly all statuses: those whose numbers have one digit each.
+    pub(super) fn octets(self) -> Option<[u8; 5]> {
+        let digit = |number: u16| b'0' + u8::try_from(number).unwrap_or(0);
+        let short = self.class <= 9 && self.subject <= 9 && self.detail <= 9;
+        short.then(|| {
+            [digit(self.class.into()), b'.', digit(self.subject), b'.', digit(self.detail)]
+        })
+    }
+
     /// Writes what [`fmt::Display`] shows, without the detour over a formatter.
     pub(super) fn show(self, to: &mut impl fmt::Write) -> fmt::Result {
-        if let (0..=9, 0..=9, 0..=9) = (self.class, self.subject, self.detail) {
-            let digit = |number: u16| b'0' + u8::try_from(number % 10).unwrap_or(0);
-            let text =
-                [digit(self.class.into()), b'.', digit(self.subject), b'.', digit(self.detail)];
-            return to.write_str(std::str::from_utf8(&text).unwrap_or_default());
-        }
         write_number(to, self.class.into())?;
         to.write_char('.')?;
         write_number(to, self.subject)?;
