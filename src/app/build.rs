@@ -112,6 +112,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
         },
         timeouts: Timeouts {
             client: times.client_idle,
+            drain: times.drain,
             content: times.data_idle,
             proxy_header: times.proxy_header,
             greeting: times.greeting,

@@ -207,3 +207,34 @@ impl fmt::Display for Stage {
         f.write_str(self.name())
     }
 }
+
+/// The host of a receiver as replies and events name it: without a port (`mx.example:25`, `[2001:db8::1]:25`), without the brackets
+/// of an address, without a last dot.
+pub fn host_of(receiver: &str) -> &str {
+    let host = match receiver.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or(rest, |(address, _)| address),
+        // Two colons are an address without a port.
+        None => match receiver.split_once(':') {
+            Some((host, port)) if !port.contains(':') => host,
+            Some(_) | None => receiver,
+        },
+    };
+    host.trim_end_matches('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_is_a_host() {
+        let check = |receiver: &str, host: &str| assert_eq!(host_of(receiver), host);
+        check("mx.example:25", "mx.example");
+        check("mx.example", "mx.example");
+        check("mx.example.:25", "mx.example");
+        check("192.0.2.1:25", "192.0.2.1");
+        check("[2001:db8::1]:25", "2001:db8::1");
+        check("2001:db8::1", "2001:db8::1");
+        check("", "");
+    }
+}

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::normalize::Layer;
-use super::{Category, Scope, Stage};
+use super::{Category, Scope, Stage, host_of};
 
 pub use compile::compile;
 pub use pattern::StatusPattern;
@@ -176,7 +176,7 @@ impl Rule {
 
 /// Whether `host`, which a port may follow, is `zone` or lies below it.
 fn within(host: &str, zone: &str) -> bool {
-    let host = host.split_once(':').map_or(host, |(host, _)| host).trim_end_matches('.');
+    let host = host_of(host);
     let cut = host.len().checked_sub(zone.len());
     let Some((below, same)) = cut.and_then(|cut| host.split_at_checked(cut)) else { return false };
     same.eq_ignore_ascii_case(zone) && (below.is_empty() || below.ends_with('.'))

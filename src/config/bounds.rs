@@ -46,6 +46,8 @@ impl Default for LimitSettings {
 pub struct TimeoutSettings {
     /// For the client's next command.
     pub client_idle: Duration,
+    /// The same within a transaction, once the program is to end.
+    pub drain: Duration,
     /// For the client's next block of content.
     pub data_idle: Duration,
     /// For the PROXY header of a load balancer.
@@ -78,6 +80,7 @@ impl Default for TimeoutSettings {
     fn default() -> Self {
         Self {
             client_idle: Duration::from_secs(300),
+            drain: Duration::from_secs(30),
             data_idle: Duration::from_secs(180),
             proxy_header: Duration::from_secs(5),
             greeting: Duration::ZERO,

@@ -247,6 +247,7 @@ fn timeouts(table: Table<'_, '_>) -> TimeoutSettings {
     let wait = |key, default| table.span(key, default, WAIT);
     let timeouts = TimeoutSettings {
         client_idle: wait("client_idle", default.client_idle),
+        drain: wait("drain", default.drain),
         data_idle: wait("data_idle", default.data_idle),
         proxy_header: wait("proxy_header", default.proxy_header),
         greeting: table.span("greeting", default.greeting, NO_WAIT),

@@ -61,9 +61,9 @@ pub(super) fn parse_name(text: &str) -> Result<String, String> {
 pub(super) fn parse_hostname(text: &str) -> Result<String, String> {
     if text.starts_with('[')
         && let Ok(Recipient::Mailbox(mailbox)) = Recipient::parse(&format!("<x@{text}>"))
-        && let Domain::Literal(literal) = mailbox.domain
+        && let Domain::Literal(literal) = &mailbox.domain
     {
-        return Ok(literal);
+        return Ok(literal.clone());
     }
     parse_name(text)
 }

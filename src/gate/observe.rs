@@ -6,6 +6,7 @@ use super::stats::Stats;
 use crate::bounce::classify::Classification;
 use crate::bounce::{Effect, Stage};
 use crate::event::{Delivery, Evidence, What};
+use crate::smtp::address::RecipientKey;
 use crate::smtp::reply::{Reply, Severity};
 use crate::time::Timestamp;
 
@@ -40,14 +41,18 @@ impl Gate {
         Learning { classification, durable: Some(durable) }
     }
 
-    /// A 2yz to end-of-data. It becomes an event if it changes anything, which is so for nearly no address; nobody waits for it.
-    pub fn delivered(&self, about: &About, reply: &Reply, now: Timestamp) {
+    /// Whether a delivery would change anything about an address, which is so for nearly none.
+    pub fn awaits_delivery(&self, address: &RecipientKey) -> bool {
         // When the record cannot be read the delivery is kept: the fold knows better.
-        let changes = match self.0.shared.look_up(&about.address) {
+        match self.0.shared.look_up(address) {
             Ok(stored) => stored.is_some_and(|stored| stored.record.awaits_delivery()),
             Err(_counted) => true,
-        };
-        if changes {
+        }
+    }
+
+    /// A 2yz to end-of-data. It becomes an event if it changes anything; nobody waits for it.
+    pub fn delivered(&self, about: &About, reply: &Reply, now: Timestamp) {
+        if self.awaits_delivery(&about.address) {
             let delivery = Delivery { reply: reply.to_string(), context: about.context.clone() };
             drop(self.learn(draft(about, What::Delivered(delivery), now)));
         }

@@ -2,14 +2,20 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
+
+/// Asked several times for every recipient, by names that strangers choose; what is in it the operator chooses, so that nobody can
+/// make entries collide, and a fast hash will do.
+type Names = HashSet<Box<str>, RandomState>;
+
 /// A set of domains, matched with their sub-domains: `yopmail.com` matches `x.yopmail.com`.
 ///
 /// An entry that is a public suffix (`co.uk`, `pp.ua`, `ddns.net`) matches exactly, never as a parent: below it live strangers
 /// who have nothing to do with each other. Entries and questions are domain keys (`smtp::address::domain_key`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DomainSet {
-    parents: HashSet<Box<str>>,
-    exact: HashSet<Box<str>>,
+    parents: Names,
+    exact: Names,
 }
 
 impl DomainSet {

@@ -40,18 +40,50 @@ fn push(shown: &mut String, character: char) {
     }
 }
 
-/// Whether a value is short and shows itself between quotes: nearly all do, and need not be taken apart.
-fn needs_no_escape(value: &str) -> bool {
-    value.len() <= VALUE_MAX
-        && value.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'))
+/// What an octet of a value asks for: nothing, quotes around the value, or a closer look at its characters.
+const ASKS: [u8; 256] = asks();
+const QUOTES: u8 = 1;
+const CLOSER_LOOK: u8 = 2;
+
+const fn asks() -> [u8; 256] {
+    let mut table = [CLOSER_LOOK; 256];
+    let mut octet = b' ';
+    while octet <= b'~' {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "an octet is within 256, and this runs at compile time"
+        )]
+        {
+            table[octet as usize] = match octet {
+                b'"' | b'\\' => CLOSER_LOOK,
+                b' ' | b'=' => QUOTES,
+                _ => 0,
+            };
+        }
+        octet += 1;
+    }
+    table
+}
+
+/// What the octets of a value ask for together. Nearly all values are short and plain, and need not be taken apart.
+fn asked(value: &str) -> u8 {
+    if value.len() > VALUE_MAX {
+        return CLOSER_LOOK;
+    }
+    let ask = |octet: u8| ASKS.get(usize::from(octet)).copied().unwrap_or(CLOSER_LOOK);
+    value.bytes().fold(0, |all, octet| all | ask(octet))
 }
 
 /// Appends a value of a `key=value` line; in quotes unless it is one plain word.
 pub(super) fn push_text_value(line: &mut String, value: &str) {
-    if needs_no_escape(value) {
-        let word = !value.is_empty() && !value.bytes().any(|byte| matches!(byte, b' ' | b'='));
-        let quote = if word { "" } else { "\"" };
-        return line.extend([quote, value, quote]);
+    match asked(value) {
+        0 if !value.is_empty() => return line.push_str(value),
+        0 | QUOTES => {
+            line.push('"');
+            line.push_str(value);
+            return line.push('"');
+        }
+        _ => {}
     }
     let plain = |character: char| shows(character) && !matches!(character, ' ' | '"' | '=' | '\\');
     if value.chars().nth(VALUE_MAX).is_none() && value.chars().all(plain) {
@@ -75,7 +107,7 @@ pub(super) fn push_text_value(line: &mut String, value: &str) {
 /// Appends a JSON string. JSON itself asks for less: a terminal that shows the log asks for the rest.
 pub(super) fn push_json_string(line: &mut String, value: &str) {
     line.push('"');
-    if needs_no_escape(value) {
+    if asked(value) & CLOSER_LOOK == 0 {
         line.push_str(value);
         line.push('"');
         return;

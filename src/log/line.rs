@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
@@ -35,26 +35,66 @@ thread_local! {
         const { RefCell::new((Timestamp::from_millis(i64::MIN), String::new())) };
 }
 
-impl<S: Subscriber> Layer<S> for Lines {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let metadata = event.metadata();
-        let ours = metadata.fields().field("event").is_some();
+impl Lines {
+    fn write(&self, level: Level, write: impl FnOnce(&mut Line)) {
         // Taken, not borrowed: a value that logs while it is shown finds an empty one.
         let spare = SPARE.take();
-        let mut line = Line::new(self.format, Timestamp::now(), metadata.level().as_str(), spare);
-        if !ours {
-            line.text("event", "log");
-            line.text("target", metadata.target());
-        }
-        event.record(&mut Fields { line: &mut line, ours });
+        let mut line = Line::new(self.format, Timestamp::now(), level.as_str(), spare);
+        write(&mut line);
         let text = line.finish();
         self.writer.send(&text);
         SPARE.set(text);
     }
 }
 
+/// Writes the line of an event of level `INFO` that comes for every recipient of every message: that `tracing` hands over each of its
+/// fields costs more than the relay of the recipient. Nothing is written where the log is not kept by [`Lines`]; the caller asks
+/// [`tracing::enabled!`] first.
+pub fn record(event: &str, write: impl Fn(&mut Line)) {
+    tracing::dispatcher::get_default(|dispatch| {
+        if let Some(lines) = dispatch.downcast_ref::<Lines>() {
+            lines.write(Level::INFO, |line| {
+                line.text("event", event);
+                write(line);
+            });
+        }
+    });
+}
+
+/// Fields that many lines have in common, written once.
+#[derive(Debug, Default)]
+pub struct Common(String);
+
+impl Common {
+    /// The fields that `write` writes.
+    pub fn new(write: impl Fn(&mut Line)) -> Self {
+        tracing::dispatcher::get_default(|dispatch| {
+            let lines = dispatch.downcast_ref::<Lines>()?;
+            let mut line = Line { format: lines.format, text: String::new() };
+            write(&mut line);
+            Some(Self(line.text))
+        })
+        .unwrap_or_default()
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        let ours = metadata.fields().field("event").is_some();
+        self.write(*metadata.level(), |line| {
+            if !ours {
+                line.text("event", "log");
+                line.text("target", metadata.target());
+            }
+            event.record(&mut Fields { line, ours });
+        });
+    }
+}
+
 /// A line being written.
-pub(super) struct Line {
+#[derive(Debug)]
+pub struct Line {
     format: Format,
     text: String,
 }
@@ -79,12 +119,18 @@ impl Line {
         Self { format, text }
     }
 
-    pub(super) fn text(&mut self, key: &str, value: &str) {
+    /// Appends a field. The key is one of ours, the value may be anyone's.
+    pub fn text(&mut self, key: &'static str, value: &str) {
         self.key(key);
         match self.format {
             Format::Text => push_text_value(&mut self.text, value),
             Format::Json => push_json_string(&mut self.text, value),
         }
+    }
+
+    /// Appends fields that were written before.
+    pub fn common(&mut self, fields: &Common) {
+        self.text.push_str(&fields.0);
     }
 
     /// A number or a boolean, which both forms write bare.
@@ -94,12 +140,17 @@ impl Line {
     }
 
     fn key(&mut self, key: &str) {
-        let (before, behind) = match self.format {
-            Format::Text => (" ", "="),
-            Format::Json => (",\"", "\":"),
-        };
-        for part in [before, key, behind] {
-            self.text.push_str(part);
+        match self.format {
+            Format::Text => {
+                self.text.push(' ');
+                self.text.push_str(key);
+                self.text.push('=');
+            }
+            Format::Json => {
+                self.text.push_str(",\"");
+                self.text.push_str(key);
+                self.text.push_str("\":");
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Events are `tracing` events with fields: `info!(event = "rcpt", verdict = "refuse", reply = %reply)`. What a peer sent may
 //! stand in any field: it is escaped and cut here, so that it can start neither a line nor a field, nor move a terminal.
+//! The one event that comes for every recipient is written by [`record`], which `tracing` does not slow down.
 //! An event without an `event` field (a library's) becomes `event=log target= text=`.
 //!
 //! Mail never waits for the log: lines go through a bounded queue to one thread; what does not fit is dropped and counted.
@@ -21,7 +22,7 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 pub use addresses::Addresses;
 pub use escape::visible;
-pub use line::Lines;
+pub use line::{Common, Line, Lines, record};
 pub use writer::{Writer, WriterGuard};
 
 /// How a line is written.

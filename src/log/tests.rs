@@ -70,6 +70,30 @@ fn a_line_is_time_level_and_fields() {
     assert_eq!(time.len(), "{\"time\":\"2026-11-23T10:00:00.123Z\"".len(), "{time}");
 }
 
+/// The way past `tracing` leads to the same line.
+#[test]
+fn a_record_is_a_line_like_any_other() {
+    let values = ["plain", "", "two words", "a=b", "say \"hi\" \\", "a\r\nevent=rcpt", "pelé", "~"];
+    for format in [Format::Text, Format::Json] {
+        for value in values {
+            let usual =
+                logged(format, || tracing::info!(event = "t", a = value, b = "x", c = value));
+            let short = logged(format, || {
+                let common = Common::new(|line| line.text("b", "x"));
+                record("t", |line| {
+                    line.text("a", value);
+                    line.common(&common);
+                    line.text("c", value);
+                });
+            });
+            let rest = |line: &str| line.split_once("event").expect("an event").1.to_owned();
+            assert!(short.ends_with('\n') && short.len() == usual.len(), "{short:?} {usual:?}");
+            assert_eq!(rest(&short), rest(&usual), "{format:?}");
+        }
+    }
+    record("t", |_| panic!("no log, no line"));
+}
+
 #[test]
 fn a_message_id_is_no_free_text() {
     let line = logged(Format::Text, || tracing::info!(event = "message", message = %"m1"));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::replies::Replies;
+use crate::bounce::host_of;
 use crate::lists::DomainSet;
 use crate::smtp::address::domain_key;
 
@@ -134,8 +135,7 @@ impl Policy {
     pub fn trusts(&self, domain: &str, receiver: Option<&str>) -> bool {
         self.trusted.contains_suffix(domain).is_some()
             || receiver.is_some_and(|receiver| {
-                let host = receiver.split_once(':').map_or(receiver, |(host, _)| host);
-                self.trusted_receivers.contains_suffix(host).is_some()
+                self.trusted_receivers.contains_suffix(host_of(receiver)).is_some()
             })
     }
 

@@ -117,6 +117,8 @@ struct Ends<'drive, 'door> {
 struct Wanted {
     client: bool,
     leg: bool,
+    /// Replies to the client wait for more of them.
+    hold: bool,
 }
 
 struct Connection {
@@ -170,18 +172,20 @@ impl Connection {
 
     /// Waits for whatever comes first. Writes come first, so that what is owed leaves before more is taken in.
     async fn wait(&mut self, mut deadline: Pin<&mut Sleep>, ends: &mut Ends<'_, '_>) -> Woken {
-        // While a message's fate is open nothing is taken, but a client that goes must be noticed: its retry is a duplicate.
-        let watches = self.session.waiting() == Waiting::Downstream(Stage::EndOfData)
-            && self.client.input.is_empty();
+        // What the session does not want yet is read all the same, up to a bound: only so a client that is gone is noticed before
+        // the next hop's time is over.
         let wants_client = self.client.state == Reading::Open
-            && (self.session.wants_client() || watches)
+            && (self.session.wants_client() || self.client.has_room())
             && self.out.to_downstream.len() < HIGH_WATER
             && self.out.to_client.len() < HIGH_WATER;
         // A client that reads no replies is owed no more of them than fit here. The final one is recorded all the same: it tells
         // whether a message was delivered.
         let leg = self.session.waiting() == Waiting::Downstream(Stage::EndOfData)
             || (self.out.to_client.len() < HIGH_WATER && self.session.wants_downstream());
-        let wanted = Wanted { client: wants_client, leg };
+        // The reply to MAIL, which the gate gives itself, need not go alone: those to the recipients are on their way, and come
+        // behind the next hop's own to MAIL, for which the client would wait as long.
+        let hold = self.session.waiting() == Waiting::Downstream(Stage::Mail);
+        let wanted = Wanted { client: wants_client, leg, hold };
         let peers = poll_fn(|context| self.poll_peers(context, wanted));
         tokio::select! {
             biased;
@@ -193,7 +197,8 @@ impl Connection {
     }
 
     fn poll_peers(&mut self, context: &mut Context<'_>, wanted: Wanted) -> Poll<Woken> {
-        if self.client.has_to_send(&self.out.to_client)
+        if !wanted.hold
+            && self.client.has_to_send(&self.out.to_client)
             && let Poll::Ready(result) = self.client.poll_drain(context, &mut self.out.to_client)
         {
             return Poll::Ready(Woken::ToClient(result));
@@ -253,10 +258,15 @@ impl Connection {
                 break;
             }
         }
-        let used_up = self.client.input.is_empty() || self.session.wants_client();
-        if self.client.state == Reading::Ended && used_up {
+        // A client that only half-closes may hear what it is owed, and the session asks for more when that is settled. Whether it
+        // heard of its message is a question of its own.
+        let heard = self.session.wants_client()
+            || self.client.input.is_empty()
+                && self.session.waiting() == Waiting::Downstream(Stage::EndOfData);
+        if self.client.state == Reading::Ended && (heard || self.client.lost) {
             self.client.state = Reading::Told;
-            self.session.step(Input::ClientClosed, &mut self.out);
+            let end = if self.client.lost { Input::ClientLost } else { Input::ClientClosed };
+            self.session.step(end, &mut self.out);
         }
     }
 

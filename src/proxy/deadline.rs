@@ -54,6 +54,7 @@ fn patience(session: &Session, timeouts: &Timeouts) -> Duration {
         Waiting::Client if session.leg_is_idle() => timeouts.idle_connection.min(timeouts.client),
         // One silent connection must not hold up the end of the program for minutes.
         Waiting::Client if session.is_unwelcome() => timeouts.quit.min(timeouts.client),
+        Waiting::Client if session.is_draining() => timeouts.drain.min(timeouts.client),
         Waiting::Client => timeouts.client,
         Waiting::Content => timeouts.content.min(timeouts.block),
         Waiting::Downstream(Stage::Data) => timeouts.data,

@@ -105,6 +105,8 @@ impl DoorSettings {
 pub struct Timeouts {
     /// The client's next command (RFC 5321 §4.5.3.2.7: at least five minutes).
     pub client: Duration,
+    /// The same within a transaction, once the program is to end.
+    pub drain: Duration,
     /// The client's next piece of content.
     pub content: Duration,
     /// The PROXY header of a load balancer.
@@ -140,6 +142,7 @@ impl Default for Timeouts {
         let seconds = Duration::from_secs;
         Self {
             client: seconds(300),
+            drain: seconds(30),
             content: seconds(180),
             proxy_header: seconds(5),
             greeting: Duration::ZERO,

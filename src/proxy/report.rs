@@ -1,7 +1,6 @@
 //! What a session saw, told to the gate, the log and the metrics.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -13,6 +12,7 @@ use crate::bounce::Stage;
 use crate::bounce::classify::Classification;
 use crate::event::{Context, Tenant};
 use crate::gate::{About, Ack, Unlearnt};
+use crate::log::{self, Common, Line};
 use crate::policy::verdict::{Reason, Verdict};
 use crate::session::{Answered, Envelope, Finished, Outcome, Ticket};
 use crate::smtp::address::{Recipient, RecipientKey, ReversePath};
@@ -27,6 +27,12 @@ pub(super) struct Reporter {
     door: Arc<Door>,
     client: String,
     session: String,
+    /// Verdict and reason of a recipient that nothing speaks against, as the log has them.
+    clear: Common,
+    /// Likewise tenant, client and session: the same on every line of a recipient.
+    common: Common,
+    /// The text of the last reply that was shown, for the next.
+    spare: String,
     /// Recipients of this transaction that passed for a reason, or in spite of one.
     passed: Vec<(RecipientKey, Passed)>,
 }
@@ -46,13 +52,20 @@ impl Reporter {
         door.metrics.session_began();
         let (client, session) = (client.ip().to_string(), format!("{number:x}"));
         tracing::debug!(event = "connect", client, session);
-        Self { door, client, session, passed: Vec::new() }
+        let common = Common::new(|line| {
+            line.text("tenant", &door.settings.tenant.0);
+            line.text("client", &client);
+            line.text("session", &session);
+        });
+        let clear = Common::new(|line| decided(line, "forward", &Passed::default()));
+        let (spare, passed) = (String::new(), Vec::new());
+        Self { door, client, session, clear, common, spare, passed }
     }
 
     /// What the gate says to this recipient. In monitor mode what would have been refused is counted, and passes.
     pub(super) fn judge(&mut self, envelope: &Envelope, recipient: &Recipient) -> Verdict {
         let Some(key) = recipient.key() else { return Verdict::Forward };
-        let decision = self.door.gate.judge(&key, &self.door.settings.tenant, Timestamp::now());
+        let decision = self.door.gate.judge(key, &self.door.settings.tenant, Timestamp::now());
         let reason = decision.reason.name();
         let (verdict, reply) = match &decision.verdict {
             Verdict::Forward => {
@@ -72,15 +85,15 @@ impl Reporter {
             return Verdict::Forward;
         }
         self.door.metrics.decided(verdict, reason);
-        self.rcpt(envelope, &key, verdict, &Passed { reason, ..Passed::default() }, None, reply);
+        self.rcpt(envelope, key, verdict, &Passed { reason, ..Passed::default() }, None, reply);
         decision.verdict
     }
 
     /// Keeps why a recipient passes until the next hop has answered: one decision is one line of the log.
-    fn passes(&mut self, key: RecipientKey, passed: Passed) {
+    fn passes(&mut self, key: &RecipientKey, passed: Passed) {
         // Of a transaction that breaks off some are never asked for.
         if passed.reason != Passed::default().reason && self.passed.len() < PASSED_MAX {
-            self.passed.push((key, passed));
+            self.passed.push((key.clone(), passed));
         }
     }
 
@@ -96,11 +109,11 @@ impl Reporter {
             return ticket.map_or(Settling::Nothing, Settling::Now);
         };
         if matches!(stage, Stage::Rcpt | Stage::Mail | Stage::Connect) {
-            let passed = self.why_passed(&key);
-            self.rcpt(envelope, &key, "forward", &passed, next_hop, reply);
+            let passed = self.why_passed(key);
+            self.rcpt(envelope, key, "forward", &passed, next_hop, reply);
         }
         let Some(ticket) = *ticket else { return Settling::Nothing };
-        let about = self.about(envelope, key, next_hop);
+        let about = self.about(envelope, key.clone(), next_hop);
         let learning = self.door.gate.refused(&about, *stage, reply, *recipients, Timestamp::now());
         self.door.metrics.replied(learning.classification.category.name());
         let learnt = self.learnt(envelope, about.address, *stage, reply, learning.classification);
@@ -165,13 +178,9 @@ impl Reporter {
         );
         if finished.outcome == Outcome::Delivered {
             let now = Timestamp::now();
-            let mut keys = finished.recipients.iter().filter_map(Recipient::key);
-            let Some(first) = keys.next() else { return };
-            // All but the address is the same for all of them.
-            let mut about = self.about(envelope, first, next_hop);
-            self.door.gate.delivered(&about, &finished.reply, now);
-            for key in keys {
-                about.address = key;
+            let keys = finished.recipients.iter().filter_map(Recipient::key);
+            for key in keys.filter(|key| self.door.gate.awaits_delivery(key)) {
+                let about = self.about(envelope, key.clone(), next_hop);
                 self.door.gate.delivered(&about, &finished.reply, now);
             }
         }
@@ -193,7 +202,7 @@ impl Reporter {
         // Room for code and status, so that it need not grow.
         let mut text = String::with_capacity(reply.text.len() + 16);
         // Writing to a String cannot fail.
-        let _ = write!(text, "{reply}");
+        let _ = reply.show(&mut text);
         match self.door.addresses.scrub(&text) {
             Cow::Borrowed(_) => text,
             Cow::Owned(scrubbed) => scrubbed,
@@ -225,7 +234,7 @@ impl Reporter {
     }
 
     fn rcpt(
-        &self,
+        &mut self,
         envelope: &Envelope,
         key: &RecipientKey,
         verdict: &str,
@@ -233,25 +242,35 @@ impl Reporter {
         next_hop: Option<&NextHop>,
         reply: &Reply,
     ) {
-        tracing::info!(
-            event = "rcpt",
-            verdict,
-            reason = passed.reason,
-            would = passed.would,
-            recipient = self.door.addresses.show(key).as_ref(),
-            domain = key.domain(),
-            tenant = self.door.settings.tenant.0,
-            client = self.client,
-            session = self.session,
-            message = envelope.ident.as_deref().unwrap_or_default(),
-            downstream = next_hop.map_or("", |hop| &hop.name),
-            reply = self.shown(reply),
-            would_reply = passed
-                .would_reply
-                .as_deref()
-                .map(|reply| self.door.addresses.scrub(reply))
-                .as_deref(),
-        );
+        if !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
+        let clear = verdict == "forward" && passed.is_default();
+        let mut spare = std::mem::take(&mut self.spare);
+        spare.clear();
+        // Writing to a String cannot fail.
+        let _ = reply.show(&mut spare);
+        let shown = self.door.addresses.scrub(&spare);
+        let would_reply =
+            passed.would_reply.as_deref().map(|reply| self.door.addresses.scrub(reply));
+        let recipient = self.door.addresses.show(key);
+        log::record("rcpt", |line| {
+            if clear {
+                line.common(&self.clear);
+            } else {
+                decided(line, verdict, passed);
+            }
+            line.text("recipient", &recipient);
+            line.text("domain", key.domain());
+            line.common(&self.common);
+            line.text("message", envelope.ident.as_deref().unwrap_or_default());
+            line.text("downstream", next_hop.map_or("", |hop| &hop.name));
+            line.text("reply", &shown);
+            if let Some(reply) = &would_reply {
+                line.text("would_reply", reply);
+            }
+        });
+        self.spare = spare;
     }
 }
 
@@ -269,6 +288,19 @@ struct Passed {
     /// In monitor mode: the verdict that was not carried out, and the reply that was not given.
     would: &'static str,
     would_reply: Option<String>,
+}
+
+impl Passed {
+    fn is_default(&self) -> bool {
+        self.reason == Reason::None.name() && self.would.is_empty()
+    }
+}
+
+/// The first fields of a decision's line.
+fn decided(line: &mut Line, verdict: &str, passed: &Passed) {
+    line.text("verdict", verdict);
+    line.text("reason", passed.reason);
+    line.text("would", passed.would);
 }
 
 impl Default for Passed {

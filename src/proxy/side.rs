@@ -24,6 +24,8 @@ pub(super) struct Side {
     pub(super) stream: Stream,
     pub(super) input: BytesMut,
     pub(super) state: Reading,
+    /// The connection was reset: nothing that is sent arrives.
+    pub(super) lost: bool,
     /// The last read brought so much that the next is worth a large buffer.
     more: bool,
     /// Something was written since the last flush; TLS keeps records back until it is told.
@@ -42,7 +44,8 @@ pub(super) enum Reading {
 
 impl Side {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, input: BytesMut::new(), state: Reading::Open, more: false, unflushed: false }
+        let (input, state) = (BytesMut::new(), Reading::Open);
+        Self { stream, input, state, lost: false, more: false, unflushed: false }
     }
 
     /// Sends what is left in the clear, then makes the handshake as a server; whether it succeeded.
@@ -74,12 +77,13 @@ impl Side {
         let before = self.input.len();
         if self.more {
             self.input.reserve(NEXT_READ);
-            // What went wrong shows in that nothing has come.
-            let _ = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(context));
+            let result = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(context));
+            self.lost = is_reset(&result.map(drop));
         } else {
             let mut room = [MaybeUninit::uninit(); FIRST_READ];
             let mut buffer = ReadBuf::uninit(&mut room);
-            let _ = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+            let result = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+            self.lost = is_reset(&result);
             self.input.extend_from_slice(buffer.filled());
         }
         let read = self.input.len() - before;
@@ -88,6 +92,11 @@ impl Side {
             self.state = Reading::Ended;
         }
         Poll::Ready(())
+    }
+
+    /// Whether a little more may be read than is wanted now, so that an end or a reset behind it shows.
+    pub(super) fn has_room(&self) -> bool {
+        self.input.len() < FIRST_READ
     }
 
     /// Gives back what it holds while nothing goes on.
@@ -120,6 +129,14 @@ impl Side {
         self.unflushed = false;
         Poll::Ready(Ok(()))
     }
+}
+
+/// Whether a peer is gone altogether, rather than silent from here on. TLS without a goodbye is an end like any other.
+fn is_reset(result: &io::Result<()>) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut};
+
+    let gone = [BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut];
+    result.as_ref().is_err_and(|error| gone.contains(&error.kind()))
 }
 
 #[cfg(test)]

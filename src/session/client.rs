@@ -284,6 +284,25 @@ impl Session {
         }
     }
 
+    /// Nobody hears what is still owed, so nothing is worth waiting for but the reply to an end of data: as in
+    /// [`Self::client_closed`], it is recorded.
+    pub(super) fn client_lost(&mut self, out: &mut Outputs) {
+        self.client_gone = true;
+        match self.phase {
+            Phase::Final(_) => {}
+            Phase::Command
+            | Phase::Asking(_)
+            | Phase::Opening(_)
+            | Phase::Securing
+            | Phase::GoAhead
+            | Phase::Content(_)
+            | Phase::Swallow(..)
+            | Phase::Chunk(_)
+            | Phase::Discard(_)
+            | Phase::Over => self.give_up(out),
+        }
+    }
+
     pub(super) fn expired(&mut self, waiting: Waiting, out: &mut Outputs) {
         match waiting {
             // A deadline may fire in the instant in which what it waited for arrived.

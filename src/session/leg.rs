@@ -151,7 +151,9 @@ impl Session {
         envelope: Arc<Envelope>,
         out: &mut Outputs,
     ) {
-        let _ = write!(out.to_downstream, "RCPT TO:{}", asked.recipient);
+        out.to_downstream.extend_from_slice(b"RCPT TO:");
+        // Writing to a `BytesMut` cannot fail: it grows.
+        let _ = asked.recipient.show(&mut out.to_downstream);
         write_parameters(&asked.parameters, &mut out.to_downstream);
         let command = Sent::Rcpt(asked.recipient, slot);
         self.leg.awaited.push_back(Awaited { command, envelope });

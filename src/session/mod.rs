@@ -67,8 +67,10 @@ pub enum Input<'buffer> {
     /// The client sent bytes; what can be used now is taken off the front.
     Client(&'buffer mut BytesMut),
     /// The client will send no more, and what it sent has been offered for as long as the session wanted it: a client that
-    /// half-closes behind QUIT is still owed replies. A connection that was reset is reported at once.
+    /// half-closes behind QUIT is still owed replies.
     ClientClosed,
+    /// The client's connection was reset: it neither sends nor hears any more. Reported at once.
+    ClientLost,
     /// The answer to [`Action::Ask`].
     Verdict(Verdict),
     /// The answer to [`Action::Open`]: greeted, and this is what the next hop can do.
@@ -285,6 +287,7 @@ impl Session {
             Input::SpokeFirst => self.send_away(replies::SYNC),
             Input::Client(bytes) => self.client_bytes(bytes, out),
             Input::ClientClosed => self.client_closed(out),
+            Input::ClientLost => self.client_lost(out),
             Input::Verdict(verdict) => self.judged(verdict, out),
             Input::Opened(capabilities) => self.opened(capabilities, out),
             Input::NotOpened(reply) => self.not_opened(reply, out),
@@ -343,6 +346,11 @@ impl Session {
             | Phase::Final(_)
             | Phase::Over => false,
         }
+    }
+
+    /// Whether the program is to end.
+    pub const fn is_draining(&self) -> bool {
+        self.draining
     }
 
     /// Whether the program is to end and the client has not said a word: it is told so soon, since it may never say one.

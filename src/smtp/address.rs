@@ -6,6 +6,8 @@
 mod parse;
 
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
@@ -56,14 +58,22 @@ pub fn domain_key(name: &str) -> String {
     key
 }
 
-/// Appends a domain's key to what is lower case already.
+fn push_lower_case(key: &mut String, ascii: &str) {
+    let from = key.len();
+    key.push_str(ascii);
+    if let Some(added) = key.get_mut(from..) {
+        added.make_ascii_lowercase();
+    }
+}
+
+/// Appends a domain's key.
 fn push_domain_key(key: &mut String, name: &str) {
     let name = name.strip_suffix('.').unwrap_or(name);
     let is_a_label =
         |label: &str| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
-    if name.is_ascii() && !name.split('.').any(is_a_label) {
-        key.push_str(name);
-        key.make_ascii_lowercase();
+    let may_have_a_label = || name.as_bytes().windows(2).any(|pair| pair == b"--");
+    if name.is_ascii() && !(may_have_a_label() && name.split('.').any(is_a_label)) {
+        push_lower_case(key, name);
         return;
     }
     let mapped = idna::domain_to_ascii_strict(name).or_else(|_| idna::domain_to_ascii(name));
@@ -86,20 +96,31 @@ impl Mailbox {
     }
 }
 
+impl Mailbox {
+    /// Writes what [`fmt::Display`] shows, without the detour over a formatter.
+    fn show(&self, to: &mut impl fmt::Write) -> fmt::Result {
+        let (Domain::Name(domain) | Domain::Literal(domain)) = &self.domain;
+        if parse::is_dot_string(&self.local) {
+            to.write_str(&self.local)?;
+        } else {
+            to.write_char('"')?;
+            for character in self.local.chars() {
+                if matches!(character, '"' | '\\') {
+                    to.write_char('\\')?;
+                }
+                to.write_char(character)?;
+            }
+            to.write_char('"')?;
+        }
+        to.write_char('@')?;
+        to.write_str(domain)
+    }
+}
+
 /// As it goes over the wire, without angle brackets; the local part is quoted only where it must be.
 impl fmt::Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if parse::is_dot_string(&self.local) {
-            return write!(f, "{}@{}", self.local, self.domain);
-        }
-        f.write_str("\"")?;
-        for character in self.local.chars() {
-            if matches!(character, '"' | '\\') {
-                f.write_str("\\")?;
-            }
-            write!(f, "{character}")?;
-        }
-        write!(f, "\"@{}", self.domain)
+        self.show(f)
     }
 }
 
@@ -135,13 +156,28 @@ impl fmt::Display for ReversePath {
     }
 }
 
-/// A recipient of a transaction as it goes over the wire.
+/// A recipient of a transaction as it goes over the wire. A clone is the same one: it passes through many hands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Recipient {
     /// `<postmaster>` without a domain, which every server must take (RFC 5321 §4.5.1).
     Postmaster,
     /// Everyone else.
-    Mailbox(Mailbox),
+    Mailbox(Arc<Keyed>),
+}
+
+/// A mailbox with its key, which is made once: it is asked for at every turn.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Keyed {
+    mailbox: Mailbox,
+    key: RecipientKey,
+}
+
+impl Deref for Keyed {
+    type Target = Mailbox;
+
+    fn deref(&self) -> &Mailbox {
+        &self.mailbox
+    }
 }
 
 impl Recipient {
@@ -153,14 +189,33 @@ impl Recipient {
         if path.eq_ignore_ascii_case("<postmaster>") {
             return Ok(Self::Postmaster);
         }
-        parse::path(path, LOCAL_MAX).map(Self::Mailbox)
+        let mailbox = parse::path(path, LOCAL_MAX)?;
+        let key = RecipientKey::of(&mailbox);
+        Ok(Self::Mailbox(Arc::new(Keyed { mailbox, key })))
     }
 
     /// What the store is keyed by; `None` for the bare postmaster, who is nobody's suppressed recipient.
-    pub fn key(&self) -> Option<RecipientKey> {
+    pub fn key(&self) -> Option<&RecipientKey> {
         match self {
             Self::Postmaster => None,
-            Self::Mailbox(mailbox) => Some(RecipientKey::of(mailbox)),
+            Self::Mailbox(keyed) => Some(&keyed.key),
+        }
+    }
+}
+
+impl Recipient {
+    /// Writes what [`fmt::Display`] shows, without the detour over a formatter.
+    ///
+    /// # Errors
+    /// When `to` fails.
+    pub fn show(&self, to: &mut impl fmt::Write) -> fmt::Result {
+        match self {
+            Self::Postmaster => to.write_str("<postmaster>"),
+            Self::Mailbox(keyed) => {
+                to.write_char('<')?;
+                keyed.mailbox.show(to)?;
+                to.write_char('>')
+            }
         }
     }
 }
@@ -168,10 +223,7 @@ impl Recipient {
 /// With angle brackets.
 impl fmt::Display for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Postmaster => f.write_str("<postmaster>"),
-            Self::Mailbox(mailbox) => write!(f, "<{mailbox}>"),
-        }
+        self.show(f)
     }
 }
 
@@ -188,7 +240,12 @@ fn fold(character: char) -> impl Iterator<Item = char> {
 /// Domain lower-cased to A-labels without trailing dot; local part unquoted, NFC, case-folded. `+tag` and dots are kept.
 /// The text reads `local@domain`; the domain is what follows the last `@`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RecipientKey(String);
+pub struct RecipientKey {
+    // First, so that it alone decides about the order.
+    text: String,
+    /// Where the last `@` stands.
+    at: usize,
+}
 
 impl RecipientKey {
     /// The key of a mailbox.
@@ -196,18 +253,18 @@ impl RecipientKey {
         let (Domain::Name(domain) | Domain::Literal(domain)) = &mailbox.domain;
         let mut key = String::with_capacity(mailbox.local.len() + 1 + domain.len());
         if mailbox.local.is_ascii() {
-            key.push_str(&mailbox.local);
-            key.make_ascii_lowercase();
+            push_lower_case(&mut key, &mailbox.local);
         } else {
             // Folding can undo composition, so compose again behind it.
             key.extend(mailbox.local.nfc().flat_map(fold).nfc());
         }
+        let at = key.len();
         key.push('@');
         match &mailbox.domain {
             Domain::Name(name) => push_domain_key(&mut key, name),
             Domain::Literal(literal) => key.push_str(&literal.to_ascii_lowercase()),
         }
-        Self(key)
+        Self { text: key, at }
     }
 
     /// Reads an address as people and files write it: `user@example.com`, with or without angle brackets.
@@ -223,29 +280,29 @@ impl RecipientKey {
 
     /// The whole key.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The part before the last `@`.
     pub fn local(&self) -> &str {
-        self.0.rsplit_once('@').map_or(self.0.as_str(), |(local, _)| local)
+        self.text.get(..self.at).unwrap_or_default()
     }
 
     /// The part behind the last `@`.
     pub fn domain(&self) -> &str {
-        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+        self.text.get(self.at + 1..).unwrap_or_default()
     }
 }
 
 impl fmt::Display for RecipientKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl Serialize for RecipientKey {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(&self.text)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Commands, RFC 5321 §4.1.1: one line in, one value out.
 
+use memchr::memchr3;
+
 use super::address::{NotAnAddress, Recipient, ReversePath};
 
 /// One command of a client.
@@ -97,7 +99,10 @@ impl Command {
         let line = std::str::from_utf8(line).map_err(|_| CommandFault::Character)?;
         // Nearly every line is ASCII, and need not be decoded for this.
         let control = match line.is_ascii() {
-            true => line.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t'),
+            // All of them, not up to the first: so a processor takes many at a time.
+            true => line
+                .bytes()
+                .fold(false, |any, byte| any | (byte.is_ascii_control() && byte != b'\t')),
             false => line.contains(is_odd),
         };
         if control {
@@ -108,6 +113,10 @@ impl Command {
             Some((verb, argument)) => (verb, argument.trim_start_matches([' ', '\t'])),
             None => (line, ""),
         };
+        // Of a message to many this is nearly every line.
+        if verb == "RCPT" {
+            return rcpt(argument);
+        }
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => name(argument).map(Self::Ehlo),
             "HELO" => name(argument).map(Self::Helo),
@@ -117,11 +126,7 @@ impl Command {
                 let sender = ReversePath::parse(path).map_err(CommandFault::Sender)?;
                 Ok(Self::Mail(sender, self::parameters(parameters)?))
             }
-            "RCPT" => {
-                let (path, parameters) = path(argument, "TO:").ok_or(CommandFault::Argument)?;
-                let recipient = Recipient::parse(path).map_err(CommandFault::Recipient)?;
-                Ok(Self::Rcpt(recipient, self::parameters(parameters)?))
-            }
+            "RCPT" => rcpt(argument),
             "DATA" => alone(argument, Self::Data),
             "RSET" => alone(argument, Self::Rset),
             "QUIT" => alone(argument, Self::Quit),
@@ -169,6 +174,12 @@ fn is_odd(character: char) -> bool {
     character.is_control() && character != '\t'
 }
 
+fn rcpt(argument: &str) -> Result<Command, CommandFault> {
+    let (path, parameters) = path(argument, "TO:").ok_or(CommandFault::Argument)?;
+    let recipient = Recipient::parse(path).map_err(CommandFault::Recipient)?;
+    Ok(Command::Rcpt(recipient, self::parameters(parameters)?))
+}
+
 fn alone(argument: &str, command: Command) -> Result<Command, CommandFault> {
     if argument.is_empty() { Ok(command) } else { Err(CommandFault::Argument) }
 }
@@ -195,15 +206,20 @@ fn path<'line>(argument: &'line str, keyword: &str) -> Option<(&'line str, &'lin
 
 /// The end of the path: its `>` outside of a quoted string; what follows must be white space or nothing.
 fn path_end(text: &str) -> Option<usize> {
-    let (mut quoted, mut escaped) = (false, false);
-    for (at, character) in text.char_indices() {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            '>' if !quoted => {
-                let behind = text.get(at + 1..).unwrap_or_default();
-                return (behind.is_empty() || behind.starts_with([' ', '\t'])).then_some(at + 1);
+    let (mut quoted, mut from) = (false, 0);
+    // Nothing else matters, and no octet of a longer character looks like one of these.
+    while let Some(found) =
+        text.as_bytes().get(from..).and_then(|rest| memchr3(b'"', b'>', b'\\', rest))
+    {
+        let at = from + found;
+        from = at + 1;
+        match text.as_bytes().get(at) {
+            Some(b'"') => quoted = !quoted,
+            // What it escapes is passed over, whatever it is.
+            Some(b'\\') if quoted => from += 1,
+            Some(b'>') if !quoted => {
+                let behind = text.as_bytes().get(from);
+                return matches!(behind, None | Some(b' ' | b'\t')).then_some(from);
             }
             _ => {}
         }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::{BufMut, BytesMut};
+use memchr::memchr;
 
 pub use decode::{ReplyDecoder, ReplyFault, ReplyLimits};
 
@@ -121,6 +122,10 @@ impl Reply {
         let status = self.status.or_else(|| self.default_status(enhanced));
         // The code, the longest status, their separators and the line end.
         let room = LINE_MAX - "550 5.999.999 \r\n".len();
+        // Nearly every reply is one short line.
+        if self.text.len() <= room && memchr(b'\n', self.text.as_bytes()).is_none() {
+            return self.encode_line(status, &self.text, true, out);
+        }
         let mut pieces = self.text.split('\n').flat_map(|line| wrap(line, room)).peekable();
         while let Some(piece) = pieces.next() {
             let last = pieces.peek().is_none();
@@ -135,15 +140,20 @@ impl Reply {
         last: bool,
         out: &mut BytesMut,
     ) {
-        use std::fmt::Write as _;
-
-        let separator = if last { ' ' } else { '-' };
-        // Writing to a `BytesMut` cannot fail: it grows.
-        let _ = match status {
-            Some(status) if text.is_empty() => write!(out, "{}{separator}{status}", self.code),
-            Some(status) => write!(out, "{}{separator}{status} ", self.code),
-            None => write!(out, "{}{separator}", self.code),
-        };
+        let digit = |number: u16| b'0' + u8::try_from(number % 10).unwrap_or(0);
+        let (code, separator) = (self.code.get(), if last { b' ' } else { b'-' });
+        out.reserve(LINE_MAX.min(text.len() + 20));
+        out.put_slice(&[digit(code / 100), digit(code / 10), digit(code), separator]);
+        if let Some(status) = status {
+            match status.octets() {
+                Some(octets) => out.put_slice(&octets),
+                // Writing to a `BytesMut` cannot fail: it grows.
+                None => _ = status.show(out),
+            }
+            if !text.is_empty() {
+                out.put_u8(b' ');
+            }
+        }
         if text.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
             out.put_slice(text.as_bytes());
         } else {
@@ -180,20 +190,41 @@ fn wrap(line: &str, room: usize) -> impl Iterator<Item = &str> {
     })
 }
 
+impl Reply {
+    /// Writes what [`fmt::Display`] shows, without the detour over a formatter.
+    ///
+    /// # Errors
+    /// When `to` fails.
+    pub fn show(&self, to: &mut impl fmt::Write) -> fmt::Result {
+        // Nearly every reply is one line.
+        if memchr(b'\n', self.text.as_bytes()).is_none() {
+            return self.show_line(&self.text, true, to);
+        }
+        let mut lines = self.text.split('\n').peekable();
+        while let Some(line) = lines.next() {
+            self.show_line(line, lines.peek().is_none(), to)?;
+        }
+        Ok(())
+    }
+
+    fn show_line(&self, line: &str, last: bool, to: &mut impl fmt::Write) -> fmt::Result {
+        write_number(to, self.code.get())?;
+        to.write_char(if last { ' ' } else { '-' })?;
+        if let Some(status) = self.status {
+            status.show(to)?;
+            if !line.is_empty() {
+                to.write_char(' ')?;
+            }
+        }
+        to.write_str(line)?;
+        if last { Ok(()) } else { to.write_char('\n') }
+    }
+}
+
 /// The reply as logs and the journal show it: every line with code and status, joined by `\n`.
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = self.text.split('\n').peekable();
-        while let Some(line) = lines.next() {
-            let (separator, end) = if lines.peek().is_some() { ('-', "\n") } else { (' ', "") };
-            write!(f, "{}{separator}", self.code)?;
-            match self.status {
-                Some(status) if line.is_empty() => write!(f, "{status}{end}")?,
-                Some(status) => write!(f, "{status} {line}{end}")?,
-                None => write!(f, "{line}{end}")?,
-            }
-        }
-        Ok(())
+        self.show(f)
     }
 }
 

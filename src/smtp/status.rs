@@ -1,6 +1,6 @@
 //! Enhanced status codes, RFC 3463.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -55,19 +55,34 @@ fn number(text: &[u8]) -> Option<(u16, usize)> {
     Some((value, digits))
 }
 
+impl EnhancedStatus {
+    /// The octets of nearly all statuses: those whose numbers have one digit each.
+    pub(super) fn octets(self) -> Option<[u8; 5]> {
+        let digit = |number: u16| b'0' + u8::try_from(number).unwrap_or(0);
+        let short = self.class <= 9 && self.subject <= 9 && self.detail <= 9;
+        short.then(|| {
+            [digit(self.class.into()), b'.', digit(self.subject), b'.', digit(self.detail)]
+        })
+    }
+
+    /// Writes what [`fmt::Display`] shows, without the detour over a formatter.
+    pub(super) fn show(self, to: &mut impl fmt::Write) -> fmt::Result {
+        write_number(to, self.class.into())?;
+        to.write_char('.')?;
+        write_number(to, self.subject)?;
+        to.write_char('.')?;
+        write_number(to, self.detail)
+    }
+}
+
 impl fmt::Display for EnhancedStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_number(f, self.class.into())?;
-        f.write_char('.')?;
-        write_number(f, self.subject)?;
-        f.write_char('.')?;
-        write_number(f, self.detail)
+        self.show(f)
     }
 }
 
 /// Writes a number of at most three digits. They stand on every line of every reply, and the general way takes ten times as long.
-pub(super) fn write_number(f: &mut fmt::Formatter<'_>, number: u16) -> fmt::Result {
-    let digit = |value: u16| char::from(b'0' + u8::try_from(value % 10).unwrap_or(0));
+pub(super) fn write_number(f: &mut impl fmt::Write, number: u16) -> fmt::Result {
     if number > 999 {
         return write!(f, "{number}");
     }
@@ -78,6 +93,11 @@ pub(super) fn write_number(f: &mut fmt::Formatter<'_>, number: u16) -> fmt::Resu
         f.write_char(digit(number / 10))?;
     }
     f.write_char(digit(number))
+}
+
+/// The last digit of a number.
+pub(super) fn digit(number: u16) -> char {
+    char::from(b'0' + u8::try_from(number % 10).unwrap_or(0))
 }
 
 /// Text that is not an enhanced status code.

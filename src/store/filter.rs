@@ -3,11 +3,12 @@
 //! A blocked Bloom filter: an address sets one bit in each of the eight words of one 64-byte block, so that asking costs one cache line.
 //! False "maybe": under one in a hundred. False "no": never. Addresses are not taken out; the next start builds it anew.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use foldhash::quality::RandomState;
 
 /// Words of a block: 64 bytes, a cache line.
 const WORDS: usize = 8;
@@ -20,7 +21,7 @@ const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Which addresses may have a record. Asked from any thread without a lock, filled by one.
 pub struct Filter {
-    /// Keyed at random, so that nobody can choose addresses that collide.
+    /// Keyed at random, so that nobody can choose addresses that collide; if somebody finds some, the index is asked more often.
     hasher: RandomState,
     /// The newest, and largest, last. Each takes as many as it has room for; then one twice its size is put behind it, since
     /// building one large filter anew would hold up the writer for seconds.
@@ -39,7 +40,7 @@ impl Filter {
     pub fn with_room(addresses: u64) -> Self {
         let first = Arc::new(Layer::new(addresses.max(ROOM_MIN)));
         Self {
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             layers: ArcSwap::from_pointee(vec![first]),
             growing: Mutex::new(()),
         }

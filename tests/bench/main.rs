@@ -3,6 +3,7 @@
 //! `cargo bench` runs all, `cargo bench -- judge` those whose name contains `judge`.
 
 mod content;
+mod distance;
 mod judge;
 mod learn;
 mod relay;
@@ -13,5 +14,6 @@ criterion::criterion_main!(
     learn::benches,
     content::benches,
     session::benches,
-    relay::benches
+    relay::benches,
+    distance::benches
 );

@@ -32,7 +32,7 @@ fn messages(criterion: &mut Criterion) {
         tracing_subscriber::registry().with(targets).with(Lines::new(Format::Text, writer));
     let _ = tracing::subscriber::set_global_default(subscriber);
     let folder = tempfile::tempdir().expect("a directory");
-    let gate = runtime.block_on(start(folder.path()));
+    let gate = runtime.block_on(async { start(folder.path(), sink().await).await });
     let door = *gate.doors.first().expect("a listener");
 
     let mut group = criterion.benchmark_group("relay");
@@ -60,9 +60,8 @@ fn messages(criterion: &mut Criterion) {
     runtime.block_on(gate.stop(async {}));
 }
 
-/// The gate as the program starts it, in front of a next hop that takes everything.
-async fn start(folder: &std::path::Path) -> Running {
-    let sink = sink().await;
+/// The gate as the program starts it, in front of this next hop.
+pub async fn start(folder: &std::path::Path, sink: SocketAddr) -> Running {
     let file = folder.join("rcptgate.toml");
     let text = format!(
         "hostname = \"gate.test\"\ndata_dir = \"data\"\n\
@@ -77,14 +76,14 @@ async fn start(folder: &std::path::Path) -> Running {
 }
 
 /// A message as it goes over the wire: the commands in one write, then the content.
-struct Message {
+pub struct Message {
     commands: Vec<u8>,
     replies: usize,
     content: Vec<u8>,
 }
 
 impl Message {
-    fn new(recipients: usize, octets: usize) -> Self {
+    pub fn new(recipients: usize, octets: usize) -> Self {
         let names = (0..recipients).map(|number| format!("RCPT TO:<bob{number}@shop.test>\r\n"));
         let names: String = names.collect();
         let commands = format!("MAIL FROM:<news@sender.test>\r\n{names}DATA\r\n").into_bytes();
@@ -95,7 +94,7 @@ impl Message {
     }
 }
 
-struct Client {
+pub struct Client {
     stream: TcpStream,
     heard: Vec<u8>,
 }
@@ -103,17 +102,28 @@ struct Client {
 async fn clients(door: SocketAddr) -> Vec<Arc<Mutex<Client>>> {
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
-        let stream = TcpStream::connect(door).await.expect("a connection");
-        stream.set_nodelay(true).expect("an option");
-        let mut client = Client { stream, heard: Vec::with_capacity(8 << 10) };
-        client.replies(1).await;
-        client.say(b"EHLO client.test\r\n", 1).await;
-        clients.push(Arc::new(Mutex::new(client)));
+        clients.push(Arc::new(Mutex::new(Client::greeted(door).await)));
     }
     clients
 }
 
 impl Client {
+    /// A client that has been greeted and has said EHLO.
+    pub async fn greeted(door: SocketAddr) -> Self {
+        let stream = TcpStream::connect(door).await.expect("a connection");
+        stream.set_nodelay(true).expect("an option");
+        let mut client = Self { stream, heard: Vec::with_capacity(8 << 10) };
+        client.replies(1).await;
+        client.say(b"EHLO client.test\r\n", 1).await;
+        client
+    }
+
+    /// Sends a message: commands and content in a write each.
+    pub async fn message(&mut self, message: &Message) {
+        self.say(&message.commands, message.replies).await;
+        self.say(&message.content, 1).await;
+    }
+
     async fn say(&mut self, bytes: &[u8], replies: usize) {
         self.stream.write_all(bytes).await.expect("a write");
         self.replies(replies).await;
@@ -156,8 +166,7 @@ async fn send(
         sending.spawn(async move {
             let mut client = client.lock().await;
             for _ in 0..share {
-                client.say(&message.commands, message.replies).await;
-                client.say(&message.content, 1).await;
+                client.message(&message).await;
             }
         });
     }
@@ -166,7 +175,7 @@ async fn send(
 }
 
 /// A next hop that takes everything and looks at as little as it can.
-async fn sink() -> SocketAddr {
+pub async fn sink() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {

@@ -9,6 +9,7 @@ use rcptgate::policy::verdict::Verdict;
 use rcptgate::proxy::Timeouts;
 use rcptgate::session::{Action, Input, Limits, Outputs, Sent, Session};
 use rcptgate::smtp::extensions::Capabilities;
+use tokio::net::TcpStream;
 
 use crate::cli::Home;
 use crate::harness::{Client, Downstream, Lab, Wish};
@@ -82,6 +83,44 @@ async fn a_silent_client_does_not_hold_up_the_end() {
     lab.drain.cancel();
     client.expect("421 4.3.2 rcptgate:").await;
     client.expect_end().await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_silent_within_a_transaction_does_not_hold_up_the_end() {
+    let timeouts = Timeouts { drain: Duration::from_millis(50), ..Timeouts::default() };
+    let lab =
+        Lab::with(Downstream::answering(&[]).await, Wish { timeouts, ..Wish::default() }).await;
+    let mut client = lab.client().await;
+    client.ask("MAIL FROM:<a@x.test>", "250").await;
+    client.ask("RCPT TO:<b@y.test>", "250").await;
+    lab.drain.cancel();
+    client.expect("421 4.3.2 rcptgate:").await;
+    client.expect_end().await;
+}
+
+/// Makes the connection that a client has said this over break, once the next hop has been told so much; the session ends.
+async fn broken(lab: &Lab, said: &str, told: &str) {
+    let stream = TcpStream::connect(lab.door).await.expect("a connection");
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("an option");
+    let mut client = Client::over(stream);
+    client.expect("220").await;
+    client.send(said).await;
+    lab.downstream.until(|heard| heard.iter().any(|line| line == told)).await;
+    drop(client);
+    lab.sessions.close();
+    lab.sessions.wait().await;
+}
+
+#[tokio::test]
+async fn a_client_whose_connection_breaks_is_not_waited_for() {
+    let said = "EHLO client.test\nMAIL FROM:<a@x.test>\nRCPT TO:<b@y.test>";
+    // Silent when it is connected to, to a command, and to a command that nothing may follow.
+    let greeting = Downstream::answering(&[("", "")]).await;
+    broken(&Lab::new(greeting).await, said, "CONNECT").await;
+    let rcpt = Downstream::answering(&[("RCPT", "")]).await;
+    broken(&Lab::new(rcpt).await, said, "RCPT TO:<b@y.test>").await;
+    let lock_step = Downstream::answering(&[("EHLO", "250 plain"), ("MAIL", "")]).await;
+    broken(&Lab::new(lock_step).await, said, "MAIL FROM:<a@x.test>").await;
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl Rig {
 
     /// The client's connection breaks: reported at once.
     pub fn client_reset(&mut self) {
-        self.step(Input::ClientClosed);
+        self.step(Input::ClientLost);
     }
 
     /// The connection that the session asked for is there.

@@ -98,7 +98,7 @@ impl Connection {
     pub(super) fn client_is_lost(&mut self) {
         self.out.to_client.clear();
         self.client.input.clear();
-        if self.client.state == Reading::Open {
+        if !std::mem::replace(&mut self.client.lost, true) {
             self.client.state = Reading::Ended;
         }
     }

@@ -96,16 +96,48 @@ fn unquote(quoted: &str) -> Result<(String, &str), NotAnAddress> {
 
 /// Dot-string: atoms of `atext` (or UTF-8, RFC 6531 §3.3) with single dots between them.
 pub(super) fn is_dot_string(local: &str) -> bool {
-    local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
+    if !local.is_ascii() {
+        return local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext));
+    }
+    let mut within = false;
+    for octet in local.bytes() {
+        match octet {
+            b'.' if within => within = false,
+            _ if is_ascii_atext(octet) => within = true,
+            _ => return false,
+        }
+    }
+    within
 }
 
 fn is_atext(character: char) -> bool {
-    if character.is_ascii() {
-        character.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(character)
-    } else {
-        !character.is_control() && !character.is_whitespace()
+    match u8::try_from(character) {
+        Ok(octet) if octet.is_ascii() => is_ascii_atext(octet),
+        Ok(_) | Err(_) => !character.is_control() && !character.is_whitespace(),
     }
 }
+
+fn is_ascii_atext(octet: u8) -> bool {
+    ATEXT.get(usize::from(octet)).copied().unwrap_or(false)
+}
+
+/// Looked up, since every octet of every address is asked for.
+const ATEXT: [bool; 128] = {
+    let mut table = [false; 128];
+    let mut octet = 0;
+    while octet < 128 {
+        #[expect(clippy::indexing_slicing, reason = "within the table, and at compile time")]
+        {
+            table[octet] = matches!(
+                octet as u8,
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'='
+                    | b'?' | b'^'..=b'`' | b'{'..=b'~'
+            );
+        }
+        octet += 1;
+    }
+    table
+};
 
 pub(super) fn domain(text: &str) -> Result<Domain, NotAnAddress> {
     if text.len() > DOMAIN_MAX {
@@ -116,7 +148,7 @@ pub(super) fn domain(text: &str) -> Result<Domain, NotAnAddress> {
         return literal(inner);
     }
     let name = text.strip_suffix('.').unwrap_or(text);
-    if name.is_empty() || !name.split('.').all(is_label) {
+    if !is_name(name) {
         return Err(NotAnAddress::Domain);
     }
     // Mapping may turn a look-alike into an address or into nothing: what IDNA refuses outright is no domain.
@@ -126,19 +158,38 @@ pub(super) fn domain(text: &str) -> Result<Domain, NotAnAddress> {
     Ok(Domain::Name(name.to_owned()))
 }
 
+/// Labels with single dots between them. By octets, since none of a longer character looks like a dot.
+fn is_name(name: &str) -> bool {
+    if !name.is_ascii() {
+        return name.split('.').all(is_label);
+    }
+    name.as_bytes().split(|octet| *octet == b'.').all(is_ascii_label)
+}
+
+fn is_ascii_label(label: &[u8]) -> bool {
+    let fits = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    (1..=63).contains(&label.len())
+        && label.first() != Some(&b'-')
+        && label.last() != Some(&b'-')
+        && label.iter().all(fits)
+}
+
 /// One label: letters, digits, hyphens inside, at most 63 octets. The underscore is no host name but exists in mail.
 fn is_label(label: &str) -> bool {
+    if label.is_ascii() {
+        return is_ascii_label(label.as_bytes());
+    }
     let inner_only = |character: char| character == '-';
-    (1..=63).contains(&label.len())
+    let fits = |character: char| match u8::try_from(character) {
+        Ok(octet) if octet.is_ascii() => {
+            octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_')
+        }
+        Ok(_) | Err(_) => !character.is_control() && !character.is_whitespace(),
+    };
+    label.len() <= 63
         && !label.starts_with(inner_only)
         && !label.ends_with(inner_only)
-        && label.chars().all(|character| {
-            if character.is_ascii() {
-                character.is_ascii_alphanumeric() || matches!(character, '-' | '_')
-            } else {
-                character.is_alphanumeric() || !character.is_control() && !character.is_whitespace()
-            }
-        })
+        && label.chars().all(fits)
 }
 
 fn literal(inner: &str) -> Result<Domain, NotAnAddress> {

@@ -13,7 +13,7 @@ fn every_spelling_has_one_key() {
     ];
     for spelling in spellings {
         let recipient = Recipient::parse(spelling).expect(spelling);
-        let key = recipient.key().expect("a mailbox has a key");
+        let key = recipient.key().expect("a mailbox has a key").clone();
         assert_eq!(key.as_str(), "user@example.com", "{spelling}");
         assert_eq!(key, RecipientKey::parse("user@example.com").expect("an address"));
         assert!(recipient.to_string().eq_ignore_ascii_case("<user@example.com>"), "{recipient}");
