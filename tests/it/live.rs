@@ -153,6 +153,18 @@ impl Peer {
         clock.rest().await;
     }
 
+    /// Sends as much of this as there is room for; how much that is.
+    pub async fn push(&mut self, bytes: &[u8], clock: &Clock) -> usize {
+        clock.rest().await;
+        let write = |context: &mut std::task::Context<'_>| {
+            Poll::Ready(match Pin::new(&mut *self.stream).poll_write(context, bytes) {
+                Poll::Ready(Ok(written)) => written,
+                Poll::Ready(Err(_)) | Poll::Pending => 0,
+            })
+        };
+        poll_fn(write).await
+    }
+
     /// The next line without its CRLF; `None` at the end of the connection.
     pub async fn line(&mut self, clock: &Clock) -> Option<Vec<u8>> {
         loop {

@@ -4,6 +4,7 @@
 mod admin;
 mod bounds;
 mod cli;
+mod deadlines;
 mod demo;
 mod dialogues;
 mod dice;
@@ -22,4 +23,5 @@ mod smuggling;
 mod tidy;
 mod tls;
 mod transcripts;
+mod transparency;
 mod wire;
