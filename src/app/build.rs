@@ -88,6 +88,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
         clients: listen.clients.clone(),
         xforward: listen.xforward.clone(),
         proxies: listen.proxy_protocol.clone(),
+        withhold: listen.withhold.clone(),
         protocol: match listen.protocol {
             ListenProtocol::Smtp => Protocol::Smtp,
             ListenProtocol::Lmtp => Protocol::Lmtp,
@@ -113,6 +114,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
             client: times.client_idle,
             content: times.data_idle,
             proxy_header: times.proxy_header,
+            greeting: times.greeting,
             handshake: times.handshake,
             connect: times.connect,
             opening: times.opening,

@@ -61,6 +61,7 @@ pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, do
             return reporter.handshake_failed();
         }
     }
+    let spoke_first = side.speaks_first(door.settings.timeouts.greeting).await;
     Connection {
         session: Session::new(settings),
         out: Outputs::default(),
@@ -73,7 +74,7 @@ pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, do
         next_hop: None,
         upgrade: false,
     }
-    .drive()
+    .drive(if spoke_first { Input::SpokeFirst } else { Input::Accepted })
     .await;
 }
 
@@ -81,7 +82,7 @@ fn session_settings(door: &Door, client: SocketAddr) -> Settings {
     let settings = &door.settings;
     Settings {
         hostname: Arc::clone(&settings.hostname),
-        offer: door.route.offer(),
+        offer: door.route.offer().without(&settings.withhold),
         limits: settings.limits,
         may_relay: DoorSettings::lists(&settings.clients, client.ip()),
         xforward: DoorSettings::lists(&settings.xforward, client.ip()),
@@ -133,14 +134,14 @@ struct Connection {
 }
 
 impl Connection {
-    async fn drive(mut self) {
+    async fn drive(mut self, first: Input<'_>) {
         let mut sleep = Box::pin(tokio::time::sleep(self.door.settings.timeouts.client));
         let mut watch = Watch::default();
         let door = Arc::clone(&self.door);
         let drain = pin!(door.drain.cancelled());
         let halt = pin!(door.halt.cancelled());
         let mut ends = Ends { drain, halt, drained: false };
-        self.session.step(Input::Accepted, &mut self.out);
+        self.session.step(first, &mut self.out);
         while self.act() && self.secure().await {
             watch.set(&self.session, &self.door.settings.timeouts, sleep.as_mut());
             let before = self.client.input.len();

@@ -8,6 +8,7 @@ use rcptgate::policy::verdict::Verdict;
 use rcptgate::proxy::header;
 use rcptgate::session::{Action, ClientTls, Input, Limits, Outputs, Protocol, Session, Settings};
 use rcptgate::smtp::address::{Recipient, RecipientKey, ReversePath};
+use rcptgate::smtp::chunk::{ChunkDecoder, Form};
 use rcptgate::smtp::command::Command;
 use rcptgate::smtp::data::{DataDecoder, DataFault, Progress};
 use rcptgate::smtp::extensions::Capabilities;
@@ -22,6 +23,7 @@ type Check = fn(&[u8]);
 pub const ALL: &[(&str, Check)] = &[
     ("line", line),
     ("data", data),
+    ("chunk", chunk),
     ("reply", reply),
     ("command", command),
     ("address", address),
@@ -117,6 +119,46 @@ pub fn data(bytes: &[u8]) {
             + output.windows(5).filter(|five| five == b"\r\n.\r\n").count();
         assert_eq!(ends, usize::from(ended), "ends that went out");
     }
+}
+
+/// Chunks, each behind its BDAT, up to the last one, a fault, or what is no BDAT.
+pub fn chunk(bytes: &[u8]) {
+    let (end, output) = invariant(bytes, |pieces| {
+        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
+        let mut decoder = ChunkDecoder::new(Form::Lines(100));
+        let (mut open, mut end) = (false, None);
+        for piece in pieces {
+            input.extend_from_slice(piece);
+            while end.is_none() {
+                if open {
+                    match decoder.transfer(&mut input, &mut output) {
+                        Ok(Progress::More) => break,
+                        Ok(Progress::End) if decoder.is_last() => end = Some("last"),
+                        Ok(Progress::End) => open = false,
+                        Err(_) => end = Some("fault"),
+                    }
+                    continue;
+                }
+                let line = match take_line(&mut input, 64) {
+                    Ok(None) => break,
+                    Ok(Some(line)) => line,
+                    Err(_) => BytesMut::new(),
+                };
+                match Command::parse(&line) {
+                    Ok(Command::Bdat(Some(chunk))) if decoder.begin(chunk).is_ok() => open = true,
+                    Ok(Command::Bdat(Some(_))) => end = Some("fault"),
+                    Ok(_) | Err(_) => end = Some("other"),
+                }
+            }
+        }
+        // Of what is refused more or less has gone out, as it was cut.
+        (end, (end != Some("fault")).then_some(output))
+    });
+    let Some(output) = output else { return };
+    let bare = |pair: &[u8]| (pair.first() == Some(&b'\r')) != (pair.last() == Some(&b'\n'));
+    assert!(!output.windows(2).any(bare) && !output.starts_with(b"\n"), "bare CR or LF");
+    assert!(!output.contains(&0), "NUL");
+    assert!(end != Some("last") || !output.ends_with(b"\r"), "a message that ends in half a CRLF");
 }
 
 /// Replies of the next hop.

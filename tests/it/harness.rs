@@ -15,6 +15,7 @@ use rcptgate::policy::verdict::Listing;
 use rcptgate::proxy::route::{Host, Protection, Route};
 use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
 use rcptgate::session::{ClientTls, Limits, Protocol};
+use rcptgate::smtp::extensions::Extension;
 use rcptgate::tls::{Acceptor, Certificate};
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufStream,
@@ -45,6 +46,7 @@ pub struct Wish {
     pub connections: usize,
     pub protocol: Protocol,
     pub proxies: Vec<IpNet>,
+    pub withhold: Vec<Extension>,
     pub clients: Option<Vec<IpNet>>,
     /// Whose XFORWARD is believed; loopback's if nothing is said.
     pub xforward: Option<Vec<IpNet>>,
@@ -66,6 +68,7 @@ impl Default for Wish {
             connections: 100,
             protocol: Protocol::Smtp,
             proxies: Vec::new(),
+            withhold: Vec::new(),
             clients: None,
             xforward: None,
             tls: ClientTls::Off,
@@ -113,6 +116,7 @@ impl Lab {
                     None => Vec::new(),
                 },
                 xforward: wish.xforward.unwrap_or(loopback),
+                withhold: wish.withhold,
                 proxies: wish.proxies,
                 protocol: wish.protocol,
                 tls: wish.tls,
@@ -280,7 +284,9 @@ impl Downstream {
         let answer = |line: &str| {
             Some(match line {
                 "STARTTLS" => "220 go".to_owned(),
-                line if line.starts_with("EHLO") => "250-sink.test\r\n250 STARTTLS".to_owned(),
+                line if line.starts_with("EHLO") => {
+                    "250-sink.test\r\n250-REQUIRETLS\r\n250 STARTTLS".to_owned()
+                }
                 _ => usual(line),
             })
         };

@@ -178,6 +178,17 @@ impl Peer {
         }
     }
 
+    /// The next so many bytes; fewer at the end of the connection.
+    pub async fn bytes(&mut self, count: usize, clock: &Clock) -> Vec<u8> {
+        while self.input.len() < count && !self.ended {
+            if clock.wait(async || self.fill().await).await.is_none() {
+                break;
+            }
+        }
+        let count = count.min(self.input.len());
+        self.input.drain(..count).collect()
+    }
+
     /// The next reply: its lines joined by `\n`; empty at the end.
     pub async fn reply(&mut self, clock: &Clock) -> String {
         let mut lines = Vec::new();

@@ -11,6 +11,7 @@ mod dice;
 mod differential;
 mod faults;
 mod fuzz;
+mod greeting;
 mod harness;
 mod injection;
 mod live;

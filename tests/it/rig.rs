@@ -317,9 +317,12 @@ impl Rig {
     }
 }
 
-/// Capabilities from words as EHLO has them, `SIZE=1000` for SIZE with a limit.
+/// Capabilities from words as EHLO has them, `SIZE=1000` for SIZE with a limit, `LIMITS=RCPTMAX=10,MAILMAX=5` likewise.
 pub fn capabilities(words: &str) -> Capabilities {
-    let lines: Vec<_> = words.split_ascii_whitespace().map(|word| word.replace('=', " ")).collect();
+    let lines: Vec<_> = words
+        .split_ascii_whitespace()
+        .map(|word| word.replacen('=', " ", 1).replace(',', " "))
+        .collect();
     Capabilities::from_ehlo(&format!("mx.test\n{}", lines.join("\n")))
 }
 
@@ -327,7 +330,12 @@ pub fn capabilities(words: &str) -> Capabilities {
 pub fn settings() -> Settings {
     Settings {
         hostname: "gate.test".into(),
-        offer: Capabilities { dsn: true, size: Size::Unlimited, ..Capabilities::GATE },
+        offer: Capabilities {
+            dsn: true,
+            size: Size::Unlimited,
+            limits: None,
+            ..Capabilities::GATE
+        },
         limits: rcptgate::session::Limits::default(),
         may_relay: true,
         tls: rcptgate::session::ClientTls::Off,

@@ -5,9 +5,10 @@
 //!
 //! ```text
 //! # why, with RFC section or case
-//! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered,
+//! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered | up,
 //!                                             tickets = held, split = none | client | downstream: whose writes may be cut,
-//!                                             sockets = no: not on sockets, and a comment says why
+//!                                             sockets = no: not on sockets, and a comment says why;
+//!                                             protocol = lmtp
 //! verdict gone@x.test = refuse 550 5.7.1 ...  forward without; also defer
 //! client ! hello                              greeting, EHLO and their replies
 //! client > MAIL FROM:<a@x.test>               CRLF is added; lines that follow each other are one write
@@ -17,7 +18,7 @@
 //! downstream ! connected PIPELINING SIZE=10   the gate asked for a connection, and this is what EHLO told it
 //! downstream ! refused 451 4.4.1 why          the gate asked for a connection, and there is none
 //! downstream ! one-write                      all that is read next came in one write (only looked at as written)
-//! downstream < MAIL FROM:<a@x.test>           <? for a line that need not come
+//! downstream < MAIL FROM:<a@x.test>           <? for a line that need not come, << for bytes without CRLF
 //! downstream > 250 ok                         >> without CRLF
 //! downstream ! silent | closed | quit | aborted | FIN | stuck | reads
 //! settled = gone@x.test                       the event is on disk, with `set tickets = held`

@@ -27,6 +27,8 @@ pub enum Step {
     DownstreamSays(Vec<u8>),
     /// `downstream < ...`, with `<?` if it may also be missing.
     DownstreamHears(Line, Needed),
+    /// `downstream << ...`: the next bytes, which need not be a line.
+    DownstreamReads(Vec<u8>),
     Downstream(Downstream),
     /// `learn = ADDRESS STAGE CODE RECIPIENTS`: a reply that may move a standing.
     Learn(String),
@@ -148,6 +150,7 @@ fn read(line: &str, number: usize, script: &mut Script) -> Option<()> {
         ("client", "!") => Step::Client(client(rest)?),
         ("downstream", ">" | ">>") => Step::DownstreamSays(said(sign, rest)?),
         ("downstream", "<") => Step::DownstreamHears(heard(rest)?, Needed::Yes),
+        ("downstream", "<<") => Step::DownstreamReads(unescape(rest)?),
         ("downstream", "<?") => Step::DownstreamHears(heard(rest)?, Needed::No),
         ("downstream", "!") => Step::Downstream(downstream(rest)?),
         ("learn", "=") => Step::Learn(rest.into()),

@@ -8,7 +8,9 @@ use rcptgate::bounce::Stage;
 use rcptgate::event::{Act, Context, Tenant, What};
 use rcptgate::gate::{About, Draft};
 use rcptgate::policy::verdict::Verdict;
+use rcptgate::session::Protocol;
 use rcptgate::smtp::address::RecipientKey;
+use rcptgate::smtp::extensions::Extension;
 use rcptgate::smtp::reply::Reply;
 use rcptgate::time::Timestamp;
 use tokio::net::TcpListener;
@@ -65,6 +67,7 @@ pub fn play(script: &Script) -> Result<(), String> {
 struct Player<'a> {
     script: &'a Script,
     clock: &'a Clock,
+    hello: &'static str,
     lab: Lab,
     listener: TcpListener,
     /// `None` once it has broken the connection.
@@ -94,6 +97,13 @@ impl<'a> Player<'a> {
             clients: Some(of(settings.may_relay)),
             xforward: Some(of(settings.xforward)),
             proxies: vec!["127.0.0.0/8".parse().expect("a net")],
+            protocol: settings.protocol,
+            // As in the rig: LIMITS is there only where a transcript is about it.
+            withhold: if settings.offer.limits.is_some() {
+                vec![]
+            } else {
+                vec![Extension::Limits]
+            },
             ..Wish::default()
         };
         let address = listener.local_addr().expect("an address");
@@ -104,6 +114,10 @@ impl<'a> Player<'a> {
         let mut player = Self {
             script,
             clock,
+            hello: match settings.protocol {
+                Protocol::Smtp => "EHLO",
+                Protocol::Lmtp => "LHLO",
+            },
             client: None,
             lab,
             listener,
@@ -132,8 +146,11 @@ impl<'a> Player<'a> {
         let offer = self.script.settings.iter().find(|(name, _)| name == "offer");
         let words = offer.map_or("DSN 8BITMIME SMTPUTF8 SIZE", |(_, words)| words);
         let mut client = self.call().await;
-        let hello = b"EHLO first.test\r\nMAIL FROM:<s@x.test>\r\nRCPT TO:<first@z.test>\r\n";
-        client.say(hello, self.clock).await;
+        let hello = format!(
+            "{} first.test\r\nMAIL FROM:<s@x.test>\r\nRCPT TO:<first@z.test>\r\n",
+            self.hello
+        );
+        client.say(hello.as_bytes(), self.clock).await;
         self.connected(words).await?;
         self.hop = None;
         client.half_close(self.clock).await;
@@ -156,6 +173,17 @@ impl<'a> Player<'a> {
             }
             Step::ClientHears(expected) => self.client_hears(expected).await,
             Step::Client(what) => self.client(what).await,
+            Step::DownstreamReads(expected) => {
+                let hop = self.hop.as_mut().ok_or("nobody is connected")?;
+                let read = hop.bytes(expected.len(), self.clock).await;
+                check(read == *expected, || {
+                    format!(
+                        "the next hop was to read {:?}, it reads {:?}",
+                        show(expected),
+                        show(&read)
+                    )
+                })
+            }
             Step::DownstreamHears(expected, Needed::No) => {
                 self.optional.push(expected.clone());
                 Ok(())
@@ -227,7 +255,7 @@ impl<'a> Player<'a> {
         let Some(client) = self.client.as_mut() else { return Ok(()) };
         match what {
             Client::Hello => {
-                client.say(b"EHLO client.test\r\n", clock).await;
+                client.say(format!("{} client.test\r\n", self.hello).as_bytes(), clock).await;
                 let (greeting, hello) = (client.reply(clock).await, client.reply(clock).await);
                 let fits = greeting.starts_with("220 ") && hello.contains("\n250 ");
                 check(fits, || format!("no greeting and EHLO reply: {greeting}, {hello}"))
@@ -278,8 +306,10 @@ impl<'a> Player<'a> {
         hop.say(b"220 mx.test ESMTP\r\n", self.clock).await;
         let hello = hop.line(self.clock).await.unwrap_or_default();
         check(hello == b"EHLO gate.test", || format!("no EHLO: {}", show(&hello)))?;
-        let words: Vec<_> = ["mx.test"].into_iter().chain(words.split_ascii_whitespace()).collect();
-        let text = format!("250-{}\r\n", words.join("\r\n250-").replace('=', " "));
+        let words = words.split_ascii_whitespace();
+        let words = words.map(|word| word.replacen('=', " ", 1).replace(',', " "));
+        let words: Vec<_> = ["mx.test".to_owned()].into_iter().chain(words).collect();
+        let text = format!("250-{}\r\n", words.join("\r\n250-"));
         let last = text.rfind("250-").unwrap_or_default();
         let text = format!("{}250 {}", &text[..last], &text[last + 4..]);
         hop.say(text.as_bytes(), self.clock).await;
