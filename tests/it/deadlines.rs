@@ -33,6 +33,7 @@ impl<'a> World<'a> {
     /// With the next hop greeted, and these commands answered by it.
     async fn up_to(clock: &'a Clock, commands: &str) -> Self {
         let mut world = Self::new(Wish::default(), clock).await;
+        let _greeting = world.client.line(clock).await;
         world.says(&format!("EHLO c.test\r\n{commands}")).await;
         if commands.contains("RCPT") {
             world.connect().await;
@@ -202,6 +203,7 @@ fn h07_h02_a_handshake_that_the_next_hop_stalls_is_given_up() {
         let anybody = rcptgate::tls::Connector::new(&rcptgate::tls::Trust::Anybody);
         let protection = Protection::Required(anybody.expect("a connector"));
         let mut world = World::new(Wish { protection, ..Wish::default() }, clock).await;
+        let _greeting = world.client.line(clock).await;
         world.says("EHLO c\r\nMAIL FROM:<s@x.test>\r\nRCPT TO:<a@y.test>\r\n").await;
         let mut hop = live::accept(&world.listener, clock).await.expect("a connection");
         hop.say(b"220 mx.test\r\n", clock).await;

@@ -4,8 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rcptgate::event::{Act, Tenant, What};
+use rcptgate::gate::Draft;
 use rcptgate::proxy::route::Protection;
 use rcptgate::session::Protocol;
+use rcptgate::smtp::address::RecipientKey;
+use rcptgate::time::Timestamp;
 use rcptgate::tls::{Connector, Trust};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -133,7 +137,7 @@ async fn surrounding(tls: Tls, protocol: Protocol, clock: &Clock) {
     let next_hop = Downstream::at(listener.local_addr().expect("an address"));
     let lab = Lab::with(next_hop, Wish { protection, protocol, ..Wish::default() }).await;
     let mut world =
-        World { lab, listener, acceptor: acceptor(), clock, calls: 0, learnt: 0, hops: Vec::new() };
+        World { lab, listener, acceptor: acceptor(), clock, calls: 0, learnt: 1, hops: Vec::new() };
     for stage in STAGES {
         // How the connection was opened makes no difference to what is said on it later.
         let of_tls = [Stage::Starttls, Stage::Handshake, Stage::EhloWithin].contains(&stage);
@@ -172,7 +176,7 @@ struct World<'a> {
     clock: &'a Clock,
     /// Connections to the next hop in this case.
     calls: usize,
-    /// Addresses that the store knows.
+    /// Addresses that the store knows, the mark among them.
     learnt: usize,
     hops: Vec<Hop>,
 }
@@ -197,8 +201,9 @@ impl World<'_> {
         self.calls = 0;
         let mut client = Peer::connect(self.lab.door).await;
         let hello = if case.protocol == Protocol::Lmtp { "LHLO" } else { "EHLO" };
+        let greeting = self.replies(&mut client, 1, case).await;
         client.say(format!("{hello} client.test\r\n").as_bytes(), self.clock).await;
-        let replies = self.replies(&mut client, 2, case).await;
+        let replies = [greeting, self.replies(&mut client, 1, case).await].concat();
         assert!(replies.iter().all(|reply| reply.starts_with('2')), "{case:?}: {replies:?}");
         let first = self.message(&mut client, case).await;
         self.judge(&first, case);
@@ -220,6 +225,14 @@ impl World<'_> {
             let whole = hop.content.as_ref().is_some_and(|content| content.ends_with(b"\r\n.\r\n"));
             assert!(!whole, "an end that was not the client's: {case:?}");
         }
+        // The writer works in order: when this is on disk, so is all that went before.
+        let mark = Draft {
+            at: Timestamp::now(),
+            address: RecipientKey::parse("mark@mark.test").expect("an address"),
+            tenant: Tenant::default(),
+            what: What::Allow { act: Act::default() },
+        };
+        self.lab.gate.learn(mark).await.expect("on disk");
         let learnt = self.lab.gate.scan(None).expect("the store").count();
         let refused = [Fault::Refused, Fault::Deferred].contains(&case.fault);
         let about_one = [Stage::FirstRcpt, Stage::LaterRcpt].contains(&case.stage);
