@@ -20,7 +20,11 @@ impl Session {
         while self.leg.is_open() {
             match self.leg.replies.decode(bytes) {
                 Ok(Some(reply)) => self.downstream_reply(reply, bytes, sent, out),
-                Ok(None) => return,
+                Ok(None) => {
+                    let begun = !bytes.is_empty() || self.leg.replies.is_within();
+                    self.leg.early |= begun && self.leg.is_unasked(sent);
+                    return;
+                }
                 Err(_) => self.lose_leg(&replies::VIOLATION, out),
             }
         }
@@ -29,6 +33,7 @@ impl Session {
 
     fn downstream_reply(&mut self, reply: Reply, behind: &[u8], sent: Sent, out: &mut Outputs) {
         self.turns += 1;
+        let early = std::mem::take(&mut self.leg.early) && reply.code.get() != 421;
         let Some(awaited) = self.leg.awaited.pop_front() else {
             return self.unasked(&reply, out);
         };
@@ -40,7 +45,8 @@ impl Session {
         // a server may say it at any time (RFC 5321 §3.8); and a 2yz to our end of data stands, whatever follows.
         let stands = is_final && reply.is_success();
         let riddle = self.leg.awaited.is_empty() && !is_goodbye(behind) && !stands;
-        let odd = riddle || !is_due(&awaited.command, &reply);
+        // What began before the command had left answers nothing, wherever it ends.
+        let odd = riddle || early || !is_due(&awaited.command, &reply);
         if odd || reply.code.get() == 421 && !is_final {
             self.leg.awaited.push_front(awaited);
             let told = if odd { replies::VIOLATION } else { replies::instead_of_421(&reply) };

@@ -67,6 +67,8 @@ pub(super) struct Leg {
     /// The reply to the last MAIL that was answered, if it was refused: what follows it is refused for its sake.
     pub(super) refused_mail: Option<Reply>,
     pub(super) replies: ReplyDecoder,
+    /// The reply under way began before anything that it could answer had left.
+    pub(super) early: bool,
 }
 
 impl Leg {
@@ -80,6 +82,13 @@ impl Leg {
 
     pub(super) fn is_idle(&self) -> bool {
         self.is_open() && self.awaited.is_empty()
+    }
+
+    /// Whether what the next hop says now can be no answer: nothing is awaited, or the end of data has not left.
+    pub(super) fn is_unasked(&self, sent: super::Sent) -> bool {
+        self.awaited.front().is_none_or(|awaited| {
+            matches!(awaited.command, Sent::EndOfData(_)) && sent == super::Sent::Partly
+        })
     }
 
     pub(super) fn awaited_stage(&self) -> Option<Stage> {

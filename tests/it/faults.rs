@@ -1,6 +1,8 @@
 //! Every fault of the next hop at every stage: the client gets one reply per command, nothing is taken for an acceptance that
 //! is none, nothing is learnt that was not said cleanly, and the client's session goes on.
 
+mod sockets;
+
 use rcptgate::bounce;
 use rcptgate::session::Waiting;
 

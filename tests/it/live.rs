@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 /// How long a test may wait for bytes that do not come, in real time.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Turns that everything in this runtime gets to come to rest.
-const TURNS: usize = 24;
+const TURNS: usize = 10;
 /// By how much an impatient clock moves between two looks.
 const STRIDE: Duration = Duration::from_secs(5);
 
@@ -57,10 +57,15 @@ impl Clock {
         self.hurried.set(true);
     }
 
+    /// So much time passes.
+    pub async fn pass(&self, span: Duration) {
+        tokio::time::advance(span).await;
+        self.rest().await;
+    }
+
     /// Everybody else gets to do what there is to do.
     pub async fn rest(&self) {
         for _ in 0..TURNS {
-            std::thread::yield_now();
             tokio::task::yield_now().await;
         }
     }
@@ -99,13 +104,16 @@ pub async fn accept(listener: &TcpListener, clock: &Clock) -> Option<Peer> {
     Some(Peer::over(stream))
 }
 
-/// Whether somebody is connecting now.
-pub async fn is_called(listener: &TcpListener, clock: &Clock) -> bool {
+/// The connection that somebody is making now.
+pub async fn accept_now(listener: &TcpListener, clock: &Clock) -> Option<Peer> {
     clock.rest().await;
-    poll_fn(|context| Poll::Ready(listener.poll_accept(context).is_ready())).await
+    let accepted = poll_fn(|context| Poll::Ready(listener.poll_accept(context))).await;
+    let Poll::Ready(Ok((stream, _))) = accepted else { return None };
+    Some(Peer::over(stream))
 }
 
-trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+/// A connection as it is read and written.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
 
 /// One end of a connection, played by the test.
@@ -143,6 +151,18 @@ impl Peer {
         };
         let _ = clock.wait(said).await;
         clock.rest().await;
+    }
+
+    /// Sends as much of this as there is room for; how much that is.
+    pub async fn push(&mut self, bytes: &[u8], clock: &Clock) -> usize {
+        clock.rest().await;
+        let write = |context: &mut std::task::Context<'_>| {
+            Poll::Ready(match Pin::new(&mut *self.stream).poll_write(context, bytes) {
+                Poll::Ready(Ok(written)) => written,
+                Poll::Ready(Err(_)) | Poll::Pending => 0,
+            })
+        };
+        poll_fn(write).await
     }
 
     /// The next line without its CRLF; `None` at the end of the connection.
@@ -216,6 +236,11 @@ impl Peer {
         }
         drop(self);
         clock.rest().await;
+    }
+
+    /// What is below, for TLS to be put on top.
+    pub fn into_stream(self) -> Box<dyn Duplex> {
+        self.stream
     }
 
     async fn fill(&mut self) {

@@ -1,5 +1,6 @@
 //! The rules about the source that a compiler does not know: layers, purity, one user per library, sizes, words.
 
+mod cases;
 mod rules;
 mod source;
 #[cfg(test)]

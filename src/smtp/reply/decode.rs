@@ -95,6 +95,11 @@ impl ReplyDecoder {
         if self.scanned > self.limits.line { Err(ReplyFault::LineTooLong) } else { Ok(None) }
     }
 
+    /// Whether lines of a reply have been taken whose last one is to come.
+    pub const fn is_within(&self) -> bool {
+        self.partial.is_some()
+    }
+
     fn take_line(&mut self, line: &[u8], octets: usize) -> Result<bool, ReplyFault> {
         self.octets += octets;
         self.lines += 1;

@@ -328,7 +328,7 @@ impl<'a> Player<'a> {
                 return Ok(());
             }
             Downstream::Silent => {
-                let called = live::is_called(&self.listener, clock).await;
+                let called = live::accept_now(&self.listener, clock).await.is_some();
                 check(!called, || "a connection is asked for".into())?;
             }
             Downstream::OneWrite
@@ -389,7 +389,7 @@ impl<'a> Player<'a> {
                 format!("left over at the end: the next hop reads {}", show(&hop.input))
             })?;
         }
-        let called = live::is_called(&self.listener, self.clock).await;
+        let called = live::accept_now(&self.listener, self.clock).await.is_some();
         check(!called, || "left over at the end: a connection is asked for".into())
     }
 
