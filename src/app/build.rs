@@ -88,6 +88,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
         clients: listen.clients.clone(),
         xforward: listen.xforward.clone(),
         proxies: listen.proxy_protocol.clone(),
+        withhold: listen.withhold.clone(),
         protocol: match listen.protocol {
             ListenProtocol::Smtp => Protocol::Smtp,
             ListenProtocol::Lmtp => Protocol::Lmtp,
@@ -114,6 +115,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
             drain: times.drain,
             content: times.data_idle,
             proxy_header: times.proxy_header,
+            greeting: times.greeting,
             handshake: times.handshake,
             connect: times.connect,
             opening: times.opening,

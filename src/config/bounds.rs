@@ -52,6 +52,8 @@ pub struct TimeoutSettings {
     pub data_idle: Duration,
     /// For the PROXY header of a load balancer.
     pub proxy_header: Duration,
+    /// How long a client is watched before it is greeted.
+    pub greeting: Duration,
     /// For a client's TLS handshake.
     pub handshake: Duration,
     /// For a connection to one downstream address.
@@ -81,6 +83,7 @@ impl Default for TimeoutSettings {
             drain: Duration::from_secs(30),
             data_idle: Duration::from_secs(180),
             proxy_header: Duration::from_secs(5),
+            greeting: Duration::ZERO,
             handshake: Duration::from_secs(30),
             connect: Duration::from_secs(30),
             opening: Duration::from_secs(240),

@@ -16,14 +16,16 @@ use super::files;
 use super::reader::Table;
 use super::settings::*;
 use super::values::{
-    parse_address, parse_host_port, parse_hostname, parse_name, parse_network, parse_server,
-    parse_tenant,
+    parse_address, parse_extension, parse_host_port, parse_hostname, parse_name, parse_network,
+    parse_server, parse_tenant,
 };
 
 /// Any count is bounded: a slip of the pen must not lift a limit.
 const COUNT: RangeInclusive<usize> = 1..=1_000_000;
 /// Any wait is bounded, and none is nothing.
 const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+/// A wait that may be none.
+const NO_WAIT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
 
 /// Whether the files that the configuration names are tried.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,6 +117,7 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
         proxy_protocol: table
             .parsed_list("proxy_protocol", parse_network)
             .unwrap_or(default.proxy_protocol),
+        withhold: table.parsed_list("withhold", parse_extension).unwrap_or(default.withhold),
         tenant: table.parsed("tenant", parse_tenant).map_or(default.tenant, Tenant),
         protocol,
         tls,
@@ -247,6 +250,7 @@ fn timeouts(table: Table<'_, '_>) -> TimeoutSettings {
         drain: wait("drain", default.drain),
         data_idle: wait("data_idle", default.data_idle),
         proxy_header: wait("proxy_header", default.proxy_header),
+        greeting: table.span("greeting", default.greeting, NO_WAIT),
         handshake: wait("handshake", default.handshake),
         connect: wait("connect", default.connect),
         opening: wait("opening", default.opening),

@@ -8,6 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::event::Tenant;
 use crate::log::Format;
+use crate::smtp::extensions::Extension;
 
 pub use super::bounds::{LimitSettings, OnStoreFailure, StoreSettings, TimeoutSettings};
 use super::values::HostPort;
@@ -80,6 +81,8 @@ pub struct ListenSettings {
     pub xforward: Vec<IpNet>,
     /// Load balancers that begin each connection with a PROXY header.
     pub proxy_protocol: Vec<IpNet>,
+    /// Extensions that are not offered to clients.
+    pub withhold: Vec<Extension>,
     /// On whose account.
     pub tenant: Tenant,
     /// What is spoken there.
@@ -131,6 +134,7 @@ impl Default for ListenSettings {
             clients: loopback(),
             xforward: loopback(),
             proxy_protocol: Vec::new(),
+            withhold: Vec::new(),
             tenant: Tenant::default(),
             protocol: ListenProtocol::default(),
             tls: ListenTls::default(),

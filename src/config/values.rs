@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use crate::smtp::address::{Domain, Recipient, RecipientKey, domain_key};
+use crate::smtp::extensions::Extension;
 
 /// The port that mail goes to unless another is named.
 const SMTP_PORT: u16 = 25;
@@ -94,6 +95,14 @@ pub(super) fn parse_network(text: &str) -> Result<IpNet, String> {
         return Err(format!("has bits set behind its mask; did you mean {}?", network.trunc()));
     }
     Ok(network)
+}
+
+/// An extension that can be withheld, by its name.
+pub(super) fn parse_extension(text: &str) -> Result<Extension, String> {
+    Extension::by_name(text).ok_or_else(|| {
+        let names: Vec<_> = Extension::ALL.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        format!("expected {}", names.join(" or "))
+    })
 }
 
 /// A tenant's name. It stands in logs, journals and URLs, so it is one plain word.

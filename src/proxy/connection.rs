@@ -61,6 +61,7 @@ pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, do
             return reporter.handshake_failed();
         }
     }
+    let spoke_first = side.speaks_first(door.settings.timeouts.greeting).await;
     Connection {
         session: Session::new(settings),
         out: Outputs::default(),
@@ -73,7 +74,7 @@ pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, do
         next_hop: None,
         upgrade: false,
     }
-    .drive()
+    .drive(if spoke_first { Input::SpokeFirst } else { Input::Accepted })
     .await;
 }
 
@@ -81,7 +82,7 @@ fn session_settings(door: &Door, client: SocketAddr) -> Settings {
     let settings = &door.settings;
     Settings {
         hostname: Arc::clone(&settings.hostname),
-        offer: door.route.offer(),
+        offer: door.route.offer().without(&settings.withhold),
         limits: settings.limits,
         may_relay: DoorSettings::lists(&settings.clients, client.ip()),
         xforward: DoorSettings::lists(&settings.xforward, client.ip()),
@@ -116,8 +117,6 @@ struct Ends<'drive, 'door> {
 struct Wanted {
     client: bool,
     leg: bool,
-    /// Replies to the client wait for more of them.
-    hold: bool,
 }
 
 struct Connection {
@@ -135,14 +134,14 @@ struct Connection {
 }
 
 impl Connection {
-    async fn drive(mut self) {
+    async fn drive(mut self, first: Input<'_>) {
         let mut sleep = Box::pin(tokio::time::sleep(self.door.settings.timeouts.client));
         let mut watch = Watch::default();
         let door = Arc::clone(&self.door);
         let drain = pin!(door.drain.cancelled());
         let halt = pin!(door.halt.cancelled());
         let mut ends = Ends { drain, halt, drained: false };
-        self.session.step(Input::Accepted, &mut self.out);
+        self.session.step(first, &mut self.out);
         while self.act() && self.secure().await {
             watch.set(&self.session, &self.door.settings.timeouts, sleep.as_mut());
             let before = self.client.input.len();
@@ -181,10 +180,7 @@ impl Connection {
         // whether a message was delivered.
         let leg = self.session.waiting() == Waiting::Downstream(Stage::EndOfData)
             || (self.out.to_client.len() < HIGH_WATER && self.session.wants_downstream());
-        // The reply to MAIL, which the gate gives itself, need not go alone: those to the recipients are on their way, and come
-        // behind the next hop's own to MAIL, for which the client would wait as long.
-        let hold = self.session.waiting() == Waiting::Downstream(Stage::Mail);
-        let wanted = Wanted { client: wants_client, leg, hold };
+        let wanted = Wanted { client: wants_client, leg };
         let peers = poll_fn(|context| self.poll_peers(context, wanted));
         tokio::select! {
             biased;
@@ -196,8 +192,7 @@ impl Connection {
     }
 
     fn poll_peers(&mut self, context: &mut Context<'_>, wanted: Wanted) -> Poll<Woken> {
-        if !wanted.hold
-            && self.client.has_to_send(&self.out.to_client)
+        if self.client.has_to_send(&self.out.to_client)
             && let Poll::Ready(result) = self.client.poll_drain(context, &mut self.out.to_client)
         {
             return Poll::Ready(Woken::ToClient(result));

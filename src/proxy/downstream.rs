@@ -148,7 +148,7 @@ async fn connect(
     let mut stream = Stream::Clear(stream);
     let mut output = BytesMut::new();
     let first = Opening::new(hostname, starttls);
-    let (capabilities, tls) = match converse(&mut stream, first, &mut output).await? {
+    let (mut capabilities, tls) = match converse(&mut stream, first, &mut output).await? {
         Some(capabilities) => (capabilities, "none"),
         None => {
             stream = handshake(door, host, stream).await?;
@@ -157,6 +157,8 @@ async fn connect(
             (within.unwrap_or_default(), door.route.tls().name())
         }
     };
+    // What the server promises is worth something only when it has proved who it is (RFC 8689 §4.2.1).
+    capabilities.require_tls &= tls != "none" && door.route.tls().proves_the_name();
     door.metrics.connected("ok");
     door.route.saw(host, capabilities);
     Ok(Leg { stream, capabilities, next_hop: NextHop { name: host.to_string(), tls } })

@@ -7,8 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use proxy_header::{ParseConfig, ProxyHeader};
-use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// Longest version 1 header with its CRLF.
 const V1_MAX: usize = 107;
@@ -23,7 +22,7 @@ const V2_MAX: usize = 2048;
 ///
 /// # Errors
 /// The connection ended, or what it began with is no header: it is to be closed (fail closed, the address would be wrong).
-pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<SocketAddr>> {
     let mut header = vec![0; V2_SIGNATURE.len()];
     stream.read_exact(&mut header).await?;
     if header == V2_SIGNATURE {
@@ -40,7 +39,7 @@ pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr
     Ok(parsed.proxied_address().map(|address| address.source))
 }
 
-async fn read_v1(stream: &mut TcpStream, header: &mut Vec<u8>) -> io::Result<()> {
+async fn read_v1(stream: &mut (impl AsyncRead + Unpin), header: &mut Vec<u8>) -> io::Result<()> {
     while !header.ends_with(b"\n") {
         if header.len() == V1_MAX || !header.starts_with(b"PROXY ") {
             return Err(io::ErrorKind::InvalidData.into());
@@ -50,7 +49,7 @@ async fn read_v1(stream: &mut TcpStream, header: &mut Vec<u8>) -> io::Result<()>
     Ok(())
 }
 
-async fn read_v2(stream: &mut TcpStream, header: &mut Vec<u8>) -> io::Result<()> {
+async fn read_v2(stream: &mut (impl AsyncRead + Unpin), header: &mut Vec<u8>) -> io::Result<()> {
     let mut fixed = [0; V2_FIXED];
     stream.read_exact(&mut fixed).await?;
     let [_, _, high, low] = fixed;

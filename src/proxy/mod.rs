@@ -15,7 +15,7 @@
 mod connection;
 mod deadline;
 mod downstream;
-mod header;
+pub mod header;
 pub mod listener;
 mod report;
 pub mod route;
@@ -34,6 +34,7 @@ use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::metrics::Metrics;
 use crate::session::{ClientTls, Limits, Protocol};
+use crate::smtp::extensions::Extension;
 use crate::tls::Certificate;
 use route::Route;
 
@@ -68,6 +69,8 @@ pub struct DoorSettings {
     pub xforward: Vec<IpNet>,
     /// Load balancers that begin each connection with a PROXY header.
     pub proxies: Vec<IpNet>,
+    /// What is not offered to clients though it could be.
+    pub withhold: Vec<Extension>,
     /// What is spoken with clients.
     pub protocol: Protocol,
     /// TLS towards the clients.
@@ -108,6 +111,8 @@ pub struct Timeouts {
     pub content: Duration,
     /// The PROXY header of a load balancer.
     pub proxy_header: Duration,
+    /// A client that is watched before it is greeted; one that speaks in that time is sent away.
+    pub greeting: Duration,
     /// The TLS handshake with a client.
     pub handshake: Duration,
     /// Connecting to one address.
@@ -116,7 +121,7 @@ pub struct Timeouts {
     pub opening: Duration,
     /// The next hop's reply to MAIL and RCPT.
     pub reply: Duration,
-    /// Its reply to DATA: clients wait 120 s.
+    /// Its reply to DATA, and to a chunk before the last: clients wait 120 s.
     pub data: Duration,
     /// Its taking one block of content: clients wait 180 s.
     pub block: Duration,
@@ -140,6 +145,7 @@ impl Default for Timeouts {
             drain: seconds(30),
             content: seconds(180),
             proxy_header: seconds(5),
+            greeting: Duration::ZERO,
             handshake: seconds(30),
             connect: seconds(30),
             opening: seconds(240),

@@ -85,6 +85,14 @@ impl Protection {
         }
     }
 
+    /// Whether TLS is never gone without, and never with somebody else.
+    pub(super) const fn proves_the_name(&self) -> bool {
+        match self {
+            Self::Verify(_) => true,
+            Self::Off | Self::Opportunistic(_) | Self::Required(_) => false,
+        }
+    }
+
     pub(super) const fn starttls(&self) -> Starttls {
         match self {
             Self::Off => Starttls::Off,

@@ -1,13 +1,15 @@
 //! One peer of a connection: its stream, and what has been read from it and not been used.
 
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
+use tokio::time::timeout;
 
 use super::stream::Stream;
 use crate::tls::Certificate;
@@ -57,6 +59,17 @@ impl Side {
             return false;
         }
         self.stream.accept_tls(&acceptor.current()).await
+    }
+
+    /// Whether the peer speaks before it is spoken to: now, or for so long. Its words, if any, are in [`Self::input`].
+    pub(super) async fn speaks_first(&mut self, patience: Duration) -> bool {
+        if patience.is_zero() {
+            // A fresh connection is read from without asking the runtime whether there is anything, which it may not know yet.
+            poll_fn(|context| Poll::Ready(self.poll_fill(context).is_ready())).await;
+        } else {
+            let _ = timeout(patience, poll_fn(|context| self.poll_fill(context))).await;
+        }
+        !self.input.is_empty()
     }
 
     /// Reads once; an error is an end. While nothing comes, nothing is held to read it into.
@@ -124,4 +137,26 @@ fn is_reset(result: &io::Result<()>) -> bool {
 
     let gone = [BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut];
     result.as_ref().is_err_and(|error| gone.contains(&error.kind()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_has_spoken_already_is_heard_without_waiting() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        for (words, expected) in [(&b"EHLO client.test\r\n"[..], true), (b"", false)] {
+            let mut client = std::net::TcpStream::connect(address).expect("a connection");
+            client.write_all(words).expect("a write");
+            let (stream, _) = listener.accept().await.expect("a client");
+            let mut side = Side::new(Stream::Clear(stream));
+            assert_eq!(side.speaks_first(Duration::ZERO).await, expected, "{words:?}");
+        }
+    }
 }

@@ -4,9 +4,12 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 
-use super::{Action, Farewell, Outcome, Outputs, Phase, Protocol, Session, Waiting, replies};
-use crate::smtp::command::Command;
-use crate::smtp::extensions::Size;
+use super::{
+    Action, ClientTls, Farewell, Limits, Outcome, Outputs, Phase, Protocol, Session, Waiting,
+    replies,
+};
+use crate::smtp::command::{Command, is_bdat};
+use crate::smtp::extensions::{Maxima, Size};
 use crate::smtp::line::{LineFault, take_line};
 use crate::smtp::reply::Reply;
 
@@ -23,11 +26,20 @@ impl Session {
             }
             match self.phase {
                 Phase::Command if self.is_held_up() => return,
-                Phase::Command => match take_line(bytes, self.settings.limits.line) {
-                    Ok(None) => return,
-                    Ok(Some(line)) => self.line(&line, !bytes.is_empty(), out),
-                    Err(fault) => self.line_fault(fault),
-                },
+                Phase::Command => {
+                    let chunk = is_bdat(bytes);
+                    match take_line(bytes, self.settings.limits.line) {
+                        Ok(None) => return,
+                        Ok(Some(line)) => self.line(&line, !bytes.is_empty(), out),
+                        Err(LineFault::TooLong) if chunk => self.bdat(None, out),
+                        Err(fault) => self.line_fault(fault),
+                    }
+                }
+                Phase::Chunk(_) | Phase::Discard(_) => {
+                    if !self.chunk(bytes, out) {
+                        return;
+                    }
+                }
                 // The go-ahead waits behind a reply that is not on disk: the client cannot have seen it.
                 Phase::Content(_) | Phase::Swallow(..)
                     if !self.owed.is_empty() && !bytes.is_empty() =>
@@ -59,7 +71,7 @@ impl Session {
     }
 
     pub(super) const fn is_in_content(&self) -> bool {
-        matches!(self.phase, Phase::Content(_))
+        matches!(self.phase, Phase::Content(_) | Phase::Chunk(_))
     }
 
     fn owes_too_much(&self) -> bool {
@@ -90,16 +102,18 @@ impl Session {
             Command::Xclient => self.error(replies::NOT_YOU),
             Command::NotImplemented => self.error(replies::NOT_IMPLEMENTED),
             Command::Starttls => self.starttls(more, out),
-            Command::Quit => self.send_away(replies::BYE),
-            // What follows is content of a length that we have not agreed on: it must never be read as commands.
-            Command::Bdat => self.send_away(replies::BDAT),
+            Command::Quit => {
+                self.report_chunks_left(out);
+                self.send_away(replies::BYE);
+            }
+            Command::Bdat(chunk) => self.bdat(chunk, out),
             Command::NotSmtp => self.send_away(replies::NOT_SMTP),
         }
     }
 
     fn rset(&mut self, out: &mut Outputs) {
         self.ident = None;
-        self.mail_refused = false;
+        self.excused = false;
         // One that ends a transaction is no idle talk: Postfix sends it behind every message whose recipients were all refused.
         if self.transaction.is_some() {
             self.drop_transaction(out);
@@ -122,9 +136,9 @@ impl Session {
         // RFC 5321 §4.1.4: a later EHLO resets as RSET does.
         self.drop_transaction(out);
         self.ident = None;
-        self.mail_refused = false;
+        self.excused = false;
         let again = self.greeted.replace(esmtp).is_some();
-        self.owed.enhanced = esmtp;
+        self.owed.enhanced = esmtp && self.settings.offer.enhanced_status_codes;
         let text = if esmtp { self.keywords() } else { self.settings.hostname.to_string() };
         self.owed.push_plain(Reply::plain(250, Cow::Owned(text)));
         if again {
@@ -149,9 +163,25 @@ impl Session {
             offer.dsn.then(|| "DSN".to_owned()),
             self.settings.xforward.then_some(xforward),
             offer.smtputf8.then(|| "SMTPUTF8".to_owned()),
+            offer.chunking.then(|| "CHUNKING".to_owned()),
+            offer.binary_mime.then(|| "BINARYMIME".to_owned()),
+            offer.limits.map(|theirs| format!("LIMITS {}", self.limits_with(theirs))),
+            self.offers_require_tls().then(|| "REQUIRETLS".to_owned()),
             self.offers_starttls().then(|| "STARTTLS".to_owned()),
         ];
         lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+    }
+
+    /// What the gate takes, lowered to what the next hops take (RFC 9422).
+    fn limits_with(&self, theirs: Maxima) -> Maxima {
+        let Limits { transactions, recipients, .. } = self.settings.limits;
+        let own = Maxima { mail: Some(transactions), rcpt: Some(recipients), rcpt_domain: None };
+        own.and(theirs)
+    }
+
+    /// RFC 8689 §2: only within TLS, and only when the next hop keeps the promise too.
+    pub(super) fn offers_require_tls(&self) -> bool {
+        self.settings.offer.require_tls && self.settings.tls == ClientTls::Up
     }
 
     /// The smaller of our own limit and the next hop's; `None` without any.
@@ -186,7 +216,7 @@ impl Session {
         self.count_junk();
     }
 
-    fn count_junk(&mut self) {
+    pub(super) fn count_junk(&mut self) {
         self.junk += 1;
         if self.junk > self.settings.limits.junk {
             self.count_error();
@@ -197,7 +227,7 @@ impl Session {
     pub(super) fn without_mail(&mut self) {
         match self.greeted {
             None => self.error(replies::NO_EHLO),
-            Some(_) if self.mail_refused => self.junk(replies::NO_MAIL),
+            Some(_) if self.excused => self.junk(replies::NO_MAIL),
             Some(_) => self.error(replies::NO_MAIL),
         }
     }
@@ -208,7 +238,7 @@ impl Session {
         self.count_error();
     }
 
-    fn count_error(&mut self) {
+    pub(super) fn count_error(&mut self) {
         self.errors += 1;
         if self.errors >= self.settings.limits.errors {
             self.send_away(replies::TOO_MANY_ERRORS);
@@ -248,7 +278,9 @@ impl Session {
             | Phase::Securing
             | Phase::GoAhead
             | Phase::Content(_)
-            | Phase::Swallow(..) => self.give_up(out),
+            | Phase::Swallow(..)
+            | Phase::Chunk(_)
+            | Phase::Discard(_) => self.give_up(out),
         }
     }
 
@@ -264,6 +296,8 @@ impl Session {
             | Phase::Securing
             | Phase::GoAhead
             | Phase::Content(_)
+            | Phase::Chunk(_)
+            | Phase::Discard(_)
             | Phase::Swallow(..)
             | Phase::Over => self.give_up(out),
         }
@@ -293,14 +327,20 @@ impl Session {
                 let octets = decoder.octets();
                 self.break_off(octets, &replies::CLIENT_LOST, out);
             }
+            Phase::Chunk(decoder) => {
+                let octets = decoder.octets();
+                self.break_off(octets, &replies::CLIENT_LOST, out);
+            }
             Phase::GoAhead => self.break_off(0, &replies::CLIENT_LOST, out),
             Phase::Command
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
             | Phase::Swallow(..)
+            | Phase::Discard(_)
             | Phase::Final(_)
             | Phase::Over => {
+                self.report_chunks_left(out);
                 self.transaction = None;
                 if !self.leg.is_idle() {
                     self.abort_leg(&replies::CLIENT_LOST, out);
@@ -312,6 +352,7 @@ impl Session {
 
     /// Drops the transaction; a next hop that knows of it is told RSET.
     pub(super) fn drop_transaction(&mut self, out: &mut Outputs) {
+        self.report_chunks_left(out);
         if let Some(transaction) = self.transaction.take() {
             self.leg.forget(transaction, out);
         }

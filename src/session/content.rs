@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::leg::{Awaited, Sent};
-use super::{Action, Finished, Outcome, Outputs, Phase, Protocol, Session, replies};
+use super::{Action, Finished, Outcome, Outputs, Phase, Session, replies};
 use crate::smtp::data::{DataDecoder, DataFault, Progress};
 use crate::smtp::reply::Reply;
 
@@ -17,10 +17,6 @@ const SWALLOWED_MIN: u64 = 1024 * 1024;
 impl Session {
     /// The next hop said 354 and so does the gate.
     pub(super) fn begin_content(&mut self) {
-        self.finals = match (self.settings.protocol, &self.transaction) {
-            (Protocol::Lmtp, Some(transaction)) => transaction.accepted.len(),
-            (Protocol::Lmtp, None) | (Protocol::Smtp, _) => 1,
-        };
         self.phase = Phase::Content(DataDecoder::new(self.settings.limits.content_line));
     }
 
@@ -44,6 +40,8 @@ impl Session {
             | Phase::Opening(_)
             | Phase::Securing
             | Phase::GoAhead
+            | Phase::Chunk(_)
+            | Phase::Discard(_)
             | Phase::Final(_)
             | Phase::Over) => self.phase = phase,
         }
@@ -55,6 +53,8 @@ impl Session {
             | Phase::Opening(_)
             | Phase::Securing
             | Phase::GoAhead
+            | Phase::Chunk(_)
+            | Phase::Discard(_)
             | Phase::Final(_)
             | Phase::Over => true,
         }
@@ -87,13 +87,21 @@ impl Session {
     /// Whether what is thrown away has been enough: the client is left rather than read to its end, and whatever more it sends is
     /// no command.
     fn is_endless(&self, decoder: &DataDecoder) -> bool {
-        let limit = self.settings.limits.size;
-        limit > 0 && decoder.octets() > limit.saturating_mul(SWALLOWED_MAX).max(SWALLOWED_MIN)
+        decoder.octets() > self.thrown_away_max()
     }
 
-    fn end_content(&mut self, octets: u64) {
+    /// Octets of content that are read in order to be thrown away.
+    pub(super) const fn thrown_away_max(&self) -> u64 {
+        match self.settings.limits.size.saturating_mul(SWALLOWED_MAX) {
+            0 => u64::MAX,
+            max if max < SWALLOWED_MIN => SWALLOWED_MIN,
+            max => max,
+        }
+    }
+
+    pub(super) fn end_content(&mut self, octets: u64) {
         let Some(transaction) = &self.transaction else { return };
-        let slot = self.owed.push_awaited_copies(self.finals);
+        let slot = self.owed.push_awaited_copies(self.finals_due());
         let envelope = transaction.envelope.clone();
         self.leg.awaited.push_back(Awaited { command: Sent::EndOfData(slot), envelope });
         self.phase = Phase::Final(octets);
@@ -101,6 +109,7 @@ impl Session {
 
     /// Breaks the message off: the next hop never sees its end, so it delivers nothing.
     pub(super) fn break_off(&mut self, octets: u64, reply: &Reply, out: &mut Outputs) {
+        self.finals = self.finals_due();
         self.finish(Outcome::Aborted, octets, reply, out);
         self.abort_leg(reply, out);
     }

@@ -51,6 +51,7 @@ impl Session {
             Command::Mail => self.mail_answered(&envelope, reply, out),
             Command::Rcpt(to, slot) => self.rcpt_answered(envelope, to, slot, reply, out),
             Command::Data(slot) => self.data_answered(slot, reply, out),
+            Command::Chunk(slot) => self.chunk_answered(&envelope, slot, reply, out),
             Command::EndOfData(slot) => self.message_answered(slot, reply, out),
             // A server that cannot forget is left (Haraka #1852, #2375).
             Command::Rset if !reply.is_success() => self.lose_leg(&replies::LOST, out),
@@ -72,6 +73,7 @@ impl Session {
             self.break_off(octets, &told, out);
         }
         if let Some(slot) = command.slot() {
+            self.owed.set_copies(slot, self.finals);
             self.owed.settle(slot, told);
         }
     }
@@ -167,6 +169,10 @@ impl Session {
     fn message_answered(&mut self, slot: SlotId, reply: Reply, out: &mut Outputs) {
         let Phase::Final(octets) = self.phase else { return };
         self.phase = Phase::Command;
+        self.owed.set_copies(slot, self.finals_due());
+        if self.transaction.as_ref().is_some_and(|now| now.accepted.is_empty()) {
+            return self.sent_to_nobody(slot, &reply, out);
+        }
         if reply.is_success() {
             // Whoever delivers is neither confused nor idle: a connection that is kept for a thousand messages starts anew.
             (self.errors, self.junk) = (0, 0);
@@ -178,7 +184,8 @@ impl Session {
             self.finish(Outcome::Refused, octets, &replies::instead_of_421(&reply), out);
             self.abort_leg(&replies::LOST, out);
         } else {
-            self.finish(Outcome::Refused, octets, &reply, out);
+            self.report(Outcome::Refused, octets, &reply, out);
+            self.forget_chunks(out);
         }
     }
 
@@ -204,7 +211,7 @@ impl Session {
     }
 
     /// The transaction under way, if it is the one that a reply belongs to.
-    fn current(&mut self, envelope: &Arc<Envelope>) -> Option<&mut super::Transaction> {
+    pub(super) fn current(&mut self, envelope: &Arc<Envelope>) -> Option<&mut super::Transaction> {
         self.transaction.as_mut().filter(|now| Arc::ptr_eq(&now.envelope, envelope))
     }
 }

@@ -32,12 +32,12 @@ impl Session {
         }
         match self.begin(sender, parameters) {
             Ok(transaction) => {
-                self.mail_refused = false;
+                self.excused = false;
                 self.transaction = Some(transaction);
                 self.owed.push(replies::SENDER_OK);
             }
             Err(refusal) => {
-                self.mail_refused = true;
+                self.excused = true;
                 self.error(refusal);
             }
         }
@@ -77,6 +77,7 @@ impl Session {
             asked: 0,
             pending: 0,
             accepted: Vec::new(),
+            chunks: None,
         })
     }
 
@@ -96,6 +97,14 @@ impl Session {
                 ("BODY", Some(body)) if body.eq_ignore_ascii_case("8BITMIME") => {
                     wants.eight_bit_mime = true;
                     offer.eight_bit_mime
+                }
+                ("BODY", Some(body)) if body.eq_ignore_ascii_case("BINARYMIME") => {
+                    wants.binary_mime = true;
+                    offer.binary_mime
+                }
+                ("REQUIRETLS", None) => {
+                    wants.require_tls = true;
+                    offer.require_tls && self.offers_require_tls()
                 }
                 ("SMTPUTF8", None) => {
                     wants.smtputf8 = true;
@@ -131,6 +140,9 @@ impl Session {
         };
         if !parameters.iter().all(|parameter| dsn && offered(parameter)) {
             return self.error(replies::PARAMETER);
+        }
+        if transaction.chunks.is_some() {
+            return self.error(replies::RCPT_AFTER_BDAT);
         }
         transaction.asked = transaction.asked.saturating_add(1);
         // A client may overshoot by a pipelined group; one that goes on and on does not listen.
@@ -193,6 +205,8 @@ impl Session {
             | Phase::GoAhead
             | Phase::Content(_)
             | Phase::Swallow(..)
+            | Phase::Chunk(_)
+            | Phase::Discard(_)
             | Phase::Final(_)
             | Phase::Over) => {
                 self.phase = phase;
@@ -243,6 +257,16 @@ impl Session {
         if more {
             // See `Phase::GoAhead`: a client that does not wait for 354 is not to be believed about what is content.
             return self.out_of_step(out);
+        }
+        // What is left behind either is indeterminate (RFC 3030 §2, §3), so nothing is.
+        let misplaced = match transaction.chunks {
+            Some(_) => Some(replies::NOT_BOTH),
+            None if transaction.wants.binary_mime => Some(replies::BINARY_NEEDS_BDAT),
+            None => None,
+        };
+        if let Some(refusal) = misplaced {
+            self.drop_transaction(out);
+            return self.error(refusal);
         }
         if transaction.asked == 0 {
             return self.error(replies::NO_RCPT);

@@ -29,6 +29,9 @@ pub(super) enum Sent {
     Mail,
     Rcpt(Recipient, SlotId),
     Data(SlotId),
+    /// A chunk that is not the last.
+    Chunk(SlotId),
+    /// The end of data, or the last chunk.
     EndOfData(SlotId),
     Rset,
 }
@@ -38,7 +41,7 @@ impl Sent {
         match self {
             Self::Mail => Stage::Mail,
             Self::Rcpt(..) => Stage::Rcpt,
-            Self::Data(_) => Stage::Data,
+            Self::Data(_) | Self::Chunk(_) => Stage::Data,
             Self::EndOfData(_) => Stage::EndOfData,
             Self::Rset => Stage::Rset,
         }
@@ -47,7 +50,9 @@ impl Sent {
     /// The place of its reply; MAIL and RSET were answered by the gate itself.
     pub(super) const fn slot(&self) -> Option<SlotId> {
         match self {
-            Self::Rcpt(_, slot) | Self::Data(slot) | Self::EndOfData(slot) => Some(*slot),
+            Self::Rcpt(_, slot) | Self::Data(slot) | Self::Chunk(slot) | Self::EndOfData(slot) => {
+                Some(*slot)
+            }
             Self::Mail | Self::Rset => None,
         }
     }
@@ -79,6 +84,10 @@ impl Leg {
 
     pub(super) fn awaited_stage(&self) -> Option<Stage> {
         self.awaited.front().map(|awaited| awaited.command.stage())
+    }
+
+    pub(super) const fn capabilities(&self) -> Option<Capabilities> {
+        self.capabilities
     }
 
     fn pipelining(&self) -> bool {
@@ -184,8 +193,13 @@ impl Session {
         for awaited in leg.awaited {
             let Some(slot) = awaited.command.slot() else { continue };
             let reply = match &awaited.command {
-                Sent::EndOfData(_) => replies::UNKNOWN_OUTCOME,
-                Sent::Mail | Sent::Rcpt(..) | Sent::Data(_) | Sent::Rset => reply.clone(),
+                Sent::EndOfData(_) => {
+                    self.owed.set_copies(slot, self.finals);
+                    replies::UNKNOWN_OUTCOME
+                }
+                Sent::Mail | Sent::Rcpt(..) | Sent::Data(_) | Sent::Chunk(_) | Sent::Rset => {
+                    reply.clone()
+                }
             };
             report_lost(awaited, &reply, out);
             self.owed.settle(slot, reply);
@@ -203,7 +217,9 @@ impl Session {
                 self.break_off(decoder.octets(), reply, out);
                 self.phase = Phase::Swallow(decoder, reply.clone());
             }
+            Phase::Chunk(decoder) => self.break_off_chunk(decoder, reply.clone(), out),
             Phase::Final(octets) => {
+                self.finals = self.finals_due();
                 self.finish(Outcome::Unknown, octets, &replies::UNKNOWN_OUTCOME, out);
                 self.abort_leg(reply, out);
             }
@@ -213,8 +229,10 @@ impl Session {
             | Phase::Opening(_)
             | Phase::Securing
             | Phase::Swallow(..)
+            | Phase::Discard(_)
             | Phase::Over) => {
                 self.phase = phase;
+                self.lose_chunks(reply, out);
                 self.abort_leg(reply, out);
                 if let Some(transaction) = &mut self.transaction
                     && let MailState::Sent = transaction.mail
@@ -245,8 +263,12 @@ fn report_lost(awaited: Awaited, reply: &Reply, out: &mut Outputs) {
 fn lacking(transaction: &Transaction, asked: &Asked, there: &Capabilities) -> Option<Reply> {
     let wants = &transaction.wants;
     let too_large = wants.size.zip(there.size.limit()).is_some_and(|(size, limit)| size > limit);
-    if wants.smtputf8 && !there.smtputf8 {
+    if wants.require_tls && !there.require_tls {
+        Some(replies::NO_REQUIRETLS_THERE)
+    } else if wants.smtputf8 && !there.smtputf8 {
         Some(replies::NO_UTF8_THERE)
+    } else if wants.binary_mime && !(there.binary_mime && there.chunking) {
+        Some(replies::NO_BINARY_THERE)
     } else if wants.eight_bit_mime && !there.eight_bit_mime {
         Some(replies::NO_8BIT_THERE)
     } else if (wants.dsn || !asked.parameters.is_empty()) && !there.dsn {
@@ -263,7 +285,7 @@ fn write_mail(transaction: &Transaction, there: &Capabilities, to: &mut BytesMut
     // SIZE and BODY=7BIT state what is so anyway: a next hop that does not know them loses nothing.
     let known = |parameter: &&Parameter| match parameter.keyword.as_str() {
         "SIZE" => there.size != Size::Absent,
-        "BODY" => there.eight_bit_mime,
+        "BODY" => there.eight_bit_mime || there.binary_mime,
         _ => true,
     };
     write_parameters(transaction.parameters.iter().filter(known), to);

@@ -10,6 +10,7 @@
 //! | `client` | framing of the client's bytes, the commands that concern the session |
 //! | `envelope` | MAIL, RCPT, DATA |
 //! | `content` | from 354 to the final reply |
+//! | `chunks` | BDAT |
 //! | `downstream` | the next hop's replies |
 //! | `leg` | the connection to the next hop, and its loss |
 //! | `owed` | replies owed to the client |
@@ -19,6 +20,7 @@
 //! | `settings` | what a session is set up with |
 //! | `replies` | what the gate itself says |
 
+mod chunks;
 mod client;
 mod content;
 mod downstream;
@@ -39,10 +41,12 @@ use bytes::BytesMut;
 use crate::bounce::Stage;
 use crate::policy::verdict::Verdict;
 use crate::smtp::address::Recipient;
+use crate::smtp::chunk::ChunkDecoder;
 use crate::smtp::data::DataDecoder;
 use crate::smtp::extensions::Capabilities;
 use crate::smtp::reply::Reply;
 
+use chunks::Unwanted;
 use leg::Leg;
 use owed::{Owed, SlotId};
 pub use settings::{Limits, Protocol, Settings};
@@ -58,6 +62,8 @@ pub type Ticket = SlotId;
 pub enum Input<'buffer> {
     /// The client connected.
     Accepted,
+    /// Instead of that: the client connected and spoke before it was greeted.
+    SpokeFirst,
     /// The client sent bytes; what can be used now is taken off the front.
     Client(&'buffer mut BytesMut),
     /// The client will send no more, and what it sent has been offered for as long as the session wanted it: a client that
@@ -211,6 +217,10 @@ enum Phase {
     Content(DataDecoder),
     /// Content is thrown away up to its end; then the client is told this.
     Swallow(DataDecoder, Reply),
+    /// Content of a chunk passes to the next hop, of which octets are still to come.
+    Chunk(ChunkDecoder),
+    /// A chunk is thrown away, octet for octet.
+    Discard(Unwanted),
     /// The end of data has gone out; no command is taken before its answer.
     Final(u64),
     /// The client is being sent away, or has gone.
@@ -233,8 +243,8 @@ pub struct Session {
     /// Of the client: set by EHLO (true) or HELO (false).
     greeted: Option<bool>,
     ident: Option<String>,
-    /// The last MAIL was refused, so that a pipelining client's RCPTs behind it are no faults of their own.
-    mail_refused: bool,
+    /// The last MAIL or a chunk was refused, so that what a pipelining client had sent behind it is no fault of its own.
+    excused: bool,
     transactions: u32,
     /// Final replies due for the content under way.
     finals: usize,
@@ -257,7 +267,7 @@ impl Session {
             transaction: None,
             greeted: None,
             ident: None,
-            mail_refused: false,
+            excused: false,
             transactions: 0,
             finals: 1,
             errors: 0,
@@ -274,6 +284,7 @@ impl Session {
     pub fn step(&mut self, input: Input<'_>, out: &mut Outputs) {
         match input {
             Input::Accepted => self.greet(out),
+            Input::SpokeFirst => self.send_away(replies::SYNC),
             Input::Client(bytes) => self.client_bytes(bytes, out),
             Input::ClientClosed => self.client_closed(out),
             Input::ClientLost => self.client_lost(out),
@@ -296,6 +307,8 @@ impl Session {
         match self.phase {
             Phase::Over if self.owed.is_empty() => Waiting::Nothing,
             Phase::Content(_) | Phase::Swallow(..) if self.owed.is_empty() => Waiting::Content,
+            // Whatever the next hop owes: it cannot answer a chunk that the client holds back.
+            Phase::Chunk(_) | Phase::Discard(_) => Waiting::Content,
             Phase::Asking(_) | Phase::Opening(_) | Phase::Securing => Waiting::Driver,
             // Whoever leaves, and whose go-ahead has not gone out, still waits for what is owed.
             Phase::Command
@@ -322,7 +335,11 @@ impl Session {
         match self.phase {
             Phase::Command => !self.is_held_up(),
             // Content may come; before the go-ahead any byte is a violation that must be seen.
-            Phase::Content(_) | Phase::Swallow(..) | Phase::GoAhead => true,
+            Phase::Content(_)
+            | Phase::Swallow(..)
+            | Phase::GoAhead
+            | Phase::Chunk(_)
+            | Phase::Discard(_) => true,
             Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing

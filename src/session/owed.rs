@@ -92,6 +92,13 @@ impl Owed {
         SlotId(self.first + self.slots.len() as u64 - 1)
     }
 
+    /// The reply for a place is to be sent so many times.
+    pub(super) fn set_copies(&mut self, id: SlotId, copies: usize) {
+        if let Some(place) = self.place(id) {
+            place.copies = copies;
+        }
+    }
+
     /// The reply for a place is known, and may go.
     pub(super) fn settle(&mut self, id: SlotId, reply: Reply) {
         self.put(id, Slot::Ready(reply));
@@ -153,7 +160,11 @@ impl Owed {
     }
 
     fn slot(&mut self, id: SlotId) -> Option<&mut Slot> {
+        self.place(id).map(|place| &mut place.slot)
+    }
+
+    fn place(&mut self, id: SlotId) -> Option<&mut Place> {
         let index = id.0.checked_sub(self.first)?;
-        self.slots.get_mut(usize::try_from(index).ok()?).map(|place| &mut place.slot)
+        self.slots.get_mut(usize::try_from(index).ok()?)
     }
 }

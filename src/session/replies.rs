@@ -36,6 +36,13 @@ pub(super) const BARE_LINE_END: Reply =
 pub(super) const NOT_SMTP: Reply = reply(502, (5, 5, 1), "rcptgate: this is an SMTP server");
 pub(super) const NOT_IMPLEMENTED: Reply = reply(502, (5, 5, 1), "rcptgate: not implemented");
 pub(super) const BDAT: Reply = reply(521, (5, 5, 1), "rcptgate: CHUNKING is not offered here");
+pub(super) const BDAT_SIZE: Reply =
+    reply(501, (5, 5, 4), "rcptgate: malformed BDAT, and what is content can no longer be told");
+pub(super) const NOT_BOTH: Reply =
+    reply(503, (5, 5, 1), "rcptgate: DATA and BDAT in one transaction");
+pub(super) const BINARY_NEEDS_BDAT: Reply =
+    reply(503, (5, 5, 1), "rcptgate: BODY=BINARYMIME needs BDAT");
+pub(super) const RCPT_AFTER_BDAT: Reply = reply(503, (5, 5, 1), "rcptgate: RCPT behind BDAT");
 pub(super) const NOT_YOU: Reply = reply(550, (5, 7, 0), "rcptgate: not authorized");
 
 pub(super) const USE_LHLO: Reply = reply(500, (5, 5, 1), "rcptgate: this is LMTP, use LHLO");
@@ -61,6 +68,12 @@ pub(super) const NO_UTF8_THERE: Reply =
     reply(550, (5, 6, 7), "rcptgate: the next hop does not take SMTPUTF8");
 pub(super) const NO_8BIT_THERE: Reply =
     reply(554, (5, 6, 3), "rcptgate: the next hop does not take 8BITMIME");
+pub(super) const NO_REQUIRETLS_THERE: Reply =
+    reply(550, (5, 7, 30), "rcptgate: the next hop does not keep REQUIRETLS");
+pub(super) const NO_BINARY_THERE: Reply =
+    reply(554, (5, 6, 3), "rcptgate: the next hop does not take BINARYMIME");
+pub(super) const NO_CHUNKING_THERE: Reply =
+    reply(451, (4, 3, 0), "rcptgate: the next hop no longer offers CHUNKING, try again");
 pub(super) const NO_DSN_THERE: Reply =
     reply(451, (4, 3, 0), "rcptgate: the next hop no longer offers DSN, try again");
 

@@ -50,7 +50,7 @@ pub struct Limits {
     pub recipients: u32,
     /// Errors of the client before it is sent away. Policy refusals are no errors.
     pub errors: u32,
-    /// Commands that do nothing (NOOP, RSET, VRFY, HELP) before they count as errors.
+    /// Commands that do nothing (NOOP, RSET, VRFY, HELP, tiny chunks) before they count as errors.
     pub junk: u32,
     /// Commands taken before their replies are settled; further ones wait in the client's socket.
     pub pipeline: usize,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::smtp::address::{Recipient, ReversePath};
+use crate::smtp::chunk::ChunkDecoder;
 use crate::smtp::command::Parameter;
 use crate::smtp::reply::Reply;
 
@@ -23,8 +24,10 @@ pub struct Envelope {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wants {
     pub(super) eight_bit_mime: bool,
+    pub(super) binary_mime: bool,
     pub(super) smtputf8: bool,
     pub(super) dsn: bool,
+    pub(super) require_tls: bool,
     pub(super) size: Option<u64>,
 }
 
@@ -61,4 +64,6 @@ pub(super) struct Transaction {
     pub(super) pending: u32,
     /// Recipients that the next hop accepted, in order.
     pub(super) accepted: Vec<Recipient>,
+    /// Between two chunks, what the next one goes on from.
+    pub(super) chunks: Option<ChunkDecoder>,
 }

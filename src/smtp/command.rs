@@ -35,12 +35,21 @@ pub enum Command {
     Xclient,
     /// STARTTLS, RFC 3207.
     Starttls,
-    /// BDAT: what follows the line is content, not commands.
-    Bdat,
+    /// BDAT, RFC 3030: what follows the line is content, not commands; `None` if it cannot be told how much of it.
+    Bdat(Option<Chunk>),
     /// A verb of some RFC that the gate does not have: AUTH, ETRN, TURN, EXPN ...
     NotImplemented,
     /// A verb of another protocol, or a header field: a browser or a confused program talks to us (ALPACA).
     NotSmtp,
+}
+
+/// The argument of BDAT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Octets of content behind the line; less than 2^63.
+    pub octets: u64,
+    /// The message ends with it.
+    pub last: bool,
 }
 
 /// An ESMTP parameter of MAIL or RCPT, RFC 5321 §4.1.2 `esmtp-param`.
@@ -84,6 +93,9 @@ impl Command {
     /// # Errors
     /// Says what is wrong with the line; the session goes on.
     pub fn parse(line: &[u8]) -> Result<Self, CommandFault> {
+        if is_bdat(line) {
+            return Ok(Self::Bdat(chunk(line)));
+        }
         let line = std::str::from_utf8(line).map_err(|_| CommandFault::Character)?;
         // Nearly every line is ASCII, and need not be decoded for this.
         let control = match line.is_ascii() {
@@ -91,7 +103,7 @@ impl Command {
             true => line
                 .bytes()
                 .fold(false, |any, byte| any | (byte.is_ascii_control() && byte != b'\t')),
-            false => line.chars().any(|character| character.is_control() && character != '\t'),
+            false => line.contains(is_odd),
         };
         if control {
             return Err(CommandFault::Character);
@@ -123,7 +135,6 @@ impl Command {
             "VRFY" => Ok(Self::Vrfy),
             "XFORWARD" => xforward(argument).map(Self::Xforward),
             "XCLIENT" => Ok(Self::Xclient),
-            "BDAT" => Ok(Self::Bdat),
             "STARTTLS" => alone(argument, Self::Starttls),
             "AUTH" | "BURL" | "ETRN" | "TURN" | "ATRN" | "SEND" | "SAML" | "SOML" | "EXPN" => {
                 Ok(Self::NotImplemented)
@@ -141,6 +152,32 @@ fn rcpt(argument: &str) -> Result<Command, CommandFault> {
     let (path, parameters) = path(argument, "TO:").ok_or(CommandFault::Argument)?;
     let recipient = Recipient::parse(path).map_err(CommandFault::Recipient)?;
     Ok(Command::Rcpt(recipient, self::parameters(parameters)?))
+}
+
+/// Whether a line, complete or not, has the verb BDAT. However wrong the rest of it is, what follows must not be read as commands.
+pub fn is_bdat(line: &[u8]) -> bool {
+    let verb = line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"));
+    verb && line.get(4).is_none_or(|next| !next.is_ascii_alphanumeric())
+}
+
+/// `BDAT size [LAST]`, RFC 3030 §2: digits only, at most twenty as in SIZE, and no size that wraps around in anybody's arithmetic.
+fn chunk(line: &[u8]) -> Option<Chunk> {
+    let line = std::str::from_utf8(line).ok().filter(|line| !line.contains(is_odd))?;
+    let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty()).skip(1);
+    let digits = words.next()?;
+    let fits = digits.len() <= 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let octets = fits.then(|| digits.parse().ok()).flatten()?;
+    let last = match words.next() {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case("LAST") => true,
+        Some(_) => return None,
+    };
+    let alone = words.next().is_none() && i64::try_from(octets).is_ok();
+    alone.then_some(Chunk { octets, last })
+}
+
+fn is_odd(character: char) -> bool {
+    character.is_control() && character != '\t'
 }
 
 fn alone(argument: &str, command: Command) -> Result<Command, CommandFault> {
@@ -308,6 +345,40 @@ mod tests {
         check(b"RCPT TO:<>", CommandFault::Recipient(NotAnAddress::NoAt));
         check(b"XFORWARD IDENT=a+00b", CommandFault::Argument);
         check(b"XFORWARD SHOE=1", CommandFault::Argument);
+    }
+
+    #[test]
+    fn chunks() {
+        let check = |line: &[u8], expected: Option<(u64, bool)>| {
+            let expected = expected.map(|(octets, last)| Chunk { octets, last });
+            assert_eq!(
+                Command::parse(line),
+                Ok(Command::Bdat(expected)),
+                "{}",
+                line.escape_ascii()
+            );
+        };
+        check(b"BDAT 5", Some((5, false)));
+        check(b"bdat\t0  last ", Some((0, true)));
+        check(b"BDAT 00000000000000000005", Some((5, false)));
+        check(b"BDAT 9223372036854775807", Some((i64::MAX as u64, false)));
+        let faulty: [&[u8]; 13] = [
+            b"BDAT",
+            b"BDAT LAST",
+            b"BDAT -1",
+            b"BDAT +1",
+            b"BDAT 0x10",
+            b"BDAT 9223372036854775808",
+            b"BDAT 18446744073709551616",
+            b"BDAT 000000000000000000005",
+            b"BDAT 5 LAS",
+            b"BDAT 5 LAST LAST",
+            b"BDAT 5\0 LAST",
+            b"BDAT\0 5",
+            b"BDAT 5 \xff",
+        ];
+        faulty.iter().for_each(|line| check(line, None));
+        assert_eq!(Command::parse(b"BDATX 5"), Err(CommandFault::Unknown));
     }
 
     #[test]

@@ -30,9 +30,8 @@ pub enum Progress {
 /// Finds the end of content that arrives in any pieces.
 #[derive(Debug)]
 pub struct DataDecoder {
-    line_limit: usize,
+    lines: LineMeter,
     at_line_start: bool,
-    line_octets: usize,
     octets: u64,
     /// Dots at the start of a line, which stuffing or the end put there.
     dots: u64,
@@ -42,7 +41,8 @@ pub struct DataDecoder {
 impl DataDecoder {
     /// A decoder right behind 354, which counts as the start of a line.
     pub const fn new(line_limit: usize) -> Self {
-        Self { line_limit, at_line_start: true, line_octets: 0, octets: 0, dots: 0, ended: false }
+        let lines = LineMeter::new(line_limit);
+        Self { lines, at_line_start: true, octets: 0, dots: 0, ended: false }
     }
 
     /// Octets taken so far, the end included.
@@ -72,7 +72,7 @@ impl DataDecoder {
         if !is_clean(stretch) {
             return Err(DataFault::Smuggling);
         }
-        self.measure_lines(stretch)?;
+        self.lines.measure(stretch)?;
         output.extend_from_slice(stretch);
         self.dots += u64::from(self.at_line_start && stretch.starts_with(b"."));
         self.dots += memmem::find_iter(stretch, b"\n.").count() as u64;
@@ -116,18 +116,32 @@ impl DataDecoder {
         self.octets += length as u64;
         input.advance(length);
     }
+}
 
-    /// Lines within a stretch shorter than the limit fit by themselves; only those that cross a boundary are counted.
-    fn measure_lines(&mut self, stretch: &[u8]) -> Result<(), DataFault> {
-        for piece in stretch.chunks(self.line_limit.max(1)) {
+/// Holds lines to their limit, however they arrive.
+#[derive(Debug)]
+pub(super) struct LineMeter {
+    limit: usize,
+    octets: usize,
+}
+
+impl LineMeter {
+    /// At the start of a line; `limit` is octets with the CRLF.
+    pub(super) const fn new(limit: usize) -> Self {
+        Self { limit, octets: 0 }
+    }
+
+    /// Takes a stretch. Lines within one shorter than the limit fit by themselves; only those that cross a boundary are counted.
+    pub(super) fn measure(&mut self, stretch: &[u8]) -> Result<(), DataFault> {
+        for piece in stretch.chunks(self.limit.max(1)) {
             let (first, behind_last) = match (memchr(b'\n', piece), memrchr(b'\n', piece)) {
                 (Some(first), Some(last)) => (first + 1, Some(piece.len() - last - 1)),
                 (None, _) | (_, None) => (piece.len(), None),
             };
-            if self.line_octets + first > self.line_limit {
+            if self.octets + first > self.limit {
                 return Err(DataFault::LineTooLong);
             }
-            self.line_octets = behind_last.unwrap_or(self.line_octets + first);
+            self.octets = behind_last.unwrap_or(self.octets + first);
         }
         Ok(())
     }
@@ -136,7 +150,7 @@ impl DataDecoder {
 /// No NUL, every CR followed by LF, every LF behind a CR. The stretch is whole in this: it ends in no CR.
 ///
 /// Written as one pass without branches, so that the compiler makes vector code of it.
-fn is_clean(stretch: &[u8]) -> bool {
+pub(super) fn is_clean(stretch: &[u8]) -> bool {
     let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { return true };
     let next = stretch.get(1..).unwrap_or_default();
     let pairs = stretch.iter().zip(next).fold(0u8, |bad, (byte, next)| {

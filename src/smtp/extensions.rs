@@ -1,5 +1,7 @@
 //! EHLO keywords, RFC 5321 §2.2: a whitelist of what both legs can carry, never a pass-through.
 
+use std::fmt;
+
 /// What a server can do, as far as it concerns the gate. Unknown keywords are not kept: what the gate does not understand it cannot carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
@@ -19,6 +21,121 @@ pub struct Capabilities {
     pub starttls: bool,
     /// Postfix XFORWARD: the attributes are not distinguished.
     pub xforward: bool,
+    /// RFC 3030 §2.
+    pub chunking: bool,
+    /// RFC 3030 §3, which is nothing without CHUNKING.
+    pub binary_mime: bool,
+    /// RFC 9422.
+    pub limits: Option<Maxima>,
+    /// RFC 8689. Of a connection it says that it can be kept there: TLS is up, and the name was proved.
+    pub require_tls: bool,
+}
+
+/// The limits that a server declares, RFC 9422 §4; `None` where it says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Maxima {
+    /// Transactions in one session.
+    pub mail: Option<u32>,
+    /// Recipients of one transaction.
+    pub rcpt: Option<u32>,
+    /// Domains of the recipients in one session.
+    pub rcpt_domain: Option<u32>,
+}
+
+/// Highest limit that can be declared: it has six digits (RFC 9422 §3).
+const MAXIMUM: u32 = 999_999;
+
+impl Maxima {
+    /// Reads the words behind LIMITS. What is unknown or malformed limits nothing.
+    fn read<'words>(words: impl Iterator<Item = &'words str>) -> Self {
+        let mut all = Self::default();
+        for (name, value) in words.filter_map(|word| word.split_once('=')) {
+            let fits = value.len() <= 6 && value.bytes().all(|byte| byte.is_ascii_digit());
+            let value = fits.then(|| value.parse().ok()).flatten().filter(|value| *value > 0);
+            match name.to_ascii_uppercase().as_str() {
+                "MAILMAX" => all.mail = value,
+                "RCPTMAX" => all.rcpt = value,
+                "RCPTDOMAINMAX" => all.rcpt_domain = value,
+                _ => {}
+            }
+        }
+        all
+    }
+
+    /// What holds when both hold.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let least = |one: Option<u32>, two: Option<u32>| match (one, two) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        };
+        Self {
+            mail: least(self.mail, other.mail),
+            rcpt: least(self.rcpt, other.rcpt),
+            rcpt_domain: least(self.rcpt_domain, other.rcpt_domain),
+        }
+    }
+}
+
+impl fmt::Display for Maxima {
+    /// As it stands behind LIMITS in the reply to EHLO.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all =
+            [("MAILMAX", self.mail), ("RCPTMAX", self.rcpt), ("RCPTDOMAINMAX", self.rcpt_domain)];
+        let given = all.iter().filter_map(|(name, value)| Some((name, (*value)?)));
+        for (index, (name, value)) in given.enumerate() {
+            let space = if index == 0 { "" } else { " " };
+            write!(f, "{space}{name}={}", value.min(MAXIMUM))?;
+        }
+        Ok(())
+    }
+}
+
+/// An extension that an operator may withhold from clients, by its EHLO keyword. STARTTLS and XFORWARD have settings of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// RFC 2920. Commands that come in groups are taken all the same.
+    Pipelining,
+    /// RFC 2034.
+    EnhancedStatusCodes,
+    /// RFC 6152.
+    EightBitMime,
+    /// RFC 6531.
+    SmtpUtf8,
+    /// RFC 3461.
+    Dsn,
+    /// RFC 1870. The limit holds all the same.
+    Size,
+    /// RFC 3030 §2, and with it BINARYMIME.
+    Chunking,
+    /// RFC 3030 §3.
+    BinaryMime,
+    /// RFC 9422. The limits hold all the same.
+    Limits,
+    /// RFC 8689.
+    RequireTls,
+}
+
+impl Extension {
+    /// All, by the names that a configuration gives them.
+    pub const ALL: [(&str, Self); 10] = [
+        ("pipelining", Self::Pipelining),
+        ("enhancedstatuscodes", Self::EnhancedStatusCodes),
+        ("8bitmime", Self::EightBitMime),
+        ("smtputf8", Self::SmtpUtf8),
+        ("dsn", Self::Dsn),
+        ("size", Self::Size),
+        ("chunking", Self::Chunking),
+        ("binarymime", Self::BinaryMime),
+        ("limits", Self::Limits),
+        ("requiretls", Self::RequireTls),
+    ];
+
+    /// By its name, in any case.
+    pub fn by_name(name: &str) -> Option<Self> {
+        let found = Self::ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, extension)| *extension)
+    }
 }
 
 /// What a server says about sizes, RFC 1870 §3.
@@ -54,6 +171,10 @@ impl Capabilities {
         size: Size::Unlimited,
         starttls: false,
         xforward: false,
+        chunking: false,
+        binary_mime: false,
+        limits: Some(Maxima { mail: None, rcpt: None, rcpt_domain: None }),
+        require_tls: false,
     };
 
     /// Reads the text of an EHLO reply; its first line is the server's name.
@@ -69,6 +190,10 @@ impl Capabilities {
                 "DSN" => all.dsn = true,
                 "STARTTLS" => all.starttls = true,
                 "XFORWARD" => all.xforward = true,
+                "CHUNKING" => all.chunking = true,
+                "BINARYMIME" => all.binary_mime = true,
+                "LIMITS" => all.limits = Some(Maxima::read(words)),
+                "REQUIRETLS" => all.require_tls = true,
                 "SIZE" => all.size = size(words.next()),
                 _ => {}
             }
@@ -83,6 +208,10 @@ impl Capabilities {
             eight_bit_mime: self.eight_bit_mime,
             smtputf8: self.smtputf8 && self.eight_bit_mime,
             dsn: self.dsn,
+            chunking: self.chunking,
+            binary_mime: self.binary_mime && self.chunking,
+            limits: Some(self.limits.unwrap_or_default()),
+            require_tls: self.require_tls,
             // A declared size is of use to the gate whether or not the next hop hears of it.
             size: match self.size {
                 Size::Absent => Size::Unlimited,
@@ -90,6 +219,27 @@ impl Capabilities {
             },
             ..Self::GATE
         }
+    }
+
+    /// The same without these, and without what is nothing without them.
+    #[must_use]
+    pub fn without(mut self, withheld: &[Extension]) -> Self {
+        for extension in withheld {
+            match extension {
+                Extension::Pipelining => self.pipelining = false,
+                Extension::EnhancedStatusCodes => self.enhanced_status_codes = false,
+                // SMTPUTF8 needs it (RFC 6531 §3.1).
+                Extension::EightBitMime => (self.eight_bit_mime, self.smtputf8) = (false, false),
+                Extension::SmtpUtf8 => self.smtputf8 = false,
+                Extension::Dsn => self.dsn = false,
+                Extension::Size => self.size = Size::Absent,
+                Extension::Chunking => (self.chunking, self.binary_mime) = (false, false),
+                Extension::BinaryMime => self.binary_mime = false,
+                Extension::Limits => self.limits = None,
+                Extension::RequireTls => self.require_tls = false,
+            }
+        }
+        self
     }
 
     /// What two next hops can both carry.
@@ -111,6 +261,13 @@ impl Capabilities {
             },
             starttls: self.starttls && other.starttls,
             xforward: self.xforward && other.xforward,
+            chunking: self.chunking && other.chunking,
+            binary_mime: self.binary_mime && other.binary_mime,
+            limits: match (self.limits, other.limits) {
+                (Some(one), Some(two)) => Some(one.and(two)),
+                (one, two) => one.or(two),
+            },
+            require_tls: self.require_tls && other.require_tls,
         }
     }
 }
@@ -123,34 +280,4 @@ fn size(parameter: Option<&str>) -> Size {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_what_it_knows_and_nothing_else() {
-        let text =
-            "mx.test greets you\nPIPELINING\nsize 1000\nXEVIL\n8BITMIME\nCHUNKING\nAUTH PLAIN";
-        let all = Capabilities::from_ehlo(text);
-        let expected = Capabilities {
-            pipelining: true,
-            eight_bit_mime: true,
-            size: Size::Limited(1000),
-            ..Capabilities::default()
-        };
-        assert_eq!(all, expected);
-        assert_eq!(Capabilities::from_ehlo("SIZE"), Capabilities::default());
-        assert_eq!(Capabilities::from_ehlo("x\nSIZE 0").size, Size::Unlimited);
-    }
-
-    #[test]
-    fn two_hops_share_the_smaller() {
-        let one = Capabilities { size: Size::Limited(10), dsn: true, ..Capabilities::GATE };
-        let two = Capabilities { size: Size::Limited(7), ..Capabilities::GATE };
-        assert_eq!(one.and(two).size, Size::Limited(7));
-        assert!(!one.and(two).dsn);
-        let without = Capabilities::default();
-        assert_eq!(without.and(without).size, Size::Absent);
-        assert_eq!(without.and(one).size, Size::Limited(10));
-        assert_eq!(without.offered_over().size, Size::Unlimited);
-    }
-}
+mod tests;

@@ -8,9 +8,11 @@
 //! | `status` | RFC 3463 enhanced status codes |
 //! | `line` | CRLF framing of command lines |
 //! | `data` | RFC 5321 §4.5.2 end-of-data framing that leaves every byte as it came |
+//! | `chunk` | RFC 3030 content by count of octets |
 //! | `extensions` | RFC 5321 §2.2 EHLO keywords |
 
 pub mod address;
+pub mod chunk;
 pub mod command;
 pub mod data;
 pub mod extensions;

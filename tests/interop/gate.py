@@ -1,13 +1,17 @@
 """The gate itself, and the world around it that most scenarios need."""
 
+import os
 import signal
 import subprocess
+import time
+from pathlib import Path
 
+from exim import Exim
 from lab import REPOSITORY, Process, expect, free_port, wait_for
 from mail import SENDER, reports, with_id
 from postfix import Postfix
 
-BINARY = REPOSITORY / "target/debug/rcptgate"
+BINARY = Path(os.environ.get("INTEROP_GATE", REPOSITORY / "target/debug/rcptgate"))
 
 CONFIG = """\
 hostname = "gate.test"
@@ -72,6 +76,13 @@ class Gate:
         """Without a chance to put anything in order."""
         self.process.stop(signal.SIGKILL)
 
+    def follow(self, policy):
+        """Starts anew under this policy file."""
+        self.stop()
+        (self.home / "policy.toml").write_text(policy)
+        self.config.write_text(self.config.read_text().replace('preset = "quarantine"', 'file = "policy.toml"'))
+        self.begin()
+
     def command(self, *words):
         """An operator's command; returns what it prints."""
         done = subprocess.run(
@@ -83,25 +94,42 @@ class Gate:
         return self.process.output.read_text(errors="replace")
 
     def logged(self, *parts):
-        """The log's lines that contain all of `parts`, over every start so far."""
-        return [line for line in self.log().splitlines() if all(part in line for part in parts)]
+        """The log's lines that contain all of `parts`, over every start so far. Mail never waits for the log, so a line that is
+        not there yet is given a moment."""
+        until = time.monotonic() + 0.5
+        while True:
+            found = [line for line in self.log().splitlines() if all(part in line for part in parts)]
+            if found or time.monotonic() > until:
+                return found
+            time.sleep(0.02)
+
+    def inspect(self):
+        """What must not be in its log, whatever the scenario is about."""
+        odd = [line for line in self.log().splitlines() if "panicked" in line or " ERROR " in line]
+        expect(not odd, f"the gate's log has {odd}")
 
     def tail(self, lines=15):
         return "\n    ".join(["", *self.log().splitlines()[-lines:]])
 
 
 class World:
-    """client Postfix -> gate -> downstream Postfix. The client delivers bounces to the sender's own mailbox."""
+    """client MTA -> gate -> downstream MTA, both Postfix unless a kind says otherwise. The client delivers bounces to the
+    sender's own mailbox. `client`, `downstream` and `gate` are further arguments of each."""
 
-    def __init__(self, lab, mailboxes, trusted=(), mode="enforce", client=None, downstream=None, gate=None):
-        self.downstream = Postfix(lab, "downstream", mailboxes, **(downstream or {}))
+    def __init__(self, lab, mailboxes, trusted=(), mode="enforce", client=None, downstream=None, gate=None,
+                 client_kind=Postfix, downstream_kind=Postfix):
+        self.downstream = downstream_kind(lab, "downstream", mailboxes, **(downstream or {}))
         self.gate = Gate(lab, self.downstream.port, trusted, mode, **(gate or {}))
-        way = f"[127.0.0.1]:{self.gate.port}"
-        if (gate or {}).get("protocol") == "lmtp":
-            route = {"default_transport": f"lmtp:inet:{way}", "lmtp_send_xforward_command": "yes"}
+        lmtp = (gate or {}).get("protocol") == "lmtp"
+        if client_kind is Exim:
+            lines = (client or {}).get("transport", ())
+            route = {"way": self.gate.port}
+            client = (client or {}) | {"transport": (*lines, "protocol = lmtp") if lmtp else lines}
+        elif lmtp:
+            route = {"default_transport": f"lmtp:inet:[127.0.0.1]:{self.gate.port}", "lmtp_send_xforward_command": "yes"}
         else:
-            route = {"relayhost": way, "smtp_send_xforward_command": "yes"}
-        self.client = Postfix(lab, "client", [SENDER], **route | (client or {}))
+            route = {"relayhost": f"[127.0.0.1]:{self.gate.port}", "smtp_send_xforward_command": "yes"}
+        self.client = client_kind(lab, "client", [SENDER], **route | (client or {}))
 
     def send(self, message, *recipients):
         return message.send(self.client.port, list(recipients))

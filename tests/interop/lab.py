@@ -41,9 +41,13 @@ _given = set()
 
 def free_port():
     """A port that nobody listens on and that this run has not given out before. It lies below the range from which
-    the kernel takes ports for outgoing connections, so that nobody comes by it while its server is restarted."""
+    the kernel takes ports for outgoing connections, so that nobody comes by it while its server is restarted.
+    Scenarios that run at the same time each have a part of that range."""
+    slot, _, slots = os.environ.get("INTEROP_PORTS", "0/1").partition("/")
+    width = 20_000 // int(slots)
+    first = 10_000 + int(slot) * width
     while True:
-        port = random.randrange(10_000, 30_000)
+        port = random.randrange(first, first + width)
         if port in _given:
             continue
         with socket.socket() as probe:
@@ -55,6 +59,15 @@ def free_port():
         return port
 
 
+def accepts(port):
+    """Whether something on this port takes connections, whatever it says then."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        return True
+    except OSError:
+        return False
+
+
 def greets(port):
     """Whether something on this port says 220."""
     try:
@@ -62,6 +75,24 @@ def greets(port):
             return peer.recv(4) == b"220 "
     except OSError:
         return False
+
+
+def processes_of(folder):
+    """Processes that work in this directory, have it as their root or were configured from it, other than this one."""
+    mine = os.fsencode(folder)
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            about = os.fsencode(os.readlink(entry / "cwd")) + os.fsencode(os.readlink(entry / "root"))
+            about += (entry / "environ").read_bytes()
+            about += (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if mine in about:
+            found.append(int(entry.name))
+    return found
 
 
 class Process:
@@ -125,19 +156,7 @@ class Lab:
 
     def left_over(self):
         """Processes that work in this lab's directory or were configured from it, other than this one."""
-        mine = os.fsencode(self.root)
-        found = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) == os.getpid():
-                continue
-            try:
-                about = os.fsencode(os.readlink(entry / "cwd")) + (entry / "environ").read_bytes()
-                about += (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if mine in about:
-                found.append(int(entry.name))
-        return found
+        return processes_of(self.root)
 
     def folder(self, name, owner=None):
         path = self.root / name

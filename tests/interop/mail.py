@@ -28,6 +28,12 @@ class Message:
         return self
 
 
+def folder(address):
+    """Where below a server's mail directory the mailbox is."""
+    user, _, domain = address.rpartition("@")
+    return f"{domain}/{user}"
+
+
 def read_maildir(path):
     """Every message in a Maildir as bytes with CRLF, the order of arrival."""
     if not Path(path, "new").is_dir():

@@ -3,12 +3,13 @@
 import os
 import pwd
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
-from lab import Failed, Process, expect, free_port, greets, wait_for
-from mail import read_maildir
+from lab import Process, accepts, expect, free_port, greets, wait_for
+from mail import folder, read_maildir
 
 MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
@@ -92,6 +93,7 @@ class Postfix:
         self.log = self.config.parent / "mail.log"
         self.process = None
         self.configure(mailboxes, settings)
+        self.make_queue()
         lab.keep(self)
         self.begin()
 
@@ -112,8 +114,21 @@ class Postfix:
         (self.config / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in main.items()))
         (self.config / "master.cf").write_text(MASTER.format(port=self.port))
 
+    def make_queue(self):
+        """The directories that Postfix makes, with their owners, when a start finds none; that takes longer than most scenarios."""
+        for place in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved",
+                      "trace", "maildrop", "public"):
+            path = self.queue / place
+            path.mkdir()
+            shared = place in ("maildrop", "public")
+            shutil.chown(path, "postfix", "postdrop" if shared else "root")
+            path.chmod({"maildrop": 0o1730, "public": 0o2710}.get(place, 0o700))
+        (self.queue / "pid").mkdir()
+
     def begin(self):
         """In the foreground, as our own child, until it greets."""
+        # Postfix removes this at a start, and leaves out the checks of its directories.
+        (self.queue / "quick-start").touch()
         self.process = Process(
             ["postfix", "-c", self.config, "start-fg"], self.config.parent / "start.log")
 
@@ -159,6 +174,10 @@ class Postfix:
     def deferred(self):
         return sum(1 for path in (self.queue / "deferred").rglob("*") if path.is_file())
 
+    def flush(self):
+        """Tries everything again now."""
+        subprocess.run(["postqueue", "-c", self.config, "-f"], check=True)
+
     def wait_empty(self):
         wait_for(lambda: self.queued() == 0,
                  lambda: f"{self.name} has an empty queue, {self.queued()} are left: {self.tail()}", 120)
@@ -167,21 +186,23 @@ class Postfix:
         return "\n    ".join(["", *self.text().splitlines()[-lines:]])
 
 
-def folder(address):
-    user, _, domain = address.rpartition("@")
-    return f"{domain}/{user}"
-
-
 class SmtpSink:
-    """Postfix's smtp-sink: a downstream that misbehaves on demand and keeps nothing."""
+    """Postfix's smtp-sink: a downstream that misbehaves on demand, and keeps what it is sent."""
 
     def __init__(self, lab, *options, port=None):
         self.port = port or free_port()
+        self.kept = lab.root / f"sink-{self.port}"
+        if not self.kept.exists():
+            lab.folder(self.kept.name, owner="nobody")
         self.process = Process(
-            ["smtp-sink", "-c", "-u", "nobody", *options, f"127.0.0.1:{self.port}", "64"],
+            ["smtp-sink", "-c", "-u", "nobody", "-d", f"{self.kept}/m", *options, f"127.0.0.1:{self.port}", "64"],
             lab.root / f"sink-{self.port}.log")
         lab.keep(self)
-        wait_for(lambda: greets(self.port), lambda: f"smtp-sink greets: {self.process.said()}")
+        wait_for(lambda: accepts(self.port), lambda: f"smtp-sink listens: {self.process.said()}")
+
+    def transactions(self):
+        """Every transaction that came to it, as it dumps them: envelope, and content as far as it came."""
+        return [file.read_bytes() for file in sorted(self.kept.iterdir())]
 
     def stop(self):
         self.process.stop()
@@ -192,10 +213,10 @@ def needed():
     problems = []
     if os.getuid() != 0:
         problems.append("root is needed: Postfix starts as root and drops its privileges")
-    for command in ("postfix", "smtp-sink", "swaks"):
+    for command in ("postfix", "smtp-sink", "swaks", "msmtp"):
         found = subprocess.run(["sh", "-c", f"command -v {command}"], capture_output=True)
         if found.returncode:
-            problems.append(f"{command} is not installed (apt-get install postfix swaks)")
+            problems.append(f"{command} is not installed (apt-get install postfix swaks msmtp)")
     try:
         pwd.getpwnam("postfix")
     except KeyError:

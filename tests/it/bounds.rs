@@ -141,6 +141,8 @@ fn a_log_that_nobody_reads_does_not_keep_the_program_from_ending() {
         "EHLO c\r\nMAIL FROM:<a@x.test>\r\n{}QUIT\r\n",
         "RCPT TO:<b@y.test>\r\n".repeat(900)
     );
+    let mut greeting = [0; 4];
+    client.read_exact(&mut greeting).expect("a greeting");
     client.write_all(talk.as_bytes()).expect("sent");
     let mut said = String::new();
     client.read_to_string(&mut said).expect("replies");

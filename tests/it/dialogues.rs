@@ -27,6 +27,7 @@ proptest! {
         settings.limits.pipeline = limit;
         settings.limits.errors = 10_000;
         settings.limits.junk = 10_000;
+        settings.offer = capabilities("SIZE 8BITMIME CHUNKING").offered_over();
         let mut world = World::new(settings, pipelining, held);
         for happening in happenings {
             world.happen(happening);
@@ -54,6 +55,8 @@ struct World {
     go_ahead: bool,
     messages: usize,
     recipients: usize,
+    /// The last chunk ended between CR and LF.
+    half: bool,
 }
 
 /// One in three is suppressed, one in nine put off.
@@ -88,6 +91,7 @@ impl World {
             go_ahead: false,
             messages: 0,
             recipients: 0,
+            half: false,
         }
     }
 
@@ -119,6 +123,9 @@ impl World {
         if self.asked_for_go_ahead {
             return;
         }
+        if how % 13 > 9 {
+            return self.chunk(how);
+        }
         let (line, said) = match how % 10 {
             0 | 1 => ("MAIL FROM:<s@x.test>".to_owned(), Said::Other),
             2..=5 => {
@@ -133,6 +140,23 @@ impl World {
         self.asked_for_go_ahead = matches!(said, Said::Data);
         self.owed.push_back(said);
         self.send(&format!("{line}\r\n"), how);
+    }
+
+    /// A chunk, with what belongs to it in the same write or not. Some end in half a CRLF, some have a CR or LF of their own.
+    fn chunk(&mut self, how: u8) {
+        let begin = if std::mem::take(&mut self.half) { "\n" } else { "" };
+        let bare = if how % 32 == 10 { "bare \r here\r\n" } else { "" };
+        self.messages += 1;
+        let (last, said) = match how % 3 {
+            0 => (" LAST", Said::End(self.messages)),
+            _ => ("", Said::Other),
+        };
+        let number = if last.is_empty() { "Part" } else { "Number" };
+        self.half = last.is_empty() && how.is_multiple_of(5);
+        let end = if self.half { "\r" } else { "\r\n" };
+        let content = format!("{begin}{bare}RSET\r\n{number}: {}{end}", self.messages);
+        self.owed.push_back(said);
+        self.send(&format!("BDAT {}{last}\r\n{content}", content.len()), how);
     }
 
     fn send(&mut self, text: &str, how: u8) {
@@ -152,7 +176,10 @@ impl World {
         // Whom or what the reply is about.
         let about = match due.strip_prefix("RCPT TO:<") {
             Some(rest) => rest.trim_end_matches('>').to_owned(),
-            None if due == "." => format!("message {}", self.messages),
+            None if due == "." => match self.rig.hop().and_then(|hop| hop.wire.number()) {
+                Some(number) => format!("message {number}"),
+                None => String::new(),
+            },
             None => String::new(),
         };
         let reply = match how % 20 {
@@ -177,7 +204,9 @@ impl World {
             let reply = Reply::from_text("451 4.4.1 rcptgate: nobody there").expect("a reply");
             self.rig.cannot_connect(reply);
         } else {
-            self.rig.connect(capabilities(if self.pipelining { "PIPELINING" } else { "" }));
+            let chunking = if self.recipients.is_multiple_of(7) { "" } else { "CHUNKING" };
+            let pipelining = if self.pipelining { "PIPELINING" } else { "" };
+            self.rig.connect(capabilities(&format!("{pipelining} {chunking}")));
         }
     }
 

@@ -15,6 +15,7 @@ use rcptgate::policy::verdict::Listing;
 use rcptgate::proxy::route::{Host, Protection, Route};
 use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
 use rcptgate::session::{ClientTls, Limits, Protocol};
+use rcptgate::smtp::extensions::Extension;
 use rcptgate::tls::{Acceptor, Certificate};
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufStream,
@@ -45,7 +46,10 @@ pub struct Wish {
     pub connections: usize,
     pub protocol: Protocol,
     pub proxies: Vec<IpNet>,
+    pub withhold: Vec<Extension>,
     pub clients: Option<Vec<IpNet>>,
+    /// Whose XFORWARD is believed; loopback's if nothing is said.
+    pub xforward: Option<Vec<IpNet>>,
     pub tls: ClientTls,
     pub acceptor: Option<Certificate>,
     pub protection: Protection,
@@ -64,7 +68,9 @@ impl Default for Wish {
             connections: 100,
             protocol: Protocol::Smtp,
             proxies: Vec::new(),
+            withhold: Vec::new(),
             clients: None,
+            xforward: None,
             tls: ClientTls::Off,
             acceptor: None,
             protection: Protection::Off,
@@ -109,7 +115,8 @@ impl Lab {
                     None if wish.may_relay => loopback.clone(),
                     None => Vec::new(),
                 },
-                xforward: loopback,
+                xforward: wish.xforward.unwrap_or(loopback),
+                withhold: wish.withhold,
                 proxies: wish.proxies,
                 protocol: wish.protocol,
                 tls: wish.tls,
@@ -267,12 +274,19 @@ impl Downstream {
         Self::listen(answer, None).await
     }
 
+    /// A next hop that the test itself plays at this address.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { address, heard: Arc::default(), news: Arc::default() }
+    }
+
     /// Accepts everything, within TLS once it is asked for; `TLS` is heard when the handshake is done.
     pub async fn with_starttls(acceptor: Acceptor) -> Self {
         let answer = |line: &str| {
             Some(match line {
                 "STARTTLS" => "220 go".to_owned(),
-                line if line.starts_with("EHLO") => "250-sink.test\r\n250 STARTTLS".to_owned(),
+                line if line.starts_with("EHLO") => {
+                    "250-sink.test\r\n250-REQUIRETLS\r\n250 STARTTLS".to_owned()
+                }
                 _ => usual(line),
             })
         };

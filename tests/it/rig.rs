@@ -7,6 +7,7 @@ mod wire;
 use std::collections::{HashMap, VecDeque};
 
 use bytes::BytesMut;
+use rcptgate::bounce::Stage;
 use rcptgate::policy::verdict::Verdict;
 use rcptgate::session::{
     Action, Answered, Farewell, Finished, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
@@ -220,7 +221,10 @@ impl Rig {
                     continue;
                 }
             }
-            if self.fin && !self.fin_told && self.session.wants_client() {
+            // While a message's fate is open, a driver looks whether the client is still there.
+            let watches = self.session.waiting() == Waiting::Downstream(Stage::EndOfData)
+                && self.client_in.is_empty();
+            if self.fin && !self.fin_told && (self.session.wants_client() || watches) {
                 self.fin_told = true;
                 self.session.step(Input::ClientClosed, &mut self.out);
                 continue;
@@ -313,9 +317,12 @@ impl Rig {
     }
 }
 
-/// Capabilities from words as EHLO has them, `SIZE=1000` for SIZE with a limit.
+/// Capabilities from words as EHLO has them, `SIZE=1000` for SIZE with a limit, `LIMITS=RCPTMAX=10,MAILMAX=5` likewise.
 pub fn capabilities(words: &str) -> Capabilities {
-    let lines: Vec<_> = words.split_ascii_whitespace().map(|word| word.replace('=', " ")).collect();
+    let lines: Vec<_> = words
+        .split_ascii_whitespace()
+        .map(|word| word.replacen('=', " ", 1).replace(',', " "))
+        .collect();
     Capabilities::from_ehlo(&format!("mx.test\n{}", lines.join("\n")))
 }
 
@@ -323,7 +330,12 @@ pub fn capabilities(words: &str) -> Capabilities {
 pub fn settings() -> Settings {
     Settings {
         hostname: "gate.test".into(),
-        offer: Capabilities { dsn: true, size: Size::Unlimited, ..Capabilities::GATE },
+        offer: Capabilities {
+            dsn: true,
+            size: Size::Unlimited,
+            limits: None,
+            ..Capabilities::GATE
+        },
         limits: rcptgate::session::Limits::default(),
         may_relay: true,
         tls: rcptgate::session::ClientTls::Off,

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use rcptgate::proxy::Timeouts;
 use rcptgate::proxy::route::Protection;
 use rcptgate::session::ClientTls;
 use rcptgate::tls::{Acceptor, Certificate, Connector, Trust};
@@ -142,11 +144,30 @@ async fn implicit_tls_greets_within() {
 }
 
 #[tokio::test]
+async fn within_implicit_tls_the_greeting_comes_first_too() {
+    let pair = Pair::new();
+    let wish = Wish {
+        tls: ClientTls::Up,
+        acceptor: Some(pair.certificate()),
+        timeouts: Timeouts { greeting: Duration::from_secs(60), ..Timeouts::default() },
+        ..Wish::default()
+    };
+    let lab = Lab::with(Downstream::answering(&[]).await, wish).await;
+    let stream = TcpStream::connect(lab.door).await.expect("a connection");
+    let mut client = encrypt(stream, &pair.der).await.expect("a handshake");
+    client.raw(b"EHLO client.test\r\n").await;
+    client.expect("554 5.5.0 rcptgate: protocol synchronization").await;
+    client.expect_end().await;
+}
+
+#[tokio::test]
 async fn a_client_that_half_closes_is_told_the_end_all_the_same() {
     let pair = Pair::new();
     let lab = lab(ClientTls::Up, &pair).await;
     let stream = TcpStream::connect(lab.door).await.expect("a connection");
     let mut stream = handshake(stream, &pair.der).await.expect("a handshake");
+    let mut greeting = [0; 28];
+    stream.read_exact(&mut greeting).await.expect("a greeting");
     stream.write_all(b"EHLO client.test\r\n").await.expect("a write");
     stream.shutdown().await.expect("a half close");
     let mut said = String::new();
@@ -210,6 +231,38 @@ async fn a_next_hop_that_proves_nothing_gets_no_mail_where_proof_is_wanted() {
     let (told, downstream) = towards(&pair, Protection::Verify(theirs)).await;
     assert!(told.starts_with("451 4.7.5 rcptgate:"), "{told}");
     assert!(!downstream.heard().iter().any(|line| line.starts_with("MAIL")));
+}
+
+#[tokio::test]
+async fn require_tls_is_promised_only_over_a_next_hop_that_proves_its_name() {
+    let pair = Pair::new();
+    let anybody = Connector::new(&Trust::Anybody).expect("a connector");
+    let ours = Connector::new(&Trust::File(pair.chain())).expect("a connector");
+    for (protection, expected) in
+        [(Protection::Required(anybody), false), (Protection::Verify(ours), true)]
+    {
+        let acceptor = Acceptor::load(&pair.chain(), &pair.key()).expect("a certificate");
+        let wish = Wish {
+            tls: ClientTls::Up,
+            acceptor: Some(pair.certificate()),
+            protection,
+            ..Wish::default()
+        };
+        let lab = Lab::with(Downstream::with_starttls(acceptor).await, wish).await;
+        // The first message shows what the next hop can do.
+        for offered in [false, expected] {
+            let stream = TcpStream::connect(lab.door).await.expect("a connection");
+            let mut client = encrypt(stream, &pair.der).await.expect("a handshake");
+            client.expect("220").await;
+            let can = client.ask("EHLO client.test", "250").await;
+            assert_eq!(can.contains("REQUIRETLS"), offered, "{can}");
+            let parameter = if offered { " REQUIRETLS" } else { "" };
+            client.ask(&format!("MAIL FROM:<a@x.test>{parameter}"), "250").await;
+            client.ask("RCPT TO:<b@y.test>", "250 2.1.0 ok").await;
+        }
+        let kept = lab.downstream.heard().contains(&"MAIL FROM:<a@x.test> REQUIRETLS".to_owned());
+        assert_eq!(kept, expected);
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,14 @@
 //! Golden dialogues, `tests/transcripts/<theme>/*.txt`: what each side says, in which order, and what was learnt.
 //!
-//! Each runs as written, one byte at a time, and with every write of either peer cut in two at every place.
+//! Each runs on the pure session as written, one byte at a time, and with every write of either peer cut in two at every place;
+//! then on the real gate, with sockets, journal and store. Few cannot: `socket.rs` says which and why.
 //!
 //! ```text
 //! # why, with RFC section or case
-//! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered,
-//!                                             tickets = held, split = none | client | downstream: whose writes may be cut
+//! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered | up,
+//!                                             tickets = held, split = none | client | downstream: whose writes may be cut,
+//!                                             sockets = no: not on sockets, and a comment says why;
+//!                                             protocol = lmtp
 //! verdict gone@x.test = refuse 550 5.7.1 ...  forward without; also defer
 //! client ! hello                              greeting, EHLO and their replies
 //! client > MAIL FROM:<a@x.test>               CRLF is added; lines that follow each other are one write
@@ -15,7 +18,7 @@
 //! downstream ! connected PIPELINING SIZE=10   the gate asked for a connection, and this is what EHLO told it
 //! downstream ! refused 451 4.4.1 why          the gate asked for a connection, and there is none
 //! downstream ! one-write                      all that is read next came in one write (only looked at as written)
-//! downstream < MAIL FROM:<a@x.test>           <? for a line that need not come
+//! downstream < MAIL FROM:<a@x.test>           <? for a line that need not come, << for bytes without CRLF
 //! downstream > 250 ok                         >> without CRLF
 //! downstream ! silent | closed | quit | aborted | FIN | stuck | reads
 //! settled = gone@x.test                       the event is on disk, with `set tickets = held`
@@ -26,16 +29,19 @@
 //! time = late client | late downstream         a deadline fires in the instant in which that peer goes on
 //! waiting = downstream rcpt                   client | content | driver | nothing
 //! drain = now                                 the program is to end
+//! standing gone@x.test = on_watch hard 1      what the store says of it in the end, with hards, softs, open episodes
 //! ```
 //!
-//! At the end nothing may be left over: no byte unread, no event that was not named.
+//! At the end nothing may be left over: no byte unread, no event that was not named, no address known to the store that was not.
 
 mod play;
 mod script;
+mod socket;
 
 use std::fs;
 use std::panic;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use play::{Cut, play};
 use script::Script;
@@ -58,6 +64,44 @@ fn transcripts() -> Vec<PathBuf> {
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
         .collect()
+}
+
+/// As many at a time as make use of the waiting for disks.
+const AT_ONCE: usize = 8;
+
+#[test]
+fn every_transcript_holds_on_sockets() {
+    let mut paths = transcripts();
+    paths.sort();
+    let next = Mutex::new(paths.iter());
+    let faults = Mutex::new(Vec::new());
+    let play_all = || {
+        loop {
+            let path = next.lock().expect("a list").next();
+            let Some(path) = path else { break };
+            if let Some(fault) = try_on_sockets(path) {
+                faults.lock().expect("a list").push(fault);
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(play_all))));
+    let faults = faults.into_inner().expect("a list");
+    assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), paths.len(), faults.join("\n"));
+}
+
+/// Plays one file on the real gate, unless that cannot be; says what went wrong.
+fn try_on_sockets(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(path).expect("a transcript can be read");
+    let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(path).display();
+    let script = script::parse(&text).ok()?;
+    if socket::impossible(&script).is_some() {
+        return None;
+    }
+    match panic::catch_unwind(|| socket::play(&script)) {
+        Ok(Ok(())) => None,
+        Ok(Err(fault)) => Some(format!("{name}: on sockets: {fault}")),
+        Err(_) => Some(format!("{name}: on sockets: panicked")),
+    }
 }
 
 /// Plays one file in every way that it allows; says what went wrong first.

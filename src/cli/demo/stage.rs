@@ -179,6 +179,7 @@ fn door(tenant: &str) -> DoorSettings {
         tenant: Tenant(tenant.to_owned()),
         clients: loopback.clone(),
         xforward: loopback,
+        withhold: Vec::new(),
         limits: Limits::default(),
         timeouts: Timeouts::default(),
         connections: 100,

@@ -1,8 +1,12 @@
 //! What went over one connection to the next hop, read as a server reads it.
 
+mod chunks;
+
 use std::collections::VecDeque;
 
 use bytes::BytesMut;
+
+use chunks::Chunks;
 
 #[derive(Debug, Default)]
 pub struct Wire {
@@ -13,10 +17,14 @@ pub struct Wire {
     content: Option<Vec<u8>>,
     /// Messages that came to their end.
     pub messages: Vec<Vec<u8>>,
-    /// Ends of data that the next hop answered with 2yz.
+    /// Ends of data that the next hop answered with 2yz, when MAIL, a recipient and each chunk before had one too.
     pub accepted: usize,
+    /// So far so good with the message under way: recipients that were taken, unless something was refused.
+    takers: Option<usize>,
     reply_line: Vec<u8>,
+    /// Commands and content behind DATA.
     log: Vec<u8>,
+    chunks: Chunks,
     checked: usize,
     found: usize,
     /// Bytes of the next hop that the session left where they are.
@@ -26,8 +34,12 @@ pub struct Wire {
 impl Wire {
     /// The gate sends this.
     pub fn command(&mut self, bytes: &[u8]) {
-        self.log.extend_from_slice(bytes);
         for byte in bytes {
+            if self.chunks.is_open() {
+                self.unanswered.extend(self.chunks.take(*byte));
+                continue;
+            }
+            self.log.push(*byte);
             if let Some(content) = &mut self.content {
                 content.push(*byte);
                 if content == b".\r\n" || content.ends_with(b"\r\n.\r\n") {
@@ -39,7 +51,11 @@ impl Wire {
             self.line.push(*byte);
             if *byte == b'\n' {
                 let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
-                self.unanswered.push_back(line.trim_end().into());
+                match self.chunks.command(line.trim_end()) {
+                    // It is answered behind its content.
+                    Some(answerable) => self.unanswered.extend(answerable),
+                    None => self.unanswered.push_back(line.trim_end().into()),
+                }
                 self.commands.push(line);
             }
         }
@@ -57,9 +73,17 @@ impl Wire {
                 continue;
             }
             let Some(command) = self.unanswered.pop_front() else { continue };
+            let taken = line.starts_with(b"2");
+            if command.starts_with("MAIL") {
+                self.takers = taken.then_some(0);
+            } else if command.starts_with("RCPT") && taken {
+                self.takers = self.takers.map(|takers| takers + 1);
+            } else if command == "BDAT" && !taken {
+                self.takers = None;
+            }
             if command == "DATA" && line.starts_with(b"354") {
                 self.content = Some(Vec::new());
-            } else if command == "." && line.starts_with(b"2") {
+            } else if command == "." && taken && self.takers.is_some_and(|takers| takers > 0) {
                 self.accepted += 1;
             }
         }
@@ -74,8 +98,15 @@ impl Wire {
         self.unanswered.front().map(String::as_str)
     }
 
+    /// The number that stands in the message last begun.
+    pub fn number(&self) -> Option<usize> {
+        let chunks = (!self.chunks.message.is_empty()).then_some(&self.chunks.message);
+        let text = String::from_utf8_lossy(chunks.or(self.messages.last())?);
+        text.split("Number: ").nth(1)?.split("\r\n").next()?.parse().ok()
+    }
+
     pub const fn in_content(&self) -> bool {
-        self.content.is_some()
+        self.content.is_some() || self.chunks.is_open()
     }
 
     /// Nothing bare, and no message that is not, byte for byte and with its end, what the client sent.
@@ -90,5 +121,6 @@ impl Wire {
             assert!(sent, "the client sent no {:?}", String::from_utf8_lossy(message));
         }
         self.found = self.messages.len();
+        self.chunks.check(client);
     }
 }

@@ -1,7 +1,8 @@
 //! Playing a transcript on the pure session.
 
 use rcptgate::bounce::Stage;
-use rcptgate::session::{ClientTls, Farewell, Outcome, Settings, Waiting};
+use rcptgate::session::{ClientTls, Farewell, Outcome, Protocol, Settings, Waiting};
+use rcptgate::smtp::extensions::Extension;
 
 use super::script::{Client, Downstream, Line, Needed, Script, Step};
 use crate::rig::{Event, Rig, capabilities, settings};
@@ -30,6 +31,11 @@ pub fn play(script: &Script, cut: Cut) -> Result<(), String> {
     let mut player = Player {
         rig: Rig::new(configured(script)?, script.verdicts.clone()),
         cut,
+        hello: if script.settings.iter().any(|pair| *pair == ("protocol".into(), "lmtp".into())) {
+            "LHLO"
+        } else {
+            "EHLO"
+        },
         writes: 0,
         message: None,
     };
@@ -50,7 +56,8 @@ pub fn play(script: &Script, cut: Cut) -> Result<(), String> {
     player.leftovers().map_or(Ok(()), |left| Err(format!("left over at the end: {left}")))
 }
 
-fn configured(script: &Script) -> Result<Settings, String> {
+/// The settings that the transcript asks for.
+pub fn configured(script: &Script) -> Result<Settings, String> {
     let mut settings = settings();
     let limits = &mut settings.limits;
     for (name, value) in &script.settings {
@@ -67,9 +74,16 @@ fn configured(script: &Script) -> Result<Settings, String> {
             "limits.transactions" => limits.transactions = small()?,
             "may_relay" => settings.may_relay = value == "yes",
             "xforward" => settings.xforward = value == "yes",
-            "offer" => settings.offer = capabilities(value).offered_over(),
+            "offer" => {
+                // LIMITS is always to be had; a transcript has it only where it is about it.
+                let limits =
+                    if value.contains("LIMITS") { vec![] } else { vec![Extension::Limits] };
+                settings.offer = capabilities(value).offered_over().without(&limits);
+            }
+            "tls" if value == "up" => settings.tls = ClientTls::Up,
+            "protocol" if value == "lmtp" => settings.protocol = Protocol::Lmtp,
             "tls" if value == "offered" => settings.tls = ClientTls::Offered,
-            "tickets" | "split" => {}
+            "tickets" | "split" | "sockets" => {}
             _ => return Err(format!("no setting {name}")),
         }
     }
@@ -79,6 +93,7 @@ fn configured(script: &Script) -> Result<Settings, String> {
 struct Player {
     rig: Rig,
     cut: Cut,
+    hello: &'static str,
     writes: usize,
     /// Of the last event that was named.
     message: Option<String>,
@@ -99,6 +114,18 @@ impl Player {
             }
             Step::ClientHears(expected) => self.client_hears(expected),
             Step::Client(what) => self.client(what),
+            Step::DownstreamReads(expected) => {
+                let text = self.unread();
+                check(text.starts_with(expected), || {
+                    format!(
+                        "the next hop was to read {:?}, it reads {}",
+                        show(expected),
+                        show(&text)
+                    )
+                })?;
+                self.read(expected.len());
+                Ok(())
+            }
             Step::DownstreamHears(expected, needed) => self.downstream_hears(expected, *needed),
             Step::Downstream(what) => self.downstream(what),
             Step::Learn(expected) => self.event(expected, "learn"),
@@ -158,7 +185,7 @@ impl Player {
     fn client(&mut self, what: &Client) -> Result<(), String> {
         match what {
             Client::Hello => {
-                self.rig.client(b"EHLO client.test\r\n");
+                self.rig.client(format!("{} client.test\r\n", self.hello).as_bytes());
                 let said = String::from_utf8_lossy(&self.rig.said).into_owned();
                 self.rig.said.clear();
                 let fits = said.starts_with("220 ") && said.contains("\r\n250 ");
@@ -303,7 +330,7 @@ impl Player {
     }
 }
 
-fn check(holds: bool, fault: impl FnOnce() -> String) -> Result<(), String> {
+pub fn check(holds: bool, fault: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(fault()) }
 }
 
@@ -312,7 +339,7 @@ fn first_line(bytes: &[u8]) -> Option<&[u8]> {
     bytes.get(..end)
 }
 
-fn show(bytes: &[u8]) -> String {
+pub fn show(bytes: &[u8]) -> String {
     let text = bytes.escape_ascii().to_string();
     if text.len() > 400 { format!("{}...", &text[..400]) } else { text }
 }

@@ -10,6 +10,8 @@ use rcptgate::smtp::reply::Reply;
 pub struct Script {
     pub verdicts: HashMap<String, Verdict>,
     pub settings: Vec<(String, String)>,
+    /// What the store says at the end of the addresses that it knows.
+    pub standings: Vec<(String, String)>,
     /// With the number of the line.
     pub steps: Vec<(usize, Step)>,
 }
@@ -25,6 +27,8 @@ pub enum Step {
     DownstreamSays(Vec<u8>),
     /// `downstream < ...`, with `<?` if it may also be missing.
     DownstreamHears(Line, Needed),
+    /// `downstream << ...`: the next bytes, which need not be a line.
+    DownstreamReads(Vec<u8>),
     Downstream(Downstream),
     /// `learn = ADDRESS STAGE CODE RECIPIENTS`: a reply that may move a standing.
     Learn(String),
@@ -130,12 +134,12 @@ pub fn parse(text: &str) -> Result<Script, String> {
 
 fn read(line: &str, number: usize, script: &mut Script) -> Option<()> {
     let (who, rest) = line.split_once(' ')?;
-    if let "verdict" | "set" = who {
+    if let "verdict" | "set" | "standing" = who {
         let (name, value) = rest.split_once(" = ")?;
-        if who == "set" {
-            script.settings.push((name.into(), value.into()));
-        } else {
-            script.verdicts.insert(name.into(), verdict(value)?);
+        match who {
+            "set" => script.settings.push((name.into(), value.into())),
+            "standing" => script.standings.push((name.into(), value.into())),
+            _ => drop(script.verdicts.insert(name.into(), verdict(value)?)),
         }
         return Some(());
     }
@@ -146,6 +150,7 @@ fn read(line: &str, number: usize, script: &mut Script) -> Option<()> {
         ("client", "!") => Step::Client(client(rest)?),
         ("downstream", ">" | ">>") => Step::DownstreamSays(said(sign, rest)?),
         ("downstream", "<") => Step::DownstreamHears(heard(rest)?, Needed::Yes),
+        ("downstream", "<<") => Step::DownstreamReads(unescape(rest)?),
         ("downstream", "<?") => Step::DownstreamHears(heard(rest)?, Needed::No),
         ("downstream", "!") => Step::Downstream(downstream(rest)?),
         ("learn", "=") => Step::Learn(rest.into()),
