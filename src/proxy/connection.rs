@@ -117,8 +117,6 @@ struct Ends<'drive, 'door> {
 struct Wanted {
     client: bool,
     leg: bool,
-    /// Replies to the client wait for more of them.
-    hold: bool,
 }
 
 struct Connection {
@@ -182,10 +180,7 @@ impl Connection {
         // whether a message was delivered.
         let leg = self.session.waiting() == Waiting::Downstream(Stage::EndOfData)
             || (self.out.to_client.len() < HIGH_WATER && self.session.wants_downstream());
-        // The reply to MAIL, which the gate gives itself, need not go alone: those to the recipients are on their way, and come
-        // behind the next hop's own to MAIL, for which the client would wait as long.
-        let hold = self.session.waiting() == Waiting::Downstream(Stage::Mail);
-        let wanted = Wanted { client: wants_client, leg, hold };
+        let wanted = Wanted { client: wants_client, leg };
         let peers = poll_fn(|context| self.poll_peers(context, wanted));
         tokio::select! {
             biased;
@@ -197,8 +192,7 @@ impl Connection {
     }
 
     fn poll_peers(&mut self, context: &mut Context<'_>, wanted: Wanted) -> Poll<Woken> {
-        if !wanted.hold
-            && self.client.has_to_send(&self.out.to_client)
+        if self.client.has_to_send(&self.out.to_client)
             && let Poll::Ready(result) = self.client.poll_drain(context, &mut self.out.to_client)
         {
             return Poll::Ready(Woken::ToClient(result));

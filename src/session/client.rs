@@ -296,6 +296,8 @@ impl Session {
             | Phase::Securing
             | Phase::GoAhead
             | Phase::Content(_)
+            | Phase::Chunk(_)
+            | Phase::Discard(_)
             | Phase::Swallow(..)
             | Phase::Chunk(_)
             | Phase::Discard(_)

@@ -148,6 +148,12 @@ impl Command {
     }
 }
 
+fn rcpt(argument: &str) -> Result<Command, CommandFault> {
+    let (path, parameters) = path(argument, "TO:").ok_or(CommandFault::Argument)?;
+    let recipient = Recipient::parse(path).map_err(CommandFault::Recipient)?;
+    Ok(Command::Rcpt(recipient, self::parameters(parameters)?))
+}
+
 /// Whether a line, complete or not, has the verb BDAT. However wrong the rest of it is, what follows must not be read as commands.
 pub fn is_bdat(line: &[u8]) -> bool {
     let verb = line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"));
@@ -172,12 +178,6 @@ fn chunk(line: &[u8]) -> Option<Chunk> {
 
 fn is_odd(character: char) -> bool {
     character.is_control() && character != '\t'
-}
-
-fn rcpt(argument: &str) -> Result<Command, CommandFault> {
-    let (path, parameters) = path(argument, "TO:").ok_or(CommandFault::Argument)?;
-    let recipient = Recipient::parse(path).map_err(CommandFault::Recipient)?;
-    Ok(Command::Rcpt(recipient, self::parameters(parameters)?))
 }
 
 fn alone(argument: &str, command: Command) -> Result<Command, CommandFault> {

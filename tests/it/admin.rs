@@ -72,6 +72,10 @@ async fn a_decision_is_one_line_of_the_log_and_says_why() {
     let (_, address) = served.ready.split_once("smtp=").expect("a listener");
     let address = address.split([' ', '"']).next().expect("its address");
     let mut client = TcpStream::connect(address).expect("a connection");
+    // Who speaks before the greeting is sent away.
+    let mut greeting = [0; 3];
+    client.read_exact(&mut greeting).expect("a greeting");
+    assert_eq!(&greeting, b"220");
     let mut said = String::new();
     for line in [
         "EHLO client.test",
