@@ -36,6 +36,7 @@ pub struct Metrics {
     sessions: Gauge<i64, AtomicI64>,
     refused_sessions: Family<Kind, Counter>,
     reloads: Family<Kind, Counter>,
+    untold: Family<Kind, Counter>,
     client_gone: Counter,
     ready: Gauge<i64, AtomicI64>,
     unlearnt: Counter,
@@ -78,6 +79,12 @@ impl Metrics {
         );
         let reloads = Family::default();
         registry.register("reload", "Reloads of files, by result", Family::clone(&reloads));
+        let untold = Family::default();
+        registry.register(
+            "client_untold",
+            "Connections and messages whose next hop was to be told who the client is, and was not, by reason",
+            Family::clone(&untold),
+        );
         let client_gone = Counter::default();
         registry.register(
             "accepted_client_gone",
@@ -103,6 +110,7 @@ impl Metrics {
             sessions,
             refused_sessions,
             reloads,
+            untold,
             client_gone,
             ready,
             unlearnt,
@@ -147,6 +155,11 @@ impl Metrics {
     /// A client was sent away before its session began.
     pub fn session_refused(&self, why: &'static str) {
         self.refused_sessions.get_or_create(&Kind { kind: why }).inc();
+    }
+
+    /// The next hop was to be told who the client is, and was not.
+    pub fn untold(&self, why: &'static str) {
+        self.untold.get_or_create(&Kind { kind: why }).inc();
     }
 
     /// A file was read anew.

@@ -87,6 +87,8 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
         tenant: listen.tenant.clone(),
         clients: listen.clients.clone(),
         xforward: listen.xforward.clone(),
+        xclient: listen.xclient.clone(),
+        tell_client: settings.downstream.tell_client,
         proxies: listen.proxy_protocol.clone(),
         protocol: match listen.protocol {
             ListenProtocol::Smtp => Protocol::Smtp,

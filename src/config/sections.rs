@@ -11,6 +11,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::event::Tenant;
 use crate::log::Format;
 use crate::policy::Policy;
+use crate::session::TellClient;
 
 use super::files;
 use super::reader::Table;
@@ -112,6 +113,7 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
         address: table.parsed("address", parse_address).unwrap_or(default.address),
         clients,
         xforward: table.parsed_list("xforward", parse_network).unwrap_or(default.xforward),
+        xclient: table.parsed_list("xclient", parse_network).unwrap_or(default.xclient),
         proxy_protocol: table
             .parsed_list("proxy_protocol", parse_network)
             .unwrap_or(default.proxy_protocol),
@@ -141,7 +143,13 @@ fn downstream(table: Table<'_, '_>, file: &Path) -> DownstreamSettings {
     if !table.has("hosts") || table.is_empty_list("hosts") {
         table.fault("hosts", "route = \"fixed\" needs a host, such as [\"smtp.example.net:25\"]");
     }
-    let settings = DownstreamSettings { hosts: hosts.unwrap_or_default(), tls, ca };
+    let tell = [
+        ("off", TellClient::Off),
+        ("xforward", TellClient::Xforward),
+        ("xclient", TellClient::Xclient),
+    ];
+    let tell_client = table.choice("tell_client", TellClient::default(), &tell, &[]);
+    let settings = DownstreamSettings { hosts: hosts.unwrap_or_default(), tls, ca, tell_client };
     table.done();
     settings
 }

@@ -8,6 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::event::Tenant;
 use crate::log::Format;
+use crate::session::TellClient;
 
 pub use super::bounds::{LimitSettings, OnStoreFailure, StoreSettings, TimeoutSettings};
 use super::values::HostPort;
@@ -78,6 +79,8 @@ pub struct ListenSettings {
     pub clients: Vec<IpNet>,
     /// Whose XFORWARD is believed.
     pub xforward: Vec<IpNet>,
+    /// Whose XCLIENT is believed.
+    pub xclient: Vec<IpNet>,
     /// Load balancers that begin each connection with a PROXY header.
     pub proxy_protocol: Vec<IpNet>,
     /// On whose account.
@@ -130,6 +133,7 @@ impl Default for ListenSettings {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2525),
             clients: loopback(),
             xforward: loopback(),
+            xclient: Vec::new(),
             proxy_protocol: Vec::new(),
             tenant: Tenant::default(),
             protocol: ListenProtocol::default(),
@@ -154,6 +158,8 @@ pub struct DownstreamSettings {
     pub tls: DownstreamTls,
     /// Certificates to trust with `tls = "verify"`; the system's when `None`.
     pub ca: Option<PathBuf>,
+    /// What they are told of the client.
+    pub tell_client: TellClient,
 }
 
 /// TLS towards the next hop.

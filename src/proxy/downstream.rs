@@ -9,10 +9,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Door;
+use super::report::untold;
 use super::route::Host;
 use super::stream::Stream;
-use crate::session::opening::{Failed, Opened, Opening, Starttls};
+use crate::session::TellClient;
+use crate::session::opening::{Failed, Introduction, Opened, Opening, Starttls};
 use crate::smtp::extensions::Capabilities;
+use crate::smtp::identity::Identity;
 use crate::smtp::reply::Reply;
 use crate::smtp::status::EnhancedStatus;
 
@@ -38,7 +41,7 @@ const ADDRESSES_MAX: usize = 5;
 ///
 /// # Errors
 /// What the client is to be told: always 4yz, since nothing was learnt about any recipient.
-pub(super) async fn open(door: &Door) -> Result<Leg, Reply> {
+pub(super) async fn open(door: &Door, client: Option<Box<Identity>>) -> Result<Leg, Reply> {
     let deadline = Instant::now() + door.settings.timeouts.opening;
     let mut last = unreachable("rcptgate: no next hop");
     let mut tried = 0;
@@ -62,7 +65,7 @@ pub(super) async fn open(door: &Door) -> Result<Leg, Reply> {
         for (index, address) in addresses.into_iter().take(count).enumerate() {
             tried += 1;
             let share = self::share(share, count - index);
-            match timeout_at(share, attempt(door, host, address)).await {
+            match timeout_at(share, attempt(door, host, address, &client)).await {
                 Ok(Ok(leg)) => return Ok(leg),
                 Ok(Err(reply)) => last = reply,
                 Err(_) => {
@@ -84,9 +87,14 @@ fn share(deadline: Instant, attempts: usize) -> Instant {
 
 /// One address. Where TLS is wanted but not insisted on, a handshake that fails is followed by a second connection in the
 /// clear, since the first cannot be trusted to be in step.
-async fn attempt(door: &Door, host: &Host, address: IpAddr) -> Result<Leg, Reply> {
+async fn attempt(
+    door: &Door,
+    host: &Host,
+    address: IpAddr,
+    client: &Option<Box<Identity>>,
+) -> Result<Leg, Reply> {
     let starttls = door.route.tls().starttls();
-    match connect(door, host, address, starttls).await {
+    match connect(door, host, address, starttls, client).await {
         Err(Trouble::Handshake(why)) if starttls == Starttls::Opportunistic => {
             failed(
                 door,
@@ -94,7 +102,7 @@ async fn attempt(door: &Door, host: &Host, address: IpAddr) -> Result<Leg, Reply
                 Some(address),
                 &format!("TLS handshake, going on in the clear: {why}"),
             );
-            connect(door, host, address, Starttls::Off).await
+            connect(door, host, address, Starttls::Off, client).await
         }
         result => result,
     }
@@ -135,6 +143,7 @@ async fn connect(
     host: &Host,
     address: IpAddr,
     starttls: Starttls,
+    client: &Option<Box<Identity>>,
 ) -> Result<Leg, Trouble> {
     let target = SocketAddr::new(address, host.port);
     let stream = match timeout(door.settings.timeouts.connect, TcpStream::connect(target)).await {
@@ -147,19 +156,30 @@ async fn connect(
     let hostname = &door.settings.hostname;
     let mut stream = Stream::Clear(stream);
     let mut output = BytesMut::new();
-    let first = Opening::new(hostname, starttls);
-    let (capabilities, tls) = match converse(&mut stream, first, &mut output).await? {
+    let mut opening = Opening::new(hostname, starttls).introducing(client.clone());
+    let (capabilities, tls) = match converse(&mut stream, &mut opening, &mut output).await? {
         Some(capabilities) => (capabilities, "none"),
         None => {
             stream = handshake(door, host, stream).await?;
-            let again = Opening::within_tls(hostname, &mut output);
-            let within = converse(&mut stream, again, &mut output).await?;
+            opening = Opening::within_tls(hostname, &mut output).introducing(client.clone());
+            let within = converse(&mut stream, &mut opening, &mut output).await?;
             (within.unwrap_or_default(), door.route.tls().name())
         }
     };
     door.metrics.connected("ok");
     door.route.saw(host, capabilities);
-    Ok(Leg { stream, capabilities, next_hop: NextHop { name: host.to_string(), tls } })
+    let next_hop = NextHop { name: host.to_string(), tls };
+    match opening.introduction() {
+        Introduction::Refused(reply) => untold(door, &next_hop.name, Some(reply)),
+        Introduction::NotOffered => untold(door, &next_hop.name, None),
+        Introduction::None | Introduction::Due(_) | Introduction::Done => {
+            let wanted = door.settings.tell_client == TellClient::Xforward;
+            if wanted && capabilities.xforward.is_empty() {
+                untold(door, &next_hop.name, None);
+            }
+        }
+    }
+    Ok(Leg { stream, capabilities, next_hop })
 }
 
 async fn handshake(door: &Door, host: &Host, stream: Stream) -> Result<Stream, Trouble> {
@@ -177,7 +197,7 @@ async fn handshake(door: &Door, host: &Host, stream: Stream) -> Result<Stream, T
 /// Goes through an opening; `None` when the server is ready for the handshake.
 async fn converse(
     stream: &mut Stream,
-    mut opening: Opening,
+    opening: &mut Opening,
     output: &mut BytesMut,
 ) -> Result<Option<Capabilities>, Trouble> {
     let mut input = BytesMut::with_capacity(1024);

@@ -4,9 +4,12 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 
-use super::{Action, Farewell, Outcome, Outputs, Phase, Protocol, Session, Waiting, replies};
+use super::{
+    Action, Farewell, Outcome, Outputs, Phase, Protocol, Session, TellClient, Waiting, replies,
+};
 use crate::smtp::command::Command;
 use crate::smtp::extensions::Size;
+use crate::smtp::identity::Attributes;
 use crate::smtp::line::{LineFault, take_line};
 use crate::smtp::reply::Reply;
 
@@ -73,9 +76,15 @@ impl Session {
             Err(fault) => return self.error(replies::fault(fault)),
         };
         match command {
-            Command::Ehlo(_) if self.settings.protocol == Protocol::Smtp => self.hello(true, out),
-            Command::Helo(_) if self.settings.protocol == Protocol::Smtp => self.hello(false, out),
-            Command::Lhlo(_) if self.settings.protocol == Protocol::Lmtp => self.hello(true, out),
+            Command::Ehlo(name) if self.settings.protocol == Protocol::Smtp => {
+                self.hello(true, &name, out);
+            }
+            Command::Helo(name) if self.settings.protocol == Protocol::Smtp => {
+                self.hello(false, &name, out);
+            }
+            Command::Lhlo(name) if self.settings.protocol == Protocol::Lmtp => {
+                self.hello(true, &name, out);
+            }
             // RFC 2033 §4.1: neither is a command of the other protocol.
             Command::Ehlo(_) | Command::Helo(_) => self.error(replies::USE_LHLO),
             Command::Lhlo(_) => self.error(replies::USE_EHLO),
@@ -86,8 +95,8 @@ impl Session {
             Command::Noop => self.junk(replies::OK),
             Command::Help => self.junk(replies::HELP),
             Command::Vrfy => self.junk(replies::VRFY),
-            Command::Xforward(attributes) => self.xforward(attributes),
-            Command::Xclient => self.error(replies::NOT_YOU),
+            Command::Xforward(argument) => self.xforward(&argument),
+            Command::Xclient(argument) => self.xclient(&argument, out),
             Command::NotImplemented => self.error(replies::NOT_IMPLEMENTED),
             Command::Starttls => self.starttls(more, out),
             Command::Quit => self.send_away(replies::BYE),
@@ -98,7 +107,7 @@ impl Session {
     }
 
     fn rset(&mut self, out: &mut Outputs) {
-        self.ident = None;
+        self.forwarded = None;
         self.mail_refused = false;
         // One that ends a transaction is no idle talk: Postfix sends it behind every message whose recipients were all refused.
         if self.transaction.is_some() {
@@ -118,10 +127,11 @@ impl Session {
         }
     }
 
-    fn hello(&mut self, esmtp: bool, out: &mut Outputs) {
+    fn hello(&mut self, esmtp: bool, name: &str, out: &mut Outputs) {
         // RFC 5321 §4.1.4: a later EHLO resets as RSET does.
         self.drop_transaction(out);
-        self.ident = None;
+        self.forwarded = None;
+        self.helo = (self.settings.tell_client != TellClient::Off).then(|| name.into());
         self.mail_refused = false;
         let again = self.greeted.replace(esmtp).is_some();
         self.owed.enhanced = esmtp;
@@ -139,7 +149,7 @@ impl Session {
             None => "SIZE".to_owned(),
         };
         let size = (offer.size != Size::Absent).then_some(size);
-        let xforward = "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE".to_owned();
+        let settings = &self.settings;
         let lines = [
             Some(self.settings.hostname.to_string()),
             offer.pipelining.then(|| "PIPELINING".to_owned()),
@@ -147,7 +157,8 @@ impl Session {
             offer.eight_bit_mime.then(|| "8BITMIME".to_owned()),
             offer.enhanced_status_codes.then(|| "ENHANCEDSTATUSCODES".to_owned()),
             offer.dsn.then(|| "DSN".to_owned()),
-            self.settings.xforward.then_some(xforward),
+            settings.xforward.then(|| format!("XFORWARD {}", Attributes::XFORWARD)),
+            settings.xclient.is_some().then(|| format!("XCLIENT {}", Attributes::XCLIENT)),
             offer.smtputf8.then(|| "SMTPUTF8".to_owned()),
             self.offers_starttls().then(|| "STARTTLS".to_owned()),
         ];
@@ -163,30 +174,13 @@ impl Session {
         }
     }
 
-    fn xforward(&mut self, attributes: Vec<(String, String)>) {
-        if !self.settings.xforward {
-            return self.error(replies::NOT_YOU);
-        }
-        if self.transaction.is_some() {
-            return self.error(replies::IN_TRANSACTION);
-        }
-        for (name, value) in attributes {
-            if name == "IDENT" {
-                // Nothing that several messages could share: it is their key.
-                let nothing = ["", "[UNAVAILABLE]", "[TEMPUNAVAIL]"].contains(&value.as_str());
-                self.ident = (!nothing).then_some(value);
-            }
-        }
-        self.owed.push(replies::OK);
-    }
-
     /// A command that does nothing: harmless in small numbers.
     fn junk(&mut self, reply: Reply) {
         self.owed.push(reply);
         self.count_junk();
     }
 
-    fn count_junk(&mut self) {
+    pub(super) fn count_junk(&mut self) {
         self.junk += 1;
         if self.junk > self.settings.limits.junk {
             self.count_error();

@@ -1,5 +1,7 @@
 //! EHLO keywords, RFC 5321 §2.2: a whitelist of what both legs can carry, never a pass-through.
 
+use super::identity::Attributes;
+
 /// What a server can do, as far as it concerns the gate. Unknown keywords are not kept: what the gate does not understand it cannot carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
@@ -17,8 +19,10 @@ pub struct Capabilities {
     pub size: Size,
     /// RFC 3207.
     pub starttls: bool,
-    /// Postfix XFORWARD: the attributes are not distinguished.
-    pub xforward: bool,
+    /// Postfix XFORWARD: the attributes that it takes.
+    pub xforward: Attributes,
+    /// Postfix XCLIENT, likewise.
+    pub xclient: Attributes,
 }
 
 /// What a server says about sizes, RFC 1870 §3.
@@ -53,7 +57,8 @@ impl Capabilities {
         dsn: false,
         size: Size::Unlimited,
         starttls: false,
-        xforward: false,
+        xforward: Attributes::NONE,
+        xclient: Attributes::NONE,
     };
 
     /// Reads the text of an EHLO reply; its first line is the server's name.
@@ -68,7 +73,8 @@ impl Capabilities {
                 "SMTPUTF8" => all.smtputf8 = true,
                 "DSN" => all.dsn = true,
                 "STARTTLS" => all.starttls = true,
-                "XFORWARD" => all.xforward = true,
+                "XFORWARD" => all.xforward = Attributes::from_words(words),
+                "XCLIENT" => all.xclient = Attributes::from_words(words),
                 "SIZE" => all.size = size(words.next()),
                 _ => {}
             }
@@ -110,7 +116,8 @@ impl Capabilities {
                 (None, None) => Size::Unlimited,
             },
             starttls: self.starttls && other.starttls,
-            xforward: self.xforward && other.xforward,
+            xforward: self.xforward.and(other.xforward),
+            xclient: self.xclient.and(other.xclient),
         }
     }
 }

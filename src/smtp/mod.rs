@@ -9,11 +9,13 @@
 //! | `line` | CRLF framing of command lines |
 //! | `data` | RFC 5321 §4.5.2 end-of-data framing that leaves every byte as it came |
 //! | `extensions` | RFC 5321 §2.2 EHLO keywords |
+//! | `identity` | who a client is, by Postfix's XCLIENT and XFORWARD |
 
 pub mod address;
 pub mod command;
 pub mod data;
 pub mod extensions;
+pub mod identity;
 pub mod line;
 pub mod reply;
 pub mod status;

@@ -14,7 +14,7 @@ use rcptgate::policy::Policy;
 use rcptgate::policy::verdict::Listing;
 use rcptgate::proxy::route::{Host, Protection, Route};
 use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
-use rcptgate::session::{ClientTls, Limits, Protocol};
+use rcptgate::session::{ClientTls, Limits, Protocol, TellClient};
 use rcptgate::tls::{Acceptor, Certificate};
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufStream,
@@ -45,6 +45,8 @@ pub struct Wish {
     pub connections: usize,
     pub protocol: Protocol,
     pub proxies: Vec<IpNet>,
+    pub xclient: Vec<IpNet>,
+    pub tell_client: TellClient,
     pub clients: Option<Vec<IpNet>>,
     pub tls: ClientTls,
     pub acceptor: Option<Certificate>,
@@ -64,6 +66,8 @@ impl Default for Wish {
             connections: 100,
             protocol: Protocol::Smtp,
             proxies: Vec::new(),
+            xclient: Vec::new(),
+            tell_client: TellClient::Off,
             clients: None,
             tls: ClientTls::Off,
             acceptor: None,
@@ -110,6 +114,8 @@ impl Lab {
                     None => Vec::new(),
                 },
                 xforward: loopback,
+                xclient: wish.xclient,
+                tell_client: wish.tell_client,
                 proxies: wish.proxies,
                 protocol: wish.protocol,
                 tls: wish.tls,

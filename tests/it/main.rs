@@ -8,6 +8,7 @@ mod demo;
 mod dialogues;
 mod faults;
 mod harness;
+mod identity;
 mod lmtp;
 mod proxy_header;
 mod rig;

@@ -1,7 +1,9 @@
 //! Playing a transcript on the pure session.
 
+use std::sync::Arc;
+
 use rcptgate::bounce::Stage;
-use rcptgate::session::{ClientTls, Farewell, Outcome, Settings, Waiting};
+use rcptgate::session::{Access, ClientTls, Farewell, Outcome, Settings, TellClient, Waiting};
 
 use super::script::{Client, Downstream, Line, Needed, Script, Step};
 use crate::rig::{Event, Rig, capabilities, settings};
@@ -67,6 +69,15 @@ fn configured(script: &Script) -> Result<Settings, String> {
             "limits.transactions" => limits.transactions = small()?,
             "may_relay" => settings.may_relay = value == "yes",
             "xforward" => settings.xforward = value == "yes",
+            "xclient" => {
+                let networks =
+                    |text: &str| text.split(',').filter_map(|it| it.parse().ok()).collect();
+                let (clients, xforward) = value.split_once(' ').unwrap_or((value, ""));
+                let (clients, xforward) = (networks(clients), networks(xforward));
+                settings.xclient = Some(Arc::new(Access { clients, xforward }));
+            }
+            "tell_client" if value == "xforward" => settings.tell_client = TellClient::Xforward,
+            "tell_client" if value == "xclient" => settings.tell_client = TellClient::Xclient,
             "offer" => settings.offer = capabilities(value).offered_over(),
             "tls" if value == "offered" => settings.tls = ClientTls::Offered,
             "tickets" | "split" => {}
@@ -103,6 +114,8 @@ impl Player {
             Step::Downstream(what) => self.downstream(what),
             Step::Learn(expected) => self.event(expected, "learn"),
             Step::Finished(expected) => self.event(expected, "finished"),
+            Step::Renamed(expected) => self.event(expected, "renamed"),
+            Step::Untold(expected) => self.event(expected, "untold"),
             Step::Message(expected) => {
                 let key = self.message.as_deref().unwrap_or("none");
                 check(key == expected, || format!("the message is known by {key}"))
@@ -277,6 +290,13 @@ impl Player {
                     return Some(format!("learn = {whom} {stage} {code} {}", answer.recipients));
                 }
                 Event::Answered(_) => {}
+                Event::Renamed(client) => {
+                    let shown = |text: &Option<Arc<str>>| text.as_deref().unwrap_or("-").to_owned();
+                    let address = client.address_text();
+                    let rest = [&client.name, &client.helo, &client.login].map(shown).join(" ");
+                    return Some(format!("renamed = {address} {rest}"));
+                }
+                Event::Untold(reply) => return Some(format!("untold = {reply}")),
                 Event::Finished(end) => {
                     self.message.clone_from(&end.envelope.message);
                     let whom: String = end.recipients.iter().map(|to| format!(" {to}")).collect();
