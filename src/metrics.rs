@@ -25,6 +25,12 @@ struct Decided {
     reason: &'static str,
 }
 
+/// A file that the configuration names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct File {
+    file: String,
+}
+
 /// The figures. Everything counts from the start of the program.
 #[derive(Debug)]
 pub struct Metrics {
@@ -37,6 +43,7 @@ pub struct Metrics {
     refused_sessions: Family<Kind, Counter>,
     reloads: Family<Kind, Counter>,
     untold: Family<Kind, Counter>,
+    certificates: Family<File, Gauge<i64, AtomicI64>>,
     client_gone: Counter,
     ready: Gauge<i64, AtomicI64>,
     unlearnt: Counter,
@@ -85,6 +92,12 @@ impl Metrics {
             "Connections and messages whose next hop was to be told who the client is, and was not, by reason",
             Family::clone(&untold),
         );
+        let certificates = Family::default();
+        registry.register(
+            "certificate_not_after_seconds",
+            "When a certificate in force ends, in seconds since 1970",
+            Family::clone(&certificates),
+        );
         let client_gone = Counter::default();
         registry.register(
             "accepted_client_gone",
@@ -111,6 +124,7 @@ impl Metrics {
             refused_sessions,
             reloads,
             untold,
+            certificates,
             client_gone,
             ready,
             unlearnt,
@@ -160,6 +174,11 @@ impl Metrics {
     /// The next hop was to be told who the client is, and was not.
     pub fn untold(&self, why: &'static str) {
         self.untold.get_or_create(&Kind { kind: why }).inc();
+    }
+
+    /// The certificate in this file, which the configuration names, is in force until then: seconds since the epoch.
+    pub fn certificate(&self, file: &str, not_after: i64) {
+        self.certificates.get_or_create(&File { file: file.to_owned() }).set(not_after);
     }
 
     /// A file was read anew.

@@ -142,8 +142,10 @@ fn certificate(listen: &ListenSettings) -> Result<Option<Certificate>, Failure> 
 }
 
 fn protection(downstream: &DownstreamSettings) -> Result<Protection, Failure> {
-    let connector =
-        |trust: &Trust| Connector::new(trust).map_err(|fault| Failure::Config(fault.to_string()));
+    let connector = |trust: &Trust| {
+        Connector::presenting(trust, downstream.certificate.clone())
+            .map_err(|fault| Failure::Config(fault.to_string()))
+    };
     let named = || downstream.ca.clone().map_or(Trust::System, Trust::File);
     Ok(match downstream.tls {
         DownstreamTls::Off => Protection::Off,

@@ -158,6 +158,8 @@ pub struct DownstreamSettings {
     pub tls: DownstreamTls,
     /// Certificates to trust with `tls = "verify"`; the system's when `None`.
     pub ca: Option<PathBuf>,
+    /// What they are shown when they ask for a certificate: the chain and its key, both PEM.
+    pub certificate: Option<(PathBuf, PathBuf)>,
     /// What they are told of the client.
     pub tell_client: TellClient,
 }

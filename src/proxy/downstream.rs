@@ -1,10 +1,13 @@
 //! Making a connection to the next hop: addresses in order, greeting, EHLO, TLS.
 
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead as _, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -12,6 +15,7 @@ use super::Door;
 use super::report::untold;
 use super::route::Host;
 use super::stream::Stream;
+use crate::bounce::Stage;
 use crate::session::TellClient;
 use crate::session::opening::{Failed, Introduction, Opened, Opening, Starttls};
 use crate::smtp::extensions::Capabilities;
@@ -32,6 +36,8 @@ pub(super) struct NextHop {
     pub(super) name: String,
     /// What protects the way there: `none`, or the policy that TLS was made under.
     pub(super) tls: &'static str,
+    /// Whether its certificate proved who it is: `verified`, `untrusted` when nobody asked for a proof, empty without TLS.
+    pub(super) trust: &'static str,
 }
 
 /// Most addresses that are tried for one recipient (Postfix `smtp_mx_address_limit`).
@@ -157,18 +163,19 @@ async fn connect(
     let mut stream = Stream::Clear(stream);
     let mut output = BytesMut::new();
     let mut opening = Opening::new(hostname, starttls).introducing(client.clone());
-    let (capabilities, tls) = match converse(&mut stream, &mut opening, &mut output).await? {
-        Some(capabilities) => (capabilities, "none"),
+    let (capabilities, tls, trust) = match converse(&mut stream, &mut opening, &mut output).await? {
+        Some(capabilities) => (capabilities, "none", ""),
         None => {
             stream = handshake(door, host, stream).await?;
             opening = Opening::within_tls(hostname, &mut output).introducing(client.clone());
             let within = converse(&mut stream, &mut opening, &mut output).await?;
-            (within.unwrap_or_default(), door.route.tls().name())
+            let protection = door.route.tls();
+            (within.unwrap_or_default(), protection.name(), protection.trust())
         }
     };
     door.metrics.connected("ok");
     door.route.saw(host, capabilities);
-    let next_hop = NextHop { name: host.to_string(), tls };
+    let next_hop = NextHop { name: host.to_string(), tls, trust };
     match opening.introduction() {
         Introduction::Refused(reply) => untold(door, &next_hop.name, Some(reply)),
         Introduction::NotOffered => untold(door, &next_hop.name, None),
@@ -188,10 +195,25 @@ async fn handshake(door: &Door, host: &Host, stream: Stream) -> Result<Stream, T
         return Err(fault(&"not configured"));
     };
     match timeout(door.settings.timeouts.connect, connector.connect(&host.name, stream)).await {
-        Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream.into()))),
+        Ok(Ok(stream)) => silent(Stream::Tls(Box::new(stream.into()))).await,
         Ok(Err(error)) => Err(fault(&error)),
         Err(_) => Err(fault(&"timed out")),
     }
+}
+
+/// A server that speaks within TLS before it is asked is left: its words may have been somebody else's, put in front of the
+/// handshake (CVE-2009-3555), and would be taken for the reply to our EHLO.
+async fn silent(mut stream: Stream) -> Result<Stream, Trouble> {
+    let mut byte = [0; 1];
+    let spoke = poll_fn(|context| {
+        let mut buffer = ReadBuf::new(&mut byte);
+        let read = Pin::new(&mut stream).poll_read(context, &mut buffer);
+        Poll::Ready(matches!(read, Poll::Ready(Ok(()))) && !buffer.filled().is_empty())
+    });
+    if spoke.await {
+        return Err(Trouble::Refused(Failed { stage: Stage::Ehlo, said: None }));
+    }
+    Ok(stream)
 }
 
 /// Goes through an opening; `None` when the server is ready for the handshake.

@@ -1,5 +1,7 @@
 //! What a session saw, told to the gate, the log and the metrics.
 
+mod peers;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::future::Future;
@@ -7,11 +9,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::time::Instant;
+pub(super) use peers::untold;
 
 use super::Door;
 use super::downstream::NextHop;
-use super::rarely::Rarely;
 use crate::bounce::Stage;
 use crate::bounce::classify::Classification;
 use crate::event::{Context, Tenant};
@@ -19,7 +20,6 @@ use crate::gate::{About, Ack, Unlearnt};
 use crate::policy::verdict::{Reason, Verdict};
 use crate::session::{Answered, Envelope, Finished, Outcome, Ticket};
 use crate::smtp::address::{Recipient, RecipientKey, ReversePath};
-use crate::smtp::identity::Identity;
 use crate::smtp::reply::Reply;
 use crate::time::Timestamp;
 
@@ -51,25 +51,6 @@ impl Reporter {
         let (client, session) = (client.ip().to_string(), format!("{number:x}"));
         tracing::debug!(event = "connect", client, session);
         Self { door, client, session, passed: Vec::new() }
-    }
-
-    /// From here on the client is another, or itself again.
-    pub(super) fn renamed(&mut self, client: &Identity) {
-        let peer = std::mem::replace(&mut self.client, client.address_text());
-        tracing::info!(
-            event = "xclient",
-            client = self.client,
-            peer,
-            name = client.name.as_deref().unwrap_or_default(),
-            helo = client.helo.as_deref().unwrap_or_default(),
-            login = client.login.as_deref().unwrap_or_default(),
-            session = self.session,
-        );
-    }
-
-    /// The next hop would not be told who the client is.
-    pub(super) fn untold(&self, reply: &Reply, next_hop: Option<&NextHop>) {
-        untold(&self.door, next_hop.map_or("", |hop| &hop.name), Some(reply));
     }
 
     /// What the gate says to this recipient. In monitor mode what would have been refused is counted, and passes.
@@ -182,6 +163,7 @@ impl Reporter {
             message = envelope.ident.as_deref().unwrap_or_default(),
             downstream = next_hop.map_or("", |hop| &hop.name),
             tls = next_hop.map_or("", |hop| hop.tls),
+            trust = next_hop.map_or("", |hop| hop.trust),
             downstream_id = queue_id(&finished.reply).unwrap_or_default(),
             client_gone = finished.client_gone,
             reply = self.shown(&finished.reply),
@@ -198,17 +180,6 @@ impl Reporter {
                 self.door.gate.delivered(&about, &finished.reply, now);
             }
         }
-    }
-
-    /// The client made no TLS handshake.
-    pub(super) fn handshake_failed(&self) {
-        self.door.metrics.session_refused("tls_handshake");
-        tracing::info!(
-            event = "tls",
-            result = "failed",
-            client = self.client,
-            session = self.session,
-        );
     }
 
     /// A reply as the log shows it.
@@ -275,17 +246,6 @@ impl Reporter {
                 .map(|reply| self.door.addresses.scrub(reply))
                 .as_deref(),
         );
-    }
-}
-
-/// A next hop does not know who the client is, although it was to be told. It may go on so for each message.
-pub(super) fn untold(door: &Door, downstream: &str, reply: Option<&Reply>) {
-    static LINES: Rarely = Rarely::new(1);
-    let result = if reply.is_some() { "refused" } else { "not_offered" };
-    door.metrics.untold(result);
-    if let Some(more) = LINES.may(Instant::now()) {
-        let reply = reply.map(Reply::to_string).unwrap_or_default();
-        tracing::warn!(event = "tell_client", result, downstream, reply, more);
     }
 }
 

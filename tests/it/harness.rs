@@ -15,12 +15,13 @@ use rcptgate::policy::verdict::Listing;
 use rcptgate::proxy::route::{Host, Protection, Route};
 use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
 use rcptgate::session::{ClientTls, Limits, Protocol, TellClient};
-use rcptgate::tls::{Acceptor, Certificate};
+use rcptgate::tls::Certificate;
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufStream,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -274,7 +275,7 @@ impl Downstream {
     }
 
     /// Accepts everything, within TLS once it is asked for; `TLS` is heard when the handshake is done.
-    pub async fn with_starttls(acceptor: Acceptor) -> Self {
+    pub async fn with_starttls(acceptor: TlsAcceptor) -> Self {
         let answer = |line: &str| {
             Some(match line {
                 "STARTTLS" => "220 go".to_owned(),
@@ -285,7 +286,7 @@ impl Downstream {
         Self::listen(Arc::new(answer), Some(acceptor)).await
     }
 
-    async fn listen(answer: Arc<Answer>, acceptor: Option<Acceptor>) -> Self {
+    async fn listen(answer: Arc<Answer>, acceptor: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let heard = Arc::new(Mutex::new(Vec::new()));

@@ -3,6 +3,7 @@
 
 mod admin;
 mod bounds;
+mod certificates;
 mod cli;
 mod demo;
 mod dialogues;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use rcptgate::proxy::route::Protection;
 use rcptgate::session::ClientTls;
-use rcptgate::tls::{Acceptor, Certificate, Connector, Trust};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rcptgate::tls::{Certificate, Connector, Trust};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -16,19 +17,19 @@ use tokio_rustls::client::TlsStream;
 use crate::harness::{Client, Downstream, Lab, Wish};
 
 /// A self-signed certificate for 127.0.0.1, and the files it is in.
-struct Pair {
+pub struct Pair {
     folder: tempfile::TempDir,
-    der: CertificateDer<'static>,
+    pub der: CertificateDer<'static>,
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let pair = Self { folder: tempfile::tempdir().expect("a folder"), der: Vec::new().into() };
         let der = pair.write();
         Self { der, ..pair }
     }
 
-    fn write(&self) -> CertificateDer<'static> {
+    pub fn write(&self) -> CertificateDer<'static> {
         let names = vec!["127.0.0.1".to_owned()];
         let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
         std::fs::write(self.chain(), made.cert.pem()).expect("a file");
@@ -36,24 +37,27 @@ impl Pair {
         made.cert.der().clone()
     }
 
-    fn chain(&self) -> PathBuf {
+    pub fn chain(&self) -> PathBuf {
         self.folder.path().join("chain.pem")
     }
 
-    fn key(&self) -> PathBuf {
+    pub fn key(&self) -> PathBuf {
         self.folder.path().join("key.pem")
     }
 
-    fn certificate(&self) -> Certificate {
+    pub fn certificate(&self) -> Certificate {
         Certificate::open(&self.chain(), &self.key()).expect("a certificate")
     }
 }
 
-async fn encrypt(stream: TcpStream, trusted: &CertificateDer<'static>) -> std::io::Result<Client> {
+pub async fn encrypt(
+    stream: TcpStream,
+    trusted: &CertificateDer<'static>,
+) -> std::io::Result<Client> {
     Ok(Client::over(handshake(stream, trusted).await?))
 }
 
-async fn handshake(
+pub async fn handshake(
     stream: TcpStream,
     trusted: &CertificateDer<'static>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
@@ -70,7 +74,7 @@ async fn handshake(
 }
 
 /// Sends in the clear and reads one answer.
-async fn say(stream: &mut TcpStream, bytes: &[u8]) -> String {
+pub async fn say(stream: &mut TcpStream, bytes: &[u8]) -> String {
     stream.write_all(bytes).await.expect("a write");
     let mut answer = Vec::new();
     let is_whole = |answer: &[u8]| {
@@ -86,7 +90,7 @@ async fn say(stream: &mut TcpStream, bytes: &[u8]) -> String {
     String::from_utf8(answer).expect("text")
 }
 
-async fn lab(tls: ClientTls, pair: &Pair) -> Lab {
+pub async fn lab(tls: ClientTls, pair: &Pair) -> Lab {
     let wish = Wish { tls, acceptor: Some(pair.certificate()), ..Wish::default() };
     Lab::with(Downstream::answering(&[]).await, wish).await
 }
@@ -173,9 +177,23 @@ async fn a_broken_certificate_leaves_the_old_one_in_force() {
     encrypt(stream, &fresh).await.expect("the new certificate");
 }
 
+/// A server that shows the certificate in these files.
+pub fn server(chain: PathBuf, key: PathBuf) -> Arc<ServerConfig> {
+    let chain = CertificateDer::pem_file_iter(chain).expect("a chain");
+    let chain = chain.map(|one| one.expect("a certificate")).collect();
+    let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key);
+    Arc::new(config.expect("a configuration"))
+}
+
 /// A message through the gate to a next hop that speaks TLS with this pair; what the recipient was told.
 async fn towards(pair: &Pair, protection: Protection) -> (String, Downstream) {
-    let acceptor = Acceptor::load(&pair.chain(), &pair.key()).expect("a certificate");
+    let acceptor = server(pair.chain(), pair.key()).into();
     let downstream = Downstream::with_starttls(acceptor).await;
     let lab = Lab::with(downstream, Wish { protection, ..Wish::default() }).await;
     let mut client = lab.client().await;
