@@ -84,6 +84,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_end_of_one_that_has_expired_is_a_figure_like_any_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (chain, key) = (folder.path().join("a.pem"), folder.path().join("a.key"));
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(2001, 2, 3);
+        let own = rcgen::KeyPair::generate().expect("a key");
+        let made = parameters.self_signed(&own).expect("a certificate");
+        std::fs::write(&chain, made.pem()).expect("a file");
+        std::fs::write(&key, own.serialize_pem()).expect("a file");
+        let listeners = vec![Certificate::open(&chain, &key).expect("a certificate")];
+        let metrics = Arc::new(Metrics::new());
+        let all = Certificates { listeners, connector: None, metrics: Arc::clone(&metrics) };
+        assert!(all.reload());
+        let text = metrics.text();
+        let expected =
+            format!("certificate_not_after_seconds{{file=\"{}\"}} 981158400", chain.display());
+        assert!(text.contains(&expected), "{text}");
+        std::fs::write(&chain, "rubbish").expect("a file");
+        assert!(!all.reload());
+        assert!(metrics.text().contains(&expected));
+    }
+
+    #[test]
     fn an_end_is_told_two_weeks_ahead() {
         let end: Timestamp = "2026-11-24T00:00:00Z".parse().expect("a time");
         let check = |now: &str, expected: Option<&str>| {

@@ -17,5 +17,6 @@ mod rules;
 mod smuggling;
 mod tidy;
 mod tls;
+mod tls_faults;
 mod transcripts;
 mod wire;

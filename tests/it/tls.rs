@@ -9,7 +9,7 @@ use rcptgate::tls::{Certificate, Connector, Trust};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -18,7 +18,7 @@ use crate::harness::{Client, Downstream, Lab, Wish};
 
 /// A self-signed certificate for 127.0.0.1, and the files it is in.
 pub struct Pair {
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     pub der: CertificateDer<'static>,
 }
 
@@ -73,9 +73,10 @@ pub async fn handshake(
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
-/// Sends in the clear and reads one answer.
-pub async fn say(stream: &mut TcpStream, bytes: &[u8]) -> String {
+/// Sends and reads one answer.
+pub async fn say(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) -> String {
     stream.write_all(bytes).await.expect("a write");
+    stream.flush().await.expect("a flush");
     let mut answer = Vec::new();
     let is_whole = |answer: &[u8]| {
         let text = String::from_utf8_lossy(answer);
