@@ -161,12 +161,12 @@ impl Opening {
             }
             (Step::Xclient(before), Severity::Permanent) => {
                 self.introduction = Introduction::Refused(reply);
-                Opened::Ready(before)
+                self.ready(before, out)
             }
             (Step::Starttls(clear), Severity::Transient | Severity::Permanent)
                 if self.starttls == Starttls::Opportunistic && reply.code.get() != 421 =>
             {
-                Opened::Ready(clear)
+                self.ready(clear, out)
             }
             // A server without extensions (RFC 5321 §3.2): nothing is assumed of it.
             (Step::Ehlo, Severity::Permanent) => {
@@ -188,13 +188,12 @@ impl Opening {
             }
             // Stripped on the way, perhaps: never in the clear (RFC 3207 §6).
             Starttls::Required => Opened::Failed(Failed { stage: Stage::Starttls, said: None }),
-            Starttls::Off | Starttls::Opportunistic | Starttls::Up => {
-                self.introduce(capabilities, out)
-            }
+            Starttls::Off | Starttls::Opportunistic | Starttls::Up => self.ready(capabilities, out),
         }
     }
 
-    fn introduce(&mut self, capabilities: Capabilities, out: &mut BytesMut) -> Opened {
+    /// Nothing is left but to say on whose behalf we speak.
+    fn ready(&mut self, capabilities: Capabilities, out: &mut BytesMut) -> Opened {
         if let Introduction::Due(client) = &self.introduction {
             if let Some(line) = client.xclient(capabilities.xclient) {
                 out.extend_from_slice(line.as_bytes());
@@ -266,7 +265,7 @@ mod tests {
 
     fn introduced(script: &[&str]) -> (Opened, Introduction, String) {
         let client = Identity::of("192.0.2.7".parse().expect("an address"), 4711);
-        let opening = Opening::new("gate.test", Starttls::Off);
+        let opening = Opening::new("gate.test", Starttls::Opportunistic);
         let mut opening = opening.introducing(Some(Box::new(client)));
         let (mut out, mut last) = (BytesMut::new(), Opened::More);
         for bytes in script {
@@ -293,6 +292,10 @@ mod tests {
         let (opened, introduction, _) = introduced(&["220 mx\r\n", "250 mx\r\n"]);
         assert_eq!(opened, Opened::Ready(Capabilities::default()));
         assert_eq!(introduction, Introduction::NotOffered);
+        let both = "250-mx\r\n250-STARTTLS\r\n250 XCLIENT ADDR\r\n";
+        let script = ["220 mx\r\n", both, "454 no TLS now\r\n"];
+        let (_, _, sent) = introduced(&script);
+        assert!(sent.ends_with("STARTTLS\r\nXCLIENT ADDR=192.0.2.7\r\n"), "{sent}");
         let refused = ["220 mx\r\n", OFFERS_XCLIENT, "550 5.7.0 not you\r\n"];
         let (opened, introduction, _) = introduced(&refused);
         assert!(matches!(opened, Opened::Ready(before) if before.dsn), "{opened:?}");

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use rcptgate::proxy::route::Protection;
 use rcptgate::session::ClientTls;
 use rcptgate::tls::{Connector, Trust};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -120,6 +121,27 @@ async fn any_name_or_none_gets_the_certificate() {
         let stream = TlsConnector::from(config).connect(name, stream).await.expect("a handshake");
         Client::over(stream).expect("220 gate.test").await;
     }
+}
+
+/// J15: the gate asks clients for no certificate.
+#[tokio::test]
+async fn a_certificate_that_nobody_asked_for_changes_nothing() {
+    let (pair, own) = (Pair::new(), Pair::new());
+    let lab = lab(ClientTls::Up, &pair).await;
+    let key = PrivateKeyDer::from_pem_file(own.key()).expect("a key");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(pair.der.clone()).expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![own.der.clone()], key)
+        .expect("a pair");
+    let stream = TcpStream::connect(lab.door).await.expect("a connection");
+    let name = ServerName::try_from("127.0.0.1").expect("a name");
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    Client::over(stream.expect("a handshake")).expect("220 gate.test").await;
 }
 
 /// A ClientHello that knows nothing newer than TLS 1.0.
