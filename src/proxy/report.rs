@@ -30,6 +30,8 @@ const PASSED_MAX: usize = 1024;
 pub(super) struct Reporter {
     door: Arc<Door>,
     client: String,
+    /// The user that XCLIENT named.
+    login: Option<String>,
     session: String,
     /// Recipients of this transaction that passed for a reason, or in spite of one.
     passed: Vec<(RecipientKey, Passed)>,
@@ -50,7 +52,7 @@ impl Reporter {
         door.metrics.session_began();
         let (client, session) = (client.ip().to_string(), format!("{number:x}"));
         tracing::debug!(event = "connect", client, session);
-        Self { door, client, session, passed: Vec::new() }
+        Self { door, client, login: None, session, passed: Vec::new() }
     }
 
     /// What the gate says to this recipient. In monitor mode what would have been refused is counted, and passes.
@@ -159,6 +161,7 @@ impl Reporter {
             size = finished.octets,
             tenant = self.door.settings.tenant.0,
             client = self.client,
+            login = self.login.as_deref(),
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
             downstream = next_hop.map_or("", |hop| &hop.name),

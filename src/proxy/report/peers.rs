@@ -16,13 +16,15 @@ impl Reporter {
     /// From here on the client is another, or itself again.
     pub(in crate::proxy) fn renamed(&mut self, client: &Identity) {
         let peer = std::mem::replace(&mut self.client, client.address_text());
+        let shown = |login: &str| self.door.addresses.scrub(login).into_owned();
+        self.login = client.login.as_deref().map(shown);
         tracing::info!(
             event = "xclient",
             client = self.client,
             peer,
             name = client.name.as_deref().unwrap_or_default(),
             helo = client.helo.as_deref().unwrap_or_default(),
-            login = client.login.as_deref().unwrap_or_default(),
+            login = self.login.as_deref(),
             session = self.session,
         );
     }

@@ -45,11 +45,12 @@ def test_the_origin_of_a_message_passes_from_postfix_to_postfix(lab):
 def test_the_gate_tells_postfix_of_its_own_client_by_xforward(lab):
     downstream = Postfix(lab, "downstream", [GOOD], **XFORWARD)
     gate = gate_before(lab, downstream, "xforward")
-    code, said = swaks(gate.port, "192.0.2.78", "app.example")
+    code, said = swaks(gate.port, "192.0.2.78", "app.example", "--xclient-login", "joe")
     expect(code == 0, said)
     wait_for(lambda: downstream.logged(r"orig_client=app\.example\[192\.0\.2\.78\]"),
              lambda: f"the downstream knows the client: {downstream.tail()}{gate.tail()}")
     wait_for(lambda: gate.logged("event=xclient", "client=192.0.2.78", "name=app.example"), gate.tail)
+    wait_for(lambda: gate.logged("event=message", "client=192.0.2.78", "login=joe"), gate.tail)
     # Who may not relay does not, whoever says so for it.
     code, said = swaks(gate.port, "198.51.100.7", "evil.example")
     expect(code != 0 and "550 5.7.1 rcptgate: you may not relay" in said, said)
