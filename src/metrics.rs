@@ -27,6 +27,11 @@ struct Decided {
 
 /// The reason of a recipient that nothing speaks against.
 const NOTHING_KNOWN: &str = "none";
+/// A file that the configuration names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct File {
+    file: String,
+}
 
 /// The figures. Everything counts from the start of the program.
 #[derive(Debug)]
@@ -41,6 +46,8 @@ pub struct Metrics {
     sessions: Gauge<i64, AtomicI64>,
     refused_sessions: Family<Kind, Counter>,
     reloads: Family<Kind, Counter>,
+    untold: Family<Kind, Counter>,
+    certificates: Family<File, Gauge<i64, AtomicI64>>,
     client_gone: Counter,
     ready: Gauge<i64, AtomicI64>,
     unlearnt: Counter,
@@ -83,6 +90,18 @@ impl Metrics {
         );
         let reloads = Family::default();
         registry.register("reload", "Reloads of files, by result", Family::clone(&reloads));
+        let untold = Family::default();
+        registry.register(
+            "client_untold",
+            "Connections and messages whose next hop was to be told who the client is, and was not, by reason",
+            Family::clone(&untold),
+        );
+        let certificates = Family::default();
+        registry.register(
+            "certificate_not_after_seconds",
+            "When a certificate in force ends, in seconds since 1970",
+            Family::clone(&certificates),
+        );
         let client_gone = Counter::default();
         registry.register(
             "accepted_client_gone",
@@ -111,6 +130,8 @@ impl Metrics {
             sessions,
             refused_sessions,
             reloads,
+            untold,
+            certificates,
             client_gone,
             ready,
             unlearnt,
@@ -159,6 +180,16 @@ impl Metrics {
     /// A client was sent away before its session began.
     pub fn session_refused(&self, why: &'static str) {
         self.refused_sessions.get_or_create(&Kind { kind: why }).inc();
+    }
+
+    /// The next hop was to be told who the client is, and was not.
+    pub fn untold(&self, why: &'static str) {
+        self.untold.get_or_create(&Kind { kind: why }).inc();
+    }
+
+    /// The certificate in this file, which the configuration names, is in force until then: seconds since the epoch.
+    pub fn certificate(&self, file: &str, not_after: i64) {
+        self.certificates.get_or_create(&File { file: file.to_owned() }).set(not_after);
     }
 
     /// A file was read anew.

@@ -2,22 +2,26 @@
 //!
 //! One provider, named everywhere, since two linked providers make the process-wide default panic.
 
+mod connector;
+mod expiry;
+
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
-};
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{Error, ServerConfig};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+use tokio_rustls::{TlsAcceptor, server};
+
+pub use connector::{Connector, Trust};
+use expiry::not_after;
+
+use crate::time::Timestamp;
 
 /// A certificate or a key that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,67 +45,6 @@ impl TlsFault {
     }
 }
 
-/// How a server is to prove who it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Trust {
-    /// Not at all: the line is encrypted, the peer may be anybody (RFC 7435).
-    #[default]
-    Anybody,
-    /// By a chain to one of the system's roots, and its name.
-    System,
-    /// By a chain to one of the certificates in this file, and its name.
-    File(PathBuf),
-}
-
-/// The client's side of TLS, towards a next hop.
-#[derive(Clone)]
-pub struct Connector {
-    connector: TlsConnector,
-}
-
-impl Connector {
-    /// A connector that trusts as it is told.
-    ///
-    /// # Errors
-    /// The certificates to trust cannot be read.
-    pub fn new(trust: &Trust) -> Result<Self, TlsFault> {
-        let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()?;
-        let config = match trust {
-            Trust::Anybody => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Unverified { provider }))
-                .with_no_client_auth(),
-            Trust::System => builder.with_platform_verifier()?.with_no_client_auth(),
-            Trust::File(file) => builder.with_root_certificates(roots(file)?).with_no_client_auth(),
-        };
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
-    }
-
-    /// The handshake with a host of this name.
-    ///
-    /// # Errors
-    /// The peer is not who it should be, or speaks no TLS that we do.
-    pub async fn connect(
-        &self,
-        host: &str,
-        stream: TcpStream,
-    ) -> std::io::Result<client::TlsStream<TcpStream>> {
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|error: InvalidDnsNameError| std::io::Error::other(error))?;
-        self.connector.connect(name, stream).await
-    }
-}
-
-fn roots(file: &Path) -> Result<RootCertStore, TlsFault> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(file)? {
-        roots.add(certificate).map_err(|error| TlsFault::of(file, error))?;
-    }
-    Ok(roots)
-}
-
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
     let pem = fs::read(file).map_err(|error| TlsFault::of(file, error))?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
@@ -109,10 +52,16 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
     if all.is_empty() { Err(TlsFault::of(file, "no certificate in it")) } else { Ok(all) }
 }
 
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsFault> {
+    let pem = fs::read(file).map_err(|error| TlsFault::of(file, error))?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| TlsFault::of(file, error))
+}
+
 /// The server's side of TLS, towards clients.
 #[derive(Clone)]
 pub struct Acceptor {
     acceptor: TlsAcceptor,
+    not_after: Option<Timestamp>,
 }
 
 impl Acceptor {
@@ -122,13 +71,13 @@ impl Acceptor {
     /// Which file is wrong, and how; also when the key does not fit the certificate.
     pub fn load(chain: &Path, key: &Path) -> Result<Self, TlsFault> {
         let certificates = certificates(chain)?;
-        let pem = fs::read(key).map_err(|error| TlsFault::of(key, error))?;
-        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| TlsFault::of(key, error))?;
+        let key = private_key(key)?;
+        let not_after = certificates.first().and_then(not_after);
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(certificates, key)?;
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), not_after })
     }
 
     /// The handshake with a client.
@@ -163,6 +112,11 @@ impl Certificate {
         self.current.load_full()
     }
 
+    /// The chain's file, and when the certificate in force ends, as far as it says so.
+    pub fn expiry(&self) -> (&Path, Option<Timestamp>) {
+        (&self.chain, self.current.load().not_after)
+    }
+
     /// The files.
     pub fn files(&self) -> [PathBuf; 2] {
         [self.chain.clone(), self.key.clone()]
@@ -181,48 +135,5 @@ impl Certificate {
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Certificate").field("chain", &self.chain).finish_non_exhaustive()
-    }
-}
-
-/// Takes any certificate, but still wants the handshake to be signed with it.
-#[derive(Debug)]
-struct Unverified {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -87,6 +87,8 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
         tenant: listen.tenant.clone(),
         clients: listen.clients.clone(),
         xforward: listen.xforward.clone(),
+        xclient: listen.xclient.clone(),
+        tell_client: settings.downstream.tell_client,
         proxies: listen.proxy_protocol.clone(),
         withhold: listen.withhold.clone(),
         protocol: match listen.protocol {
@@ -143,8 +145,10 @@ fn certificate(listen: &ListenSettings) -> Result<Option<Certificate>, Failure> 
 }
 
 fn protection(downstream: &DownstreamSettings) -> Result<Protection, Failure> {
-    let connector =
-        |trust: &Trust| Connector::new(trust).map_err(|fault| Failure::Config(fault.to_string()));
+    let connector = |trust: &Trust| {
+        Connector::presenting(trust, downstream.certificate.clone())
+            .map_err(|fault| Failure::Config(fault.to_string()))
+    };
     let named = || downstream.ca.clone().map_or(Trust::System, Trust::File);
     Ok(match downstream.tls {
         DownstreamTls::Off => Protection::Off,

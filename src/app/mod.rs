@@ -5,6 +5,7 @@
 //! before everything that is on a list is known.
 
 pub mod build;
+mod certificates;
 mod limits;
 mod serve;
 
@@ -28,7 +29,7 @@ use crate::policy::verdict::Listing;
 use crate::proxy::route::{Host, Protection, Route};
 use crate::proxy::{Door, DoorSettings, listener};
 use crate::store::StoreError;
-use crate::tls::Certificate;
+use crate::tls::{Certificate, Connector};
 
 use limits::{affordable, raise_descriptors};
 pub use serve::serve;
@@ -74,6 +75,8 @@ pub struct Running {
     pub addresses: Addresses,
     /// The certificates of the listeners.
     pub certificates: Vec<Certificate>,
+    /// TLS towards the next hop.
+    pub connector: Option<Connector>,
     drain: CancellationToken,
     halt: CancellationToken,
     sessions: TaskTracker,
@@ -139,6 +142,7 @@ impl Running {
         let (gate, report) = open_gate(gate, policy, classifier, lists, progress)?;
         let metrics = Arc::new(Metrics::new());
         let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
+        let connector = parts.tls.connector().cloned();
         let route = Route::fixed(parts.hosts, parts.tls, resolver);
         let certificates =
             parts.doors.iter().filter_map(|(_, settings)| settings.acceptor.clone()).collect();
@@ -165,7 +169,18 @@ impl Running {
             tokio::spawn(listener::serve(listener, Arc::new(door), sessions.clone()));
         }
         let addresses = parts.addresses;
-        Ok(Self { gate, metrics, doors, report, addresses, certificates, drain, halt, sessions })
+        Ok(Self {
+            gate,
+            metrics,
+            doors,
+            report,
+            addresses,
+            certificates,
+            connector,
+            drain,
+            halt,
+            sessions,
+        })
     }
 
     /// Ends in order: no further transaction, those under way finish, then everything closes. `hurry` ends the waiting.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::certificates::Certificates;
 use super::{Running, build, replace_lists};
 use crate::admin;
 use crate::config::{self, LiveLists, Reload, Settings};
@@ -15,7 +16,6 @@ use crate::failure::Failure;
 use crate::log;
 use crate::store::StoreError;
 use crate::store::lock::DataLock;
-use crate::tls::Certificate;
 use crate::watch::Watch;
 
 /// Runs the gate. Returns when it has been told to end and everything under way is done.
@@ -127,27 +127,23 @@ fn start_admin(
 /// Watches lists and certificates, and puts them in force when they change.
 fn watch(running: &Running, live: &Arc<Mutex<LiveLists>>) -> Result<Watch, Failure> {
     let mut files = live.lock().unwrap_or_else(PoisonError::into_inner).files();
-    files.extend(running.certificates.iter().flat_map(Certificate::files));
+    let certificates = Certificates {
+        listeners: running.certificates.clone(),
+        connector: running.connector.clone(),
+        metrics: Arc::clone(&running.metrics),
+    };
+    files.extend(certificates.files());
+    tokio::spawn(certificates.clone().keep_looking());
     let (gate, metrics, live) =
         (running.gate.clone(), Arc::clone(&running.metrics), Arc::clone(live));
-    let certificates = running.certificates.clone();
     let watch = Watch::start(files, move |_change| {
         let lists = reload(&gate, &live).is_ok();
-        let certificates = certificates.iter().filter(|one| !reload_certificate(one)).count() == 0;
+        let certificates = certificates.reload();
         metrics.reloaded(if lists && certificates { "swapped" } else { "kept" });
     })?;
     // What changed while the gate was being opened, which may take minutes, is read now.
     watch.poke();
     Ok(watch)
-}
-
-/// Reads a certificate again; the old one stays in force when the new one has a fault.
-fn reload_certificate(certificate: &Certificate) -> bool {
-    let fault = certificate.reload().err();
-    if let Some(fault) = &fault {
-        tracing::error!(event = "reload", result = "kept", error = %fault);
-    }
-    fault.is_none()
 }
 
 /// Reads the lists again; one whose file has a fault stays as it was.

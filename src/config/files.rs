@@ -29,6 +29,11 @@ pub(super) fn tried(settings: &Settings, top: &Table<'_, '_>) {
             top.fault_below("listen", index, name, why);
         }
     }
+    if let Some((chain, key)) = &settings.downstream.certificate {
+        for (name, why) in pair(chain, key) {
+            top.table("downstream").fault(name, why);
+        }
+    }
     if let Some(file) = &settings.downstream.ca
         && let Err(fault) = Connector::new(&Trust::File(file.clone()))
     {

@@ -11,6 +11,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::event::Tenant;
 use crate::log::Format;
 use crate::policy::Policy;
+use crate::session::TellClient;
 
 use super::files;
 use super::reader::Table;
@@ -114,6 +115,7 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
         address: table.parsed("address", parse_address).unwrap_or(default.address),
         clients,
         xforward: table.parsed_list("xforward", parse_network).unwrap_or(default.xforward),
+        xclient: table.parsed_list("xclient", parse_network).unwrap_or(default.xclient),
         proxy_protocol: table
             .parsed_list("proxy_protocol", parse_network)
             .unwrap_or(default.proxy_protocol),
@@ -140,11 +142,26 @@ fn downstream(table: Table<'_, '_>, file: &Path) -> DownstreamSettings {
     if ca.is_some() && tls != DownstreamTls::Verify {
         table.fault("ca", "is used with tls = \"verify\" only");
     }
+    let path = |text: &str| not_empty(text).map(|text| beside(file, text));
+    let certificate = table.parsed("certificate", path).zip(table.parsed("key", path));
+    if table.has("certificate") != table.has("key") {
+        let given = if table.has("key") { "key" } else { "certificate" };
+        table.fault(given, "certificate = \"FILE\" and key = \"FILE\" belong together, both PEM");
+    } else if certificate.is_some() && tls == DownstreamTls::Off {
+        table.fault("certificate", "is shown within TLS only; tls = \"off\" has none");
+    }
     let hosts = table.parsed_list("hosts", parse_host_port);
     if !table.has("hosts") || table.is_empty_list("hosts") {
         table.fault("hosts", "route = \"fixed\" needs a host, such as [\"smtp.example.net:25\"]");
     }
-    let settings = DownstreamSettings { hosts: hosts.unwrap_or_default(), tls, ca };
+    let tell = [
+        ("off", TellClient::Off),
+        ("xforward", TellClient::Xforward),
+        ("xclient", TellClient::Xclient),
+    ];
+    let tell_client = table.choice("tell_client", TellClient::default(), &tell, &[]);
+    let hosts = hosts.unwrap_or_default();
+    let settings = DownstreamSettings { hosts, tls, ca, certificate, tell_client };
     table.done();
     settings
 }

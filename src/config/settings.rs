@@ -8,6 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::event::Tenant;
 use crate::log::Format;
+use crate::session::TellClient;
 use crate::smtp::extensions::Extension;
 
 pub use super::bounds::{LimitSettings, OnStoreFailure, StoreSettings, TimeoutSettings};
@@ -79,6 +80,8 @@ pub struct ListenSettings {
     pub clients: Vec<IpNet>,
     /// Whose XFORWARD is believed.
     pub xforward: Vec<IpNet>,
+    /// Whose XCLIENT is believed.
+    pub xclient: Vec<IpNet>,
     /// Load balancers that begin each connection with a PROXY header.
     pub proxy_protocol: Vec<IpNet>,
     /// Extensions that are not offered to clients.
@@ -133,6 +136,7 @@ impl Default for ListenSettings {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2525),
             clients: loopback(),
             xforward: loopback(),
+            xclient: Vec::new(),
             proxy_protocol: Vec::new(),
             withhold: Vec::new(),
             tenant: Tenant::default(),
@@ -158,6 +162,10 @@ pub struct DownstreamSettings {
     pub tls: DownstreamTls,
     /// Certificates to trust with `tls = "verify"`; the system's when `None`.
     pub ca: Option<PathBuf>,
+    /// What they are shown when they ask for a certificate: the chain and its key, both PEM.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// What they are told of the client.
+    pub tell_client: TellClient,
 }
 
 /// TLS towards the next hop.

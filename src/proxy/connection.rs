@@ -25,7 +25,10 @@ use super::side::{NEXT_READ, Reading, Side};
 use super::stream::Stream;
 use super::{Door, DoorSettings};
 use crate::bounce::Stage;
-use crate::session::{Action, ClientTls, Input, Outputs, Sent, Session, Settings, Ticket, Waiting};
+use crate::session::{
+    Access, Action, ClientTls, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
+};
+use crate::smtp::identity::Identity;
 use crate::smtp::reply::Reply;
 
 /// Bytes waiting for the next hop above which no content is taken from the client.
@@ -86,7 +89,12 @@ fn session_settings(door: &Door, client: SocketAddr) -> Settings {
         limits: settings.limits,
         may_relay: DoorSettings::lists(&settings.clients, client.ip()),
         xforward: DoorSettings::lists(&settings.xforward, client.ip()),
-        client: client.ip().to_canonical().to_string().into(),
+        client: Arc::new(Identity::of(client.ip(), client.port())),
+        xclient: DoorSettings::lists(&settings.xclient, client.ip()).then(|| {
+            let (clients, xforward) = (settings.clients.clone(), settings.xforward.clone());
+            Arc::new(Access { clients, xforward })
+        }),
+        tell_client: settings.tell_client,
         tls: settings.tls,
         protocol: settings.protocol,
     }

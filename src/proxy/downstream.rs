@@ -1,18 +1,25 @@
 //! Making a connection to the next hop: addresses in order, greeting, EHLO, TLS.
 
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead as _, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Door;
+use super::report::untold;
 use super::route::Host;
 use super::stream::Stream;
-use crate::session::opening::{Failed, Opened, Opening, Starttls};
+use crate::bounce::Stage;
+use crate::session::TellClient;
+use crate::session::opening::{Failed, Introduction, Opened, Opening, Starttls};
 use crate::smtp::extensions::Capabilities;
+use crate::smtp::identity::Identity;
 use crate::smtp::reply::Reply;
 use crate::smtp::status::EnhancedStatus;
 
@@ -29,6 +36,8 @@ pub(super) struct NextHop {
     pub(super) name: String,
     /// What protects the way there: `none`, or the policy that TLS was made under.
     pub(super) tls: &'static str,
+    /// Whether its certificate proved who it is: `verified`, `untrusted` when nobody asked for a proof, empty without TLS.
+    pub(super) trust: &'static str,
 }
 
 /// Most addresses that are tried for one recipient (Postfix `smtp_mx_address_limit`).
@@ -38,7 +47,7 @@ const ADDRESSES_MAX: usize = 5;
 ///
 /// # Errors
 /// What the client is to be told: always 4yz, since nothing was learnt about any recipient.
-pub(super) async fn open(door: &Door) -> Result<Leg, Reply> {
+pub(super) async fn open(door: &Door, client: Option<Box<Identity>>) -> Result<Leg, Reply> {
     let deadline = Instant::now() + door.settings.timeouts.opening;
     let mut last = unreachable("rcptgate: no next hop");
     let mut tried = 0;
@@ -62,7 +71,7 @@ pub(super) async fn open(door: &Door) -> Result<Leg, Reply> {
         for (index, address) in addresses.into_iter().take(count).enumerate() {
             tried += 1;
             let share = self::share(share, count - index);
-            match timeout_at(share, attempt(door, host, address)).await {
+            match timeout_at(share, attempt(door, host, address, &client)).await {
                 Ok(Ok(leg)) => return Ok(leg),
                 Ok(Err(reply)) => last = reply,
                 Err(_) => {
@@ -84,9 +93,14 @@ fn share(deadline: Instant, attempts: usize) -> Instant {
 
 /// One address. Where TLS is wanted but not insisted on, a handshake that fails is followed by a second connection in the
 /// clear, since the first cannot be trusted to be in step.
-async fn attempt(door: &Door, host: &Host, address: IpAddr) -> Result<Leg, Reply> {
+async fn attempt(
+    door: &Door,
+    host: &Host,
+    address: IpAddr,
+    client: &Option<Box<Identity>>,
+) -> Result<Leg, Reply> {
     let starttls = door.route.tls().starttls();
-    match connect(door, host, address, starttls).await {
+    match connect(door, host, address, starttls, client).await {
         Err(Trouble::Handshake(why)) if starttls == Starttls::Opportunistic => {
             failed(
                 door,
@@ -94,7 +108,7 @@ async fn attempt(door: &Door, host: &Host, address: IpAddr) -> Result<Leg, Reply
                 Some(address),
                 &format!("TLS handshake, going on in the clear: {why}"),
             );
-            connect(door, host, address, Starttls::Off).await
+            connect(door, host, address, Starttls::Off, client).await
         }
         result => result,
     }
@@ -135,6 +149,7 @@ async fn connect(
     host: &Host,
     address: IpAddr,
     starttls: Starttls,
+    client: &Option<Box<Identity>>,
 ) -> Result<Leg, Trouble> {
     let target = SocketAddr::new(address, host.port);
     let stream = match timeout(door.settings.timeouts.connect, TcpStream::connect(target)).await {
@@ -147,21 +162,34 @@ async fn connect(
     let hostname = &door.settings.hostname;
     let mut stream = Stream::Clear(stream);
     let mut output = BytesMut::new();
-    let first = Opening::new(hostname, starttls);
-    let (mut capabilities, tls) = match converse(&mut stream, first, &mut output).await? {
-        Some(capabilities) => (capabilities, "none"),
+    let mut opening = Opening::new(hostname, starttls).introducing(client.clone());
+    let first = converse(&mut stream, &mut opening, &mut output).await?;
+    let (mut capabilities, tls, trust) = match first {
+        Some(capabilities) => (capabilities, "none", ""),
         None => {
             stream = handshake(door, host, stream).await?;
-            let again = Opening::within_tls(hostname, &mut output);
-            let within = converse(&mut stream, again, &mut output).await?;
-            (within.unwrap_or_default(), door.route.tls().name())
+            opening = Opening::within_tls(hostname, &mut output).introducing(client.clone());
+            let within = converse(&mut stream, &mut opening, &mut output).await?;
+            let protection = door.route.tls();
+            (within.unwrap_or_default(), protection.name(), protection.trust())
         }
     };
     // What the server promises is worth something only when it has proved who it is (RFC 8689 §4.2.1).
     capabilities.require_tls &= tls != "none" && door.route.tls().proves_the_name();
     door.metrics.connected("ok");
     door.route.saw(host, capabilities);
-    Ok(Leg { stream, capabilities, next_hop: NextHop { name: host.to_string(), tls } })
+    let next_hop = NextHop { name: host.to_string(), tls, trust };
+    match opening.introduction() {
+        Introduction::Refused(reply) => untold(door, &next_hop.name, Some(reply)),
+        Introduction::NotOffered => untold(door, &next_hop.name, None),
+        Introduction::None | Introduction::Due(_) | Introduction::Done => {
+            let wanted = door.settings.tell_client == TellClient::Xforward;
+            if wanted && capabilities.xforward.is_empty() {
+                untold(door, &next_hop.name, None);
+            }
+        }
+    }
+    Ok(Leg { stream, capabilities, next_hop })
 }
 
 async fn handshake(door: &Door, host: &Host, stream: Stream) -> Result<Stream, Trouble> {
@@ -170,16 +198,31 @@ async fn handshake(door: &Door, host: &Host, stream: Stream) -> Result<Stream, T
         return Err(fault(&"not configured"));
     };
     match timeout(door.settings.timeouts.connect, connector.connect(&host.name, stream)).await {
-        Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream.into()))),
+        Ok(Ok(stream)) => silent(Stream::Tls(Box::new(stream.into()))).await,
         Ok(Err(error)) => Err(fault(&error)),
         Err(_) => Err(fault(&"timed out")),
     }
 }
 
+/// A server that speaks within TLS before it is asked is left: its words may have been somebody else's, put in front of the
+/// handshake (CVE-2009-3555), and would be taken for the reply to our EHLO.
+async fn silent(mut stream: Stream) -> Result<Stream, Trouble> {
+    let mut byte = [0; 1];
+    let spoke = poll_fn(|context| {
+        let mut buffer = ReadBuf::new(&mut byte);
+        let read = Pin::new(&mut stream).poll_read(context, &mut buffer);
+        Poll::Ready(matches!(read, Poll::Ready(Ok(()))) && !buffer.filled().is_empty())
+    });
+    if spoke.await {
+        return Err(Trouble::Refused(Failed { stage: Stage::Ehlo, said: None }));
+    }
+    Ok(stream)
+}
+
 /// Goes through an opening; `None` when the server is ready for the handshake.
 async fn converse(
     stream: &mut Stream,
-    mut opening: Opening,
+    opening: &mut Opening,
     output: &mut BytesMut,
 ) -> Result<Option<Capabilities>, Trouble> {
     let mut input = BytesMut::with_capacity(1024);

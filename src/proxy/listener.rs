@@ -87,7 +87,10 @@ fn enter(counts: &Mutex<Counts>, client: IpAddr, door: &Door) -> Result<(), Full
         return Err(Full { name: "connections", reply });
     }
     let of_client = counts.by_client.get(&client).copied().unwrap_or(0);
-    let exempt = client.is_loopback() || DoorSettings::lists(&door.settings.proxies, client);
+    // One that speaks for others has the connections of all of them (Postfix counts those that may say XCLIENT not at all).
+    let exempt = client.is_loopback()
+        || DoorSettings::lists(&door.settings.proxies, client)
+        || DoorSettings::lists(&door.settings.xclient, client);
     if of_client >= door.settings.connections_per_client && !exempt {
         let reply = b"421 4.7.0 rcptgate: too many connections from your address\r\n";
         return Err(Full { name: "connections_per_client", reply });

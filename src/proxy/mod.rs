@@ -9,6 +9,7 @@
 //! | `stream` | in the clear or within TLS |
 //! | `deadline` | how long what is waited for |
 //! | `report` | what a session saw, told to the gate, the log and the metrics |
+//! | `rarely` | log lines that a peer could make without end |
 //! | `route` | the next hop, and what it was last seen to offer |
 //! | `downstream` | making a connection to the next hop |
 
@@ -17,6 +18,7 @@ mod deadline;
 mod downstream;
 pub mod header;
 pub mod listener;
+mod rarely;
 mod report;
 pub mod route;
 mod side;
@@ -33,7 +35,7 @@ use crate::event::Tenant;
 use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::metrics::Metrics;
-use crate::session::{ClientTls, Limits, Protocol};
+use crate::session::{Access, ClientTls, Limits, Protocol, TellClient};
 use crate::smtp::extensions::Extension;
 use crate::tls::Certificate;
 use route::Route;
@@ -67,10 +69,14 @@ pub struct DoorSettings {
     pub clients: Vec<IpNet>,
     /// Whose XFORWARD is believed.
     pub xforward: Vec<IpNet>,
+    /// Whose XCLIENT is believed.
+    pub xclient: Vec<IpNet>,
     /// Load balancers that begin each connection with a PROXY header.
     pub proxies: Vec<IpNet>,
     /// What is not offered to clients though it could be.
     pub withhold: Vec<Extension>,
+    /// What the next hop is told of the client.
+    pub tell_client: TellClient,
     /// What is spoken with clients.
     pub protocol: Protocol,
     /// TLS towards the clients.
@@ -93,9 +99,7 @@ pub struct DoorSettings {
 
 impl DoorSettings {
     fn lists(networks: &[IpNet], client: IpAddr) -> bool {
-        // A v4 client of a v6 socket is judged as what it is.
-        let client = client.to_canonical();
-        networks.iter().any(|network| network.contains(&client))
+        Access::lists(networks, client)
     }
 }
 

@@ -1,10 +1,14 @@
 //! What a session saw, told to the gate, the log and the metrics.
 
+mod peers;
+
 use std::borrow::Cow;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+
+pub(super) use peers::untold;
 
 use super::Door;
 use super::downstream::NextHop;
@@ -26,6 +30,8 @@ const PASSED_MAX: usize = 1024;
 pub(super) struct Reporter {
     door: Arc<Door>,
     client: String,
+    /// The user that XCLIENT named.
+    login: Option<String>,
     session: String,
     /// Verdict and reason of a recipient that nothing speaks against, as the log has them.
     clear: Common,
@@ -52,14 +58,10 @@ impl Reporter {
         door.metrics.session_began();
         let (client, session) = (client.ip().to_string(), format!("{number:x}"));
         tracing::debug!(event = "connect", client, session);
-        let common = Common::new(|line| {
-            line.text("tenant", &door.settings.tenant.0);
-            line.text("client", &client);
-            line.text("session", &session);
-        });
+        let common = common(&door.settings.tenant, &client, &session);
         let clear = Common::new(|line| decided(line, "forward", &Passed::default()));
         let (spare, passed) = (String::new(), Vec::new());
-        Self { door, client, session, clear, common, spare, passed }
+        Self { door, client, login: None, session, clear, common, spare, passed }
     }
 
     /// What the gate says to this recipient. In monitor mode what would have been refused is counted, and passes.
@@ -168,10 +170,12 @@ impl Reporter {
             size = finished.octets,
             tenant = self.door.settings.tenant.0,
             client = self.client,
+            login = self.login.as_deref(),
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
             downstream = next_hop.map_or("", |hop| &hop.name),
             tls = next_hop.map_or("", |hop| hop.tls),
+            trust = next_hop.map_or("", |hop| hop.trust),
             downstream_id = queue_id(&finished.reply).unwrap_or_default(),
             client_gone = finished.client_gone,
             reply = self.shown(&finished.reply),
@@ -184,17 +188,6 @@ impl Reporter {
                 self.door.gate.delivered(&about, &finished.reply, now);
             }
         }
-    }
-
-    /// The client made no TLS handshake.
-    pub(super) fn handshake_failed(&self) {
-        self.door.metrics.session_refused("tls_handshake");
-        tracing::info!(
-            event = "tls",
-            result = "failed",
-            client = self.client,
-            session = self.session,
-        );
     }
 
     /// A reply as the log shows it.
@@ -294,6 +287,15 @@ impl Passed {
     fn is_default(&self) -> bool {
         self.reason == Reason::None.name() && self.would.is_empty()
     }
+}
+
+/// The fields that are the same on every line of a recipient.
+fn common(tenant: &Tenant, client: &str, session: &str) -> Common {
+    Common::new(|line| {
+        line.text("tenant", &tenant.0);
+        line.text("client", client);
+        line.text("session", session);
+    })
 }
 
 /// The first fields of a decision's line.

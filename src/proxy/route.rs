@@ -93,6 +93,15 @@ impl Protection {
         }
     }
 
+    /// What is known of a next hop by its certificate.
+    pub(super) const fn trust(&self) -> &'static str {
+        match self {
+            Self::Off => "",
+            Self::Opportunistic(_) | Self::Required(_) => "untrusted",
+            Self::Verify(_) => "verified",
+        }
+    }
+
     pub(super) const fn starttls(&self) -> Starttls {
         match self {
             Self::Off => Starttls::Off,
@@ -101,7 +110,8 @@ impl Protection {
         }
     }
 
-    pub(super) const fn connector(&self) -> Option<&Connector> {
+    /// What TLS is made with, if there is any.
+    pub const fn connector(&self) -> Option<&Connector> {
         match self {
             Self::Off => None,
             Self::Opportunistic(connector)

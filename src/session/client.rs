@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use bytes::BytesMut;
 
 use super::{
-    Action, ClientTls, Farewell, Limits, Outcome, Outputs, Phase, Protocol, Session, Waiting,
-    replies,
+    Action, ClientTls, Farewell, Limits, Outcome, Outputs, Phase, Protocol, Session, TellClient,
+    Waiting, replies,
 };
 use crate::smtp::command::{Command, is_bdat};
 use crate::smtp::extensions::{Maxima, Size};
+use crate::smtp::identity::Attributes;
 use crate::smtp::line::{LineFault, take_line};
 use crate::smtp::reply::Reply;
 
@@ -85,9 +86,15 @@ impl Session {
             Err(fault) => return self.error(replies::fault(fault)),
         };
         match command {
-            Command::Ehlo(_) if self.settings.protocol == Protocol::Smtp => self.hello(true, out),
-            Command::Helo(_) if self.settings.protocol == Protocol::Smtp => self.hello(false, out),
-            Command::Lhlo(_) if self.settings.protocol == Protocol::Lmtp => self.hello(true, out),
+            Command::Ehlo(name) if self.settings.protocol == Protocol::Smtp => {
+                self.hello(true, &name, out);
+            }
+            Command::Helo(name) if self.settings.protocol == Protocol::Smtp => {
+                self.hello(false, &name, out);
+            }
+            Command::Lhlo(name) if self.settings.protocol == Protocol::Lmtp => {
+                self.hello(true, &name, out);
+            }
             // RFC 2033 §4.1: neither is a command of the other protocol.
             Command::Ehlo(_) | Command::Helo(_) => self.error(replies::USE_LHLO),
             Command::Lhlo(_) => self.error(replies::USE_EHLO),
@@ -98,8 +105,8 @@ impl Session {
             Command::Noop => self.junk(replies::OK),
             Command::Help => self.junk(replies::HELP),
             Command::Vrfy => self.junk(replies::VRFY),
-            Command::Xforward(attributes) => self.xforward(attributes),
-            Command::Xclient => self.error(replies::NOT_YOU),
+            Command::Xforward(argument) => self.xforward(&argument),
+            Command::Xclient(argument) => self.xclient(&argument, out),
             Command::NotImplemented => self.error(replies::NOT_IMPLEMENTED),
             Command::Starttls => self.starttls(more, out),
             Command::Quit => {
@@ -112,8 +119,8 @@ impl Session {
     }
 
     fn rset(&mut self, out: &mut Outputs) {
-        self.ident = None;
         self.excused = false;
+        self.forwarded = None;
         // One that ends a transaction is no idle talk: Postfix sends it behind every message whose recipients were all refused.
         if self.transaction.is_some() {
             self.drop_transaction(out);
@@ -132,11 +139,12 @@ impl Session {
         }
     }
 
-    fn hello(&mut self, esmtp: bool, out: &mut Outputs) {
+    fn hello(&mut self, esmtp: bool, name: &str, out: &mut Outputs) {
         // RFC 5321 §4.1.4: a later EHLO resets as RSET does.
         self.drop_transaction(out);
-        self.ident = None;
         self.excused = false;
+        self.forwarded = None;
+        self.helo = (self.settings.tell_client != TellClient::Off).then(|| name.into());
         let again = self.greeted.replace(esmtp).is_some();
         self.owed.enhanced = esmtp && self.settings.offer.enhanced_status_codes;
         let text = if esmtp { self.keywords() } else { self.settings.hostname.to_string() };
@@ -153,7 +161,7 @@ impl Session {
             None => "SIZE".to_owned(),
         };
         let size = (offer.size != Size::Absent).then_some(size);
-        let xforward = "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE".to_owned();
+        let settings = &self.settings;
         let lines = [
             Some(self.settings.hostname.to_string()),
             offer.pipelining.then(|| "PIPELINING".to_owned()),
@@ -161,7 +169,8 @@ impl Session {
             offer.eight_bit_mime.then(|| "8BITMIME".to_owned()),
             offer.enhanced_status_codes.then(|| "ENHANCEDSTATUSCODES".to_owned()),
             offer.dsn.then(|| "DSN".to_owned()),
-            self.settings.xforward.then_some(xforward),
+            settings.xforward.then(|| format!("XFORWARD {}", Attributes::XFORWARD)),
+            settings.xclient.is_some().then(|| format!("XCLIENT {}", Attributes::XCLIENT)),
             offer.smtputf8.then(|| "SMTPUTF8".to_owned()),
             offer.chunking.then(|| "CHUNKING".to_owned()),
             offer.binary_mime.then(|| "BINARYMIME".to_owned()),
@@ -191,23 +200,6 @@ impl Session {
             (Some(own), Some(theirs)) => Some(own.min(theirs)),
             (own, theirs) => own.or(theirs),
         }
-    }
-
-    fn xforward(&mut self, attributes: Vec<(String, String)>) {
-        if !self.settings.xforward {
-            return self.error(replies::NOT_YOU);
-        }
-        if self.transaction.is_some() {
-            return self.error(replies::IN_TRANSACTION);
-        }
-        for (name, value) in attributes {
-            if name == "IDENT" {
-                // Nothing that several messages could share: it is their key.
-                let nothing = ["", "[UNAVAILABLE]", "[TEMPUNAVAIL]"].contains(&value.as_str());
-                self.ident = (!nothing).then_some(value);
-            }
-        }
-        self.owed.push(replies::OK);
     }
 
     /// A command that does nothing: harmless in small numbers.
@@ -299,8 +291,6 @@ impl Session {
             | Phase::Chunk(_)
             | Phase::Discard(_)
             | Phase::Swallow(..)
-            | Phase::Chunk(_)
-            | Phase::Discard(_)
             | Phase::Over => self.give_up(out),
         }
     }

@@ -54,6 +54,7 @@ impl Session {
         }
         let Awaited { command, envelope } = awaited;
         match command {
+            Command::Xforward => self.introduced(&envelope, reply, out),
             Command::Mail => self.mail_answered(&envelope, reply, out),
             Command::Rcpt(to, slot) => self.rcpt_answered(envelope, to, slot, reply, out),
             Command::Data(slot) => self.data_answered(slot, reply, out),
@@ -82,6 +83,14 @@ impl Session {
             self.owed.set_copies(slot, self.finals);
             self.owed.settle(slot, told);
         }
+    }
+
+    /// What becomes of XFORWARD is for logs alone: as with Postfix, the message goes on without.
+    fn introduced(&mut self, envelope: &Arc<Envelope>, reply: Reply, out: &mut Outputs) {
+        if !reply.is_success() {
+            out.actions.push_back(Action::Untold(reply));
+        }
+        self.leg.send_later(envelope, out);
     }
 
     fn mail_answered(&mut self, envelope: &Arc<Envelope>, reply: Reply, out: &mut Outputs) {

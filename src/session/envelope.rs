@@ -60,11 +60,12 @@ impl Session {
         {
             return Err(replies::TOO_LARGE);
         }
-        let ident = self.ident.take();
+        let origin = self.forwarded.take();
+        let ident = origin.as_ref().and_then(|origin| origin.ident.as_deref().map(str::to_owned));
         let envid = parameters.iter().find(|parameter| parameter.keyword == "ENVID");
         let envid = envid.and_then(|parameter| parameter.value.clone());
         let message = match (&ident, &envid) {
-            (Some(ident), _) => Some(format!("{}/{ident}", self.settings.client)),
+            (Some(ident), _) => Some(format!("{}/{ident}", self.settings.client.address_text())),
             (None, Some(envid)) => Some(format!("envid/{envid}")),
             (None, None) => None,
         };
@@ -73,6 +74,7 @@ impl Session {
             envelope: Arc::new(Envelope { sender, ident, envid, message }),
             parameters,
             wants,
+            origin,
             mail: MailState::Unsent,
             asked: 0,
             pending: 0,

@@ -1,10 +1,8 @@
 //! The connection to the next hop: what has been sent over it and not been answered.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
+use std::fmt::Write;
 use std::sync::Arc;
-
-use bytes::BytesMut;
 
 use super::owed::SlotId;
 use super::transaction::{Asked, Envelope, MailState, Transaction};
@@ -26,6 +24,8 @@ pub(super) struct Awaited {
 /// What was sent, and where its reply goes.
 #[derive(Debug)]
 pub(super) enum Sent {
+    /// Who the client is; MAIL follows.
+    Xforward,
     Mail,
     Rcpt(Recipient, SlotId),
     Data(SlotId),
@@ -39,7 +39,8 @@ pub(super) enum Sent {
 impl Sent {
     pub(super) const fn stage(&self) -> Stage {
         match self {
-            Self::Mail => Stage::Mail,
+            // Part of beginning a message; what it says is no more than a line of the log.
+            Self::Xforward | Self::Mail => Stage::Mail,
             Self::Rcpt(..) => Stage::Rcpt,
             Self::Data(_) | Self::Chunk(_) => Stage::Data,
             Self::EndOfData(_) => Stage::EndOfData,
@@ -53,7 +54,7 @@ impl Sent {
             Self::Rcpt(_, slot) | Self::Data(slot) | Self::Chunk(slot) | Self::EndOfData(slot) => {
                 Some(*slot)
             }
-            Self::Mail | Self::Rset => None,
+            Self::Xforward | Self::Mail | Self::Rset => None,
         }
     }
 }
@@ -62,6 +63,8 @@ impl Sent {
 pub(super) struct Leg {
     capabilities: Option<Capabilities>,
     pub(super) awaited: VecDeque<Awaited>,
+    /// Without PIPELINING: what goes before the recipient and waits for the reply to the line before it.
+    later: VecDeque<(Sent, String)>,
     /// Without PIPELINING: the recipient that waits until MAIL is answered.
     pub(super) held: Option<(Asked, SlotId)>,
     /// The reply to the last MAIL that was answered, if it was refused: what follows it is refused for its sake.
@@ -115,6 +118,16 @@ impl Leg {
         !self.awaited.is_empty() && !self.pipelining()
     }
 
+    /// Sends what begins a transaction, as far as the next hop takes it at once.
+    pub(super) fn send_later(&mut self, envelope: &Arc<Envelope>, out: &mut Outputs) {
+        while !self.is_lock_step_busy()
+            && let Some((command, line)) = self.later.pop_front()
+        {
+            out.to_downstream.extend_from_slice(line.as_bytes());
+            self.awaited.push_back(Awaited { command, envelope: Arc::clone(envelope) });
+        }
+    }
+
     /// Tells an open next hop to forget a transaction that it knows of.
     pub(super) fn forget(&mut self, transaction: Transaction, out: &mut Outputs) {
         let knows = match transaction.mail {
@@ -132,16 +145,26 @@ impl Leg {
 impl Session {
     /// Sends MAIL if it has not gone, then RCPT; behind PIPELINING both in one write.
     pub(super) fn send_rcpt(&mut self, asked: Asked, out: &mut Outputs) {
-        let Some(transaction) = &mut self.transaction else { return };
         let Some(there) = self.leg.capabilities else { return };
+        let introduction = self.introduction(there.xforward);
+        let Some(transaction) = &mut self.transaction else { return };
         if let Some(refusal) = lacking(transaction, &asked, &there) {
             return self.turn_away(asked.recipient, refusal, out);
         }
         if let MailState::Unsent = transaction.mail {
             transaction.mail = MailState::Sent;
-            write_mail(transaction, &there, &mut out.to_downstream);
-            let envelope = Arc::clone(&transaction.envelope);
-            self.leg.awaited.push_back(Awaited { command: Sent::Mail, envelope });
+            if introduction.is_empty() {
+                write_mail(transaction, &there, &mut out.to_downstream);
+                let envelope = Arc::clone(&transaction.envelope);
+                self.leg.awaited.push_back(Awaited { command: Sent::Mail, envelope });
+            } else {
+                let told = introduction.into_iter().map(|line| (Sent::Xforward, line));
+                self.leg.later.extend(told);
+                let mut mail = String::new();
+                write_mail(transaction, &there, &mut mail);
+                self.leg.later.push_back((Sent::Mail, mail));
+                self.leg.send_later(&transaction.envelope, out);
+            }
         }
         transaction.pending += 1;
         let envelope = Arc::clone(&transaction.envelope);
@@ -206,9 +229,12 @@ impl Session {
                     self.owed.set_copies(slot, self.finals);
                     replies::UNKNOWN_OUTCOME
                 }
-                Sent::Mail | Sent::Rcpt(..) | Sent::Data(_) | Sent::Chunk(_) | Sent::Rset => {
-                    reply.clone()
-                }
+                Sent::Xforward
+                | Sent::Mail
+                | Sent::Rcpt(..)
+                | Sent::Data(_)
+                | Sent::Chunk(_)
+                | Sent::Rset => reply.clone(),
             };
             report_lost(awaited, &reply, out);
             self.owed.settle(slot, reply);
@@ -289,7 +315,7 @@ fn lacking(transaction: &Transaction, asked: &Asked, there: &Capabilities) -> Op
     }
 }
 
-fn write_mail(transaction: &Transaction, there: &Capabilities, to: &mut BytesMut) {
+fn write_mail(transaction: &Transaction, there: &Capabilities, to: &mut impl Write) {
     let _ = write!(to, "MAIL FROM:{}", transaction.envelope.sender);
     // SIZE and BODY=7BIT state what is so anyway: a next hop that does not know them loses nothing.
     let known = |parameter: &&Parameter| match parameter.keyword.as_str() {
@@ -302,7 +328,7 @@ fn write_mail(transaction: &Transaction, there: &Capabilities, to: &mut BytesMut
 
 fn write_parameters<'all>(
     parameters: impl IntoIterator<Item = &'all Parameter>,
-    to: &mut BytesMut,
+    to: &mut impl Write,
 ) {
     for Parameter { keyword, value } in parameters {
         let _ = match value {
@@ -310,5 +336,5 @@ fn write_parameters<'all>(
             None => write!(to, " {keyword}"),
         };
     }
-    to.extend_from_slice(b"\r\n");
+    let _ = to.write_str("\r\n");
 }

@@ -8,6 +8,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `client` | framing of the client's bytes, the commands that concern the session |
+//! | `identity` | XCLIENT and XFORWARD |
 //! | `envelope` | MAIL, RCPT, DATA |
 //! | `content` | from 354 to the final reply |
 //! | `chunks` | BDAT |
@@ -25,6 +26,7 @@ mod client;
 mod content;
 mod downstream;
 mod envelope;
+mod identity;
 mod leg;
 pub mod opening;
 mod owed;
@@ -44,12 +46,15 @@ use crate::smtp::address::Recipient;
 use crate::smtp::chunk::ChunkDecoder;
 use crate::smtp::data::DataDecoder;
 use crate::smtp::extensions::Capabilities;
+use crate::smtp::identity::Identity;
 use crate::smtp::reply::Reply;
 
 use chunks::Unwanted;
+pub use identity::Access;
+use identity::Peer;
 use leg::Leg;
 use owed::{Owed, SlotId};
-pub use settings::{Limits, Protocol, Settings};
+pub use settings::{Limits, Protocol, Settings, TellClient};
 pub use tls::ClientTls;
 pub use transaction::Envelope;
 use transaction::{Asked, MailState, Transaction};
@@ -110,6 +115,10 @@ pub enum Action {
     /// Send what is left, make the handshake with the client and come back with [`Input::Secured`]. Nothing that the client sent
     /// before may be left over.
     StartTls,
+    /// From here on the client is this one: XCLIENT said so, or is forgotten again.
+    Renamed(Arc<Identity>),
+    /// The next hop would not be told who the client is, and said this. The message goes on.
+    Untold(Reply),
     /// Close the connection to the next hop. The session has forgotten it.
     CloseDownstream(Farewell),
     /// Send what is left, then close the client's connection.
@@ -242,9 +251,14 @@ pub struct Session {
     transaction: Option<Transaction>,
     /// Of the client: set by EHLO (true) or HELO (false).
     greeted: Option<bool>,
-    ident: Option<String>,
     /// The last MAIL or a chunk was refused, so that what a pipelining client had sent behind it is no fault of its own.
     excused: bool,
+    /// The client's name for itself, if the next hop may be told.
+    helo: Option<Arc<str>>,
+    /// XFORWARD, for the next MAIL.
+    forwarded: Option<Box<Identity>>,
+    /// Whose connection it is, while it is another's by XCLIENT.
+    peer: Option<Box<Peer>>,
     transactions: u32,
     /// Final replies due for the content under way.
     finals: usize,
@@ -266,8 +280,10 @@ impl Session {
             leg: Leg::default(),
             transaction: None,
             greeted: None,
-            ident: None,
             excused: false,
+            helo: None,
+            forwarded: None,
+            peer: None,
             transactions: 0,
             finals: 1,
             errors: 0,
@@ -295,7 +311,7 @@ impl Session {
             Input::DownstreamClosed => self.lose_leg(&replies::LOST, out),
             Input::Settled(ticket) => self.owed.release(ticket),
             Input::Expired(waiting) => self.expired(waiting, out),
-            Input::Secured => self.secured(),
+            Input::Secured => self.secured(out),
             Input::Drain => self.draining = true,
         }
         self.owed.flush(&mut out.to_client);

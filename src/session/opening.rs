@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use super::replies;
 use crate::bounce::Stage;
 use crate::smtp::extensions::Capabilities;
+use crate::smtp::identity::Identity;
 use crate::smtp::reply::{Reply, ReplyDecoder, Severity};
 use crate::smtp::status::EnhancedStatus;
 
@@ -18,7 +19,24 @@ pub struct Opening {
     hostname: String,
     step: Step,
     starttls: Starttls,
+    introduction: Introduction,
     replies: ReplyDecoder,
+}
+
+/// XCLIENT: whether the server knows on whose behalf we speak.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Introduction {
+    /// It is not to be told.
+    #[default]
+    None,
+    /// It will be, when it lists XCLIENT.
+    Due(Box<Identity>),
+    /// It has been.
+    Done,
+    /// It does not list XCLIENT.
+    NotOffered,
+    /// It does, and would not have it from us.
+    Refused(Reply),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +45,7 @@ enum Step {
     Ehlo,
     Helo,
     Starttls(Capabilities),
+    Xclient(Capabilities),
 }
 
 /// Whether to ask for TLS.
@@ -84,7 +103,20 @@ impl Opening {
     /// Of a connection just made; `hostname` is the name that the gate gives itself.
     pub fn new(hostname: &str, starttls: Starttls) -> Self {
         let hostname = hostname.to_owned();
-        Self { hostname, step: Step::Greeting, starttls, replies: ReplyDecoder::default() }
+        let (introduction, replies) = (Introduction::None, ReplyDecoder::default());
+        Self { hostname, step: Step::Greeting, starttls, introduction, replies }
+    }
+
+    /// The server is to be told on whose behalf we speak: behind TLS and EHLO, before any mail.
+    #[must_use]
+    pub fn introducing(mut self, client: Option<Box<Identity>>) -> Self {
+        self.introduction = client.map_or(Introduction::None, Introduction::Due);
+        self
+    }
+
+    /// What came of that.
+    pub const fn introduction(&self) -> &Introduction {
+        &self.introduction
     }
 
     /// Of a connection whose TLS is up: says EHLO, since the server greets only once.
@@ -99,7 +131,7 @@ impl Opening {
     pub const fn stage(&self) -> Stage {
         match self.step {
             Step::Greeting => Stage::Connect,
-            Step::Ehlo | Step::Helo => Stage::Ehlo,
+            Step::Ehlo | Step::Helo | Step::Xclient(_) => Stage::Ehlo,
             Step::Starttls(_) => Stage::Starttls,
         }
     }
@@ -121,10 +153,20 @@ impl Opening {
                 self.greeted(Capabilities::from_ehlo(&reply.text), out)
             }
             (Step::Starttls(_), Severity::Completion) => Opened::Handshake,
+            // It greets again, and forgets what it said before: only the EHLO that follows counts.
+            (Step::Xclient(_), Severity::Completion) => {
+                self.introduction = Introduction::Done;
+                self.step = Step::Ehlo;
+                self.hello("EHLO", out)
+            }
+            (Step::Xclient(before), Severity::Permanent) => {
+                self.introduction = Introduction::Refused(reply);
+                self.ready(before, out)
+            }
             (Step::Starttls(clear), Severity::Transient | Severity::Permanent)
                 if self.starttls == Starttls::Opportunistic && reply.code.get() != 421 =>
             {
-                Opened::Ready(clear)
+                self.ready(clear, out)
             }
             // A server without extensions (RFC 5321 §3.2): nothing is assumed of it.
             (Step::Ehlo, Severity::Permanent) => {
@@ -146,8 +188,21 @@ impl Opening {
             }
             // Stripped on the way, perhaps: never in the clear (RFC 3207 §6).
             Starttls::Required => Opened::Failed(Failed { stage: Stage::Starttls, said: None }),
-            Starttls::Off | Starttls::Opportunistic | Starttls::Up => Opened::Ready(capabilities),
+            Starttls::Off | Starttls::Opportunistic | Starttls::Up => self.ready(capabilities, out),
         }
+    }
+
+    /// Nothing is left but to say on whose behalf we speak.
+    fn ready(&mut self, capabilities: Capabilities, out: &mut BytesMut) -> Opened {
+        if let Introduction::Due(client) = &self.introduction {
+            if let Some(line) = client.xclient(capabilities.xclient) {
+                out.extend_from_slice(line.as_bytes());
+                self.step = Step::Xclient(capabilities);
+                return Opened::More;
+            }
+            self.introduction = Introduction::NotOffered;
+        }
+        Opened::Ready(capabilities)
     }
 
     fn hello(&self, verb: &str, out: &mut BytesMut) -> Opened {
@@ -206,6 +261,47 @@ mod tests {
             let Opened::Failed(failed) = opened else { panic!("{greeting}: {opened:?}") };
             assert_eq!(failed.for_client().code.get(), 451, "{greeting}");
         }
+    }
+
+    fn introduced(script: &[&str]) -> (Opened, Introduction, String) {
+        let client = Identity::of("192.0.2.7".parse().expect("an address"), 4711);
+        let opening = Opening::new("gate.test", Starttls::Opportunistic);
+        let mut opening = opening.introducing(Some(Box::new(client)));
+        let (mut out, mut last) = (BytesMut::new(), Opened::More);
+        for bytes in script {
+            last = opening.step(&mut BytesMut::from(*bytes), &mut out);
+        }
+        let sent = String::from_utf8(out.to_vec()).expect("ASCII");
+        (last, opening.introduction().clone(), sent)
+    }
+
+    const OFFERS_XCLIENT: &str = "250-mx\r\n250-DSN\r\n250 XCLIENT NAME ADDR PORT HELO\r\n";
+
+    #[test]
+    fn behind_xclient_only_the_second_ehlo_counts() {
+        let script = ["220 mx\r\n", OFFERS_XCLIENT, "220 mx\r\n", "250-mx\r\n250 PIPELINING\r\n"];
+        let (opened, introduction, sent) = introduced(&script);
+        let expected = Capabilities { pipelining: true, ..Capabilities::default() };
+        assert_eq!((opened, introduction), (Opened::Ready(expected), Introduction::Done));
+        let line = "XCLIENT ADDR=192.0.2.7 NAME=[UNAVAILABLE] PORT=4711 HELO=[UNAVAILABLE]\r\n";
+        assert_eq!(sent, format!("EHLO gate.test\r\n{line}EHLO gate.test\r\n"));
+    }
+
+    #[test]
+    fn without_xclient_the_mail_goes_all_the_same() {
+        let (opened, introduction, _) = introduced(&["220 mx\r\n", "250 mx\r\n"]);
+        assert_eq!(opened, Opened::Ready(Capabilities::default()));
+        assert_eq!(introduction, Introduction::NotOffered);
+        let both = "250-mx\r\n250-STARTTLS\r\n250 XCLIENT ADDR\r\n";
+        let script = ["220 mx\r\n", both, "454 no TLS now\r\n"];
+        let (_, _, sent) = introduced(&script);
+        assert!(sent.ends_with("STARTTLS\r\nXCLIENT ADDR=192.0.2.7\r\n"), "{sent}");
+        let refused = ["220 mx\r\n", OFFERS_XCLIENT, "550 5.7.0 not you\r\n"];
+        let (opened, introduction, _) = introduced(&refused);
+        assert!(matches!(opened, Opened::Ready(before) if before.dsn), "{opened:?}");
+        assert!(matches!(introduction, Introduction::Refused(_)), "{introduction:?}");
+        let (opened, ..) = introduced(&["220 mx\r\n", OFFERS_XCLIENT, "421 later\r\n"]);
+        assert!(matches!(opened, Opened::Failed(_)), "{opened:?}");
     }
 
     const OFFERS_TLS: &str = "250-mx\r\n250-DSN\r\n250 STARTTLS\r\n";

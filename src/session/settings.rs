@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::ClientTls;
+use super::{Access, ClientTls};
 use crate::smtp::extensions::Capabilities;
+use crate::smtp::identity::Identity;
 
 /// What a session is set up with; the same for all sessions of a listener but for the last three.
 #[derive(Clone, Debug)]
@@ -22,8 +23,24 @@ pub struct Settings {
     pub tls: ClientTls,
     /// What is spoken with the client.
     pub protocol: Protocol,
-    /// The client's network address, part of its message keys.
-    pub client: Arc<str>,
+    /// Where the client comes from; the address is part of its message keys.
+    pub client: Arc<Identity>,
+    /// What XCLIENT of this peer may make of it; without, it is refused.
+    pub xclient: Option<Arc<Access>>,
+    /// What the next hop is told of the client.
+    pub tell_client: TellClient,
+}
+
+/// What the next hop is told of the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TellClient {
+    /// Nothing.
+    #[default]
+    Off,
+    /// By XFORWARD, before each message: for its logs.
+    Xforward,
+    /// By XCLIENT, once behind its EHLO: it then treats the connection as the client's own.
+    Xclient,
 }
 
 /// What is spoken with the client; the next hop is spoken to in SMTP.

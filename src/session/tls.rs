@@ -44,13 +44,15 @@ impl Session {
     }
 
     /// The handshake is done. Everything the client said before is forgotten (RFC 3207 §4.2): it begins with EHLO.
-    pub(super) fn secured(&mut self) {
+    pub(super) fn secured(&mut self, out: &mut Outputs) {
         if let Phase::Securing = self.phase {
             self.phase = Phase::Command;
             self.settings.tls = ClientTls::Up;
             self.greeted = None;
-            self.ident = None;
+            self.helo = None;
+            self.forwarded = None;
             self.owed.enhanced = false;
+            self.unmask(out);
         }
     }
 }

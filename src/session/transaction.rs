@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::smtp::address::{Recipient, ReversePath};
 use crate::smtp::chunk::ChunkDecoder;
 use crate::smtp::command::Parameter;
+use crate::smtp::identity::Identity;
 use crate::smtp::reply::Reply;
 
 /// What everybody may know of a transaction: shared with the actions that speak of it.
@@ -57,6 +58,8 @@ pub(super) struct Transaction {
     /// MAIL parameters as they go on, if the next hop takes them.
     pub(super) parameters: Vec<Parameter>,
     pub(super) wants: Wants,
+    /// Where the message came from, as the client's XFORWARD has it.
+    pub(super) origin: Option<Box<Identity>>,
     pub(super) mail: MailState,
     /// Recipients asked for, whatever became of them.
     pub(super) asked: u32,

@@ -1,5 +1,6 @@
 //! EHLO keywords, RFC 5321 §2.2: a whitelist of what both legs can carry, never a pass-through.
 
+use super::identity::Attributes;
 use std::fmt;
 
 /// What a server can do, as far as it concerns the gate. Unknown keywords are not kept: what the gate does not understand it cannot carry.
@@ -19,8 +20,6 @@ pub struct Capabilities {
     pub size: Size,
     /// RFC 3207.
     pub starttls: bool,
-    /// Postfix XFORWARD: the attributes are not distinguished.
-    pub xforward: bool,
     /// RFC 3030 §2.
     pub chunking: bool,
     /// RFC 3030 §3, which is nothing without CHUNKING.
@@ -29,6 +28,10 @@ pub struct Capabilities {
     pub limits: Option<Maxima>,
     /// RFC 8689. Of a connection it says that it can be kept there: TLS is up, and the name was proved.
     pub require_tls: bool,
+    /// Postfix XFORWARD: the attributes that it takes.
+    pub xforward: Attributes,
+    /// Postfix XCLIENT, likewise.
+    pub xclient: Attributes,
 }
 
 /// The limits that a server declares, RFC 9422 §4; `None` where it says nothing.
@@ -170,11 +173,12 @@ impl Capabilities {
         dsn: false,
         size: Size::Unlimited,
         starttls: false,
-        xforward: false,
         chunking: false,
         binary_mime: false,
         limits: Some(Maxima { mail: None, rcpt: None, rcpt_domain: None }),
         require_tls: false,
+        xforward: Attributes::NONE,
+        xclient: Attributes::NONE,
     };
 
     /// Reads the text of an EHLO reply; its first line is the server's name.
@@ -189,11 +193,12 @@ impl Capabilities {
                 "SMTPUTF8" => all.smtputf8 = true,
                 "DSN" => all.dsn = true,
                 "STARTTLS" => all.starttls = true,
-                "XFORWARD" => all.xforward = true,
                 "CHUNKING" => all.chunking = true,
                 "BINARYMIME" => all.binary_mime = true,
                 "LIMITS" => all.limits = Some(Maxima::read(words)),
                 "REQUIRETLS" => all.require_tls = true,
+                "XFORWARD" => all.xforward = Attributes::from_words(words),
+                "XCLIENT" => all.xclient = Attributes::from_words(words),
                 "SIZE" => all.size = size(words.next()),
                 _ => {}
             }
@@ -260,7 +265,6 @@ impl Capabilities {
                 (None, None) => Size::Unlimited,
             },
             starttls: self.starttls && other.starttls,
-            xforward: self.xforward && other.xforward,
             chunking: self.chunking && other.chunking,
             binary_mime: self.binary_mime && other.binary_mime,
             limits: match (self.limits, other.limits) {
@@ -268,6 +272,8 @@ impl Capabilities {
                 (one, two) => one.or(two),
             },
             require_tls: self.require_tls && other.require_tls,
+            xforward: self.xforward.and(other.xforward),
+            xclient: self.xclient.and(other.xclient),
         }
     }
 }

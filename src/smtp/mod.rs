@@ -10,12 +10,14 @@
 //! | `data` | RFC 5321 §4.5.2 end-of-data framing that leaves every byte as it came |
 //! | `chunk` | RFC 3030 content by count of octets |
 //! | `extensions` | RFC 5321 §2.2 EHLO keywords |
+//! | `identity` | who a client is, by Postfix's XCLIENT and XFORWARD |
 
 pub mod address;
 pub mod chunk;
 pub mod command;
 pub mod data;
 pub mod extensions;
+pub mod identity;
 pub mod line;
 pub mod reply;
 pub mod status;

@@ -1,10 +1,13 @@
 //! The session without sockets: a transaction of fifty pipelined recipients, every one of them accepted.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group};
 use rcptgate::policy::verdict::Verdict;
-use rcptgate::session::{Action, Input, Limits, Outputs, Sent, Session, Settings};
+use rcptgate::session::{Action, Input, Limits, Outputs, Sent, Session, Settings, TellClient};
 use rcptgate::smtp::extensions::Capabilities;
+use rcptgate::smtp::identity::Identity;
 
 criterion_group!(benches, fifty_recipients);
 
@@ -45,7 +48,9 @@ fn greeted() -> (Session, Outputs) {
         limits: Limits::default(),
         may_relay: true,
         xforward: false,
-        client: "127.0.0.1".into(),
+        client: Arc::new(Identity::of("127.0.0.1".parse().expect("an address"), 4711)),
+        xclient: None,
+        tell_client: TellClient::Off,
     };
     let (mut session, mut out) = (Session::new(settings), Outputs::default());
     session.step(Input::Accepted, &mut out);
@@ -69,6 +74,8 @@ fn transaction(
             | Action::Finished(_)
             | Action::CloseDownstream(_)
             | Action::StartTls
+            | Action::Renamed(_)
+            | Action::Untold(_)
             | Action::CloseClient => {}
         }
         session.step(Input::Client(&mut input), &mut out);

@@ -1,17 +1,21 @@
 //! What must hold of the parsers for every sequence of bytes. Shared by the fuzzers (`targets/`) and by `tests/it/fuzz.rs`.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use rcptgate::policy::verdict::Verdict;
 use rcptgate::proxy::header;
-use rcptgate::session::{Action, ClientTls, Input, Limits, Outputs, Protocol, Session, Settings};
+use rcptgate::session::{
+    Action, ClientTls, Input, Limits, Outputs, Protocol, Session, Settings, TellClient,
+};
 use rcptgate::smtp::address::{Recipient, RecipientKey, ReversePath};
 use rcptgate::smtp::chunk::{ChunkDecoder, Form};
 use rcptgate::smtp::command::Command;
 use rcptgate::smtp::data::{DataDecoder, DataFault, Progress};
 use rcptgate::smtp::extensions::Capabilities;
+use rcptgate::smtp::identity::Identity;
 use rcptgate::smtp::line::{LineFault, take_line};
 use rcptgate::smtp::reply::{Reply, ReplyDecoder, ReplyFault, ReplyLimits};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -309,7 +313,9 @@ fn converse(pieces: &[&[u8]]) -> (BytesMut, bool) {
         tls: ClientTls::Off,
         protocol: Protocol::Smtp,
         xforward: true,
-        client: "192.0.2.1".into(),
+        client: Arc::new(Identity::of("192.0.2.1".parse().expect("an address"), 4711)),
+        xclient: None,
+        tell_client: TellClient::Off,
     };
     let (mut session, mut out) = (Session::new(settings), Outputs::default());
     let mut client = BytesMut::new();
@@ -330,7 +336,9 @@ fn converse(pieces: &[&[u8]]) -> (BytesMut, bool) {
                     Action::StartTls
                     | Action::CloseDownstream(_)
                     | Action::Answered(_)
-                    | Action::Finished(_) => {}
+                    | Action::Finished(_)
+                    | Action::Renamed(_)
+                    | Action::Untold(_) => {}
                 }
             }
             let before = client.len();

@@ -19,13 +19,14 @@ data_dir = "data"
 [[listen]]
 address  = "127.0.0.1:{port}"
 protocol = "{protocol}"
-clients  = ["127.0.0.0/8"]
+clients  = [{clients}]
 {listen_tls}
 tenant   = "default"
 [downstream]
 route = "fixed"
 hosts = ["127.0.0.1:{downstream}"]
 tls   = "{downstream_tls}"
+{downstream_more}
 [lists]
 disposable         = "disposable-domains.txt"
 builtin_disposable = true
@@ -45,13 +46,14 @@ class Gate:
     """`rcptgate serve` with a configuration and a store of its own."""
 
     def __init__(self, lab, downstream, trusted=(), mode="enforce", protocol="smtp",
-                 listen_tls='tls = "off"', downstream_tls="off"):
+                 listen_tls='tls = "off"', downstream_tls="off", downstream_more="", clients='"127.0.0.0/8"'):
         self.home = lab.folder("gate")
         self.port, self.admin = free_port(), free_port()
         self.config = self.home / "rcptgate.toml"
         self.config.write_text(CONFIG.format(
             port=self.port, downstream=downstream, admin=self.admin, mode=mode, protocol=protocol,
-            listen_tls=listen_tls, downstream_tls=downstream_tls))
+            listen_tls=listen_tls, downstream_tls=downstream_tls, downstream_more=downstream_more,
+            clients=clients))
         for name, lines in (("trusted-domains", trusted), ("disposable-domains", ()), ("allow", ())):
             (self.home / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
         self.process = None

@@ -185,6 +185,8 @@ fn a_disk_that_is_behind_holds_up_the_next_hop() {
             Action::StartTls
             | Action::CloseDownstream(_)
             | Action::CloseClient
+            | Action::Renamed(_)
+            | Action::Untold(_)
             | Action::Finished(_) => panic!("{action:?}"),
         }
         if out.actions.is_empty()

@@ -14,14 +14,15 @@ use rcptgate::policy::Policy;
 use rcptgate::policy::verdict::Listing;
 use rcptgate::proxy::route::{Host, Protection, Route};
 use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
-use rcptgate::session::{ClientTls, Limits, Protocol};
+use rcptgate::session::{ClientTls, Limits, Protocol, TellClient};
 use rcptgate::smtp::extensions::Extension;
-use rcptgate::tls::{Acceptor, Certificate};
+use rcptgate::tls::Certificate;
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufStream,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -47,6 +48,8 @@ pub struct Wish {
     pub protocol: Protocol,
     pub proxies: Vec<IpNet>,
     pub withhold: Vec<Extension>,
+    pub xclient: Vec<IpNet>,
+    pub tell_client: TellClient,
     pub clients: Option<Vec<IpNet>>,
     /// Whose XFORWARD is believed; loopback's if nothing is said.
     pub xforward: Option<Vec<IpNet>>,
@@ -69,6 +72,8 @@ impl Default for Wish {
             protocol: Protocol::Smtp,
             proxies: Vec::new(),
             withhold: Vec::new(),
+            xclient: Vec::new(),
+            tell_client: TellClient::Off,
             clients: None,
             xforward: None,
             tls: ClientTls::Off,
@@ -117,6 +122,8 @@ impl Lab {
                 },
                 xforward: wish.xforward.unwrap_or(loopback),
                 withhold: wish.withhold,
+                xclient: wish.xclient,
+                tell_client: wish.tell_client,
                 proxies: wish.proxies,
                 protocol: wish.protocol,
                 tls: wish.tls,
@@ -280,7 +287,7 @@ impl Downstream {
     }
 
     /// Accepts everything, within TLS once it is asked for; `TLS` is heard when the handshake is done.
-    pub async fn with_starttls(acceptor: Acceptor) -> Self {
+    pub async fn with_starttls(acceptor: TlsAcceptor) -> Self {
         let answer = |line: &str| {
             Some(match line {
                 "STARTTLS" => "220 go".to_owned(),
@@ -293,7 +300,7 @@ impl Downstream {
         Self::listen(Arc::new(answer), Some(acceptor)).await
     }
 
-    async fn listen(answer: Arc<Answer>, acceptor: Option<Acceptor>) -> Self {
+    async fn listen(answer: Arc<Answer>, acceptor: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let heard = Arc::new(Mutex::new(Vec::new()));

@@ -3,6 +3,7 @@
 
 mod admin;
 mod bounds;
+mod certificates;
 mod cli;
 mod deadlines;
 mod demo;
@@ -13,6 +14,7 @@ mod faults;
 mod fuzz;
 mod greeting;
 mod harness;
+mod identity;
 mod injection;
 mod live;
 mod lmtp;
@@ -23,6 +25,7 @@ mod rules;
 mod smuggling;
 mod tidy;
 mod tls;
+mod tls_faults;
 mod transcripts;
 mod transparency;
 mod wire;

@@ -5,6 +5,7 @@
 mod wire;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use rcptgate::bounce::Stage;
@@ -13,6 +14,7 @@ use rcptgate::session::{
     Action, Answered, Farewell, Finished, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
 };
 use rcptgate::smtp::extensions::{Capabilities, Size};
+use rcptgate::smtp::identity::Identity;
 use rcptgate::smtp::reply::Reply;
 
 pub use wire::Wire;
@@ -22,6 +24,8 @@ pub use wire::Wire;
 pub enum Event {
     Answered(Answered),
     Finished(Finished),
+    Renamed(Arc<Identity>),
+    Untold(Reply),
 }
 
 /// One connection to the next hop.
@@ -249,6 +253,8 @@ impl Rig {
                 self.session.step(Input::Verdict(verdict), &mut self.out);
             }
             Action::Open => self.opening = true,
+            Action::Renamed(client) => self.events.push_back(Event::Renamed(client)),
+            Action::Untold(reply) => self.events.push_back(Event::Untold(reply)),
             Action::StartTls => {
                 // What is said behind the handshake must not be left over from before it.
                 let said = [self.said.as_slice(), &self.out.to_client].concat();
@@ -341,6 +347,8 @@ pub fn settings() -> Settings {
         tls: rcptgate::session::ClientTls::Off,
         protocol: rcptgate::session::Protocol::Smtp,
         xforward: false,
-        client: "192.0.2.1".into(),
+        client: Arc::new(Identity::of("192.0.2.1".parse().expect("an address"), 4711)),
+        xclient: None,
+        tell_client: rcptgate::session::TellClient::Off,
     }
 }

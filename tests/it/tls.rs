@@ -7,10 +7,11 @@ use std::time::Duration;
 use rcptgate::proxy::Timeouts;
 use rcptgate::proxy::route::Protection;
 use rcptgate::session::ClientTls;
-use rcptgate::tls::{Acceptor, Certificate, Connector, Trust};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rcptgate::tls::{Certificate, Connector, Trust};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -19,7 +20,7 @@ use crate::harness::{Client, Downstream, Lab, Wish};
 
 /// A self-signed certificate for 127.0.0.1, and the files it is in.
 pub struct Pair {
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     pub der: CertificateDer<'static>,
 }
 
@@ -30,7 +31,7 @@ impl Pair {
         Self { der, ..pair }
     }
 
-    fn write(&self) -> CertificateDer<'static> {
+    pub fn write(&self) -> CertificateDer<'static> {
         let names = vec!["127.0.0.1".to_owned()];
         let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
         std::fs::write(self.chain(), made.cert.pem()).expect("a file");
@@ -51,7 +52,6 @@ impl Pair {
     }
 }
 
-/// A handshake over this connection.
 pub async fn encrypt(
     stream: TcpStream,
     trusted: &CertificateDer<'static>,
@@ -59,7 +59,7 @@ pub async fn encrypt(
     Ok(Client::over(handshake(stream, trusted).await?))
 }
 
-async fn handshake(
+pub async fn handshake(
     stream: TcpStream,
     trusted: &CertificateDer<'static>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
@@ -75,9 +75,10 @@ async fn handshake(
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
-/// Sends in the clear and reads one answer.
-async fn say(stream: &mut TcpStream, bytes: &[u8]) -> String {
+/// Sends and reads one answer.
+pub async fn say(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) -> String {
     stream.write_all(bytes).await.expect("a write");
+    stream.flush().await.expect("a flush");
     let mut answer = Vec::new();
     let is_whole = |answer: &[u8]| {
         let text = String::from_utf8_lossy(answer);
@@ -92,7 +93,7 @@ async fn say(stream: &mut TcpStream, bytes: &[u8]) -> String {
     String::from_utf8(answer).expect("text")
 }
 
-async fn lab(tls: ClientTls, pair: &Pair) -> Lab {
+pub async fn lab(tls: ClientTls, pair: &Pair) -> Lab {
     let wish = Wish { tls, acceptor: Some(pair.certificate()), ..Wish::default() };
     Lab::with(Downstream::answering(&[]).await, wish).await
 }
@@ -198,9 +199,23 @@ async fn a_broken_certificate_leaves_the_old_one_in_force() {
     encrypt(stream, &fresh).await.expect("the new certificate");
 }
 
+/// A server that shows the certificate in these files.
+pub fn server(chain: PathBuf, key: PathBuf) -> Arc<ServerConfig> {
+    let chain = CertificateDer::pem_file_iter(chain).expect("a chain");
+    let chain = chain.map(|one| one.expect("a certificate")).collect();
+    let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key);
+    Arc::new(config.expect("a configuration"))
+}
+
 /// A message through the gate to a next hop that speaks TLS with this pair; what the recipient was told.
 async fn towards(pair: &Pair, protection: Protection) -> (String, Downstream) {
-    let acceptor = Acceptor::load(&pair.chain(), &pair.key()).expect("a certificate");
+    let acceptor = server(pair.chain(), pair.key()).into();
     let downstream = Downstream::with_starttls(acceptor).await;
     let lab = Lab::with(downstream, Wish { protection, ..Wish::default() }).await;
     let mut client = lab.client().await;
@@ -245,14 +260,14 @@ async fn require_tls_is_promised_only_over_a_next_hop_that_proves_its_name() {
     for (protection, expected) in
         [(Protection::Required(anybody), false), (Protection::Verify(ours), true)]
     {
-        let acceptor = Acceptor::load(&pair.chain(), &pair.key()).expect("a certificate");
+        let acceptor = server(pair.chain(), pair.key());
         let wish = Wish {
             tls: ClientTls::Up,
             acceptor: Some(pair.certificate()),
             protection,
             ..Wish::default()
         };
-        let lab = Lab::with(Downstream::with_starttls(acceptor).await, wish).await;
+        let lab = Lab::with(Downstream::with_starttls(acceptor.into()).await, wish).await;
         // The first message shows what the next hop can do.
         for offered in [false, expected] {
             let stream = TcpStream::connect(lab.door).await.expect("a connection");

@@ -6,6 +6,8 @@
 //! ```text
 //! # why, with RFC section or case
 //! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered | up,
+//!                                             xclient = who may relay, and whose XFORWARD is believed (networks, by commas),
+//!                                             tell_client = xforward | xclient,
 //!                                             tickets = held, split = none | client | downstream: whose writes may be cut,
 //!                                             sockets = no: not on sockets, and a comment says why;
 //!                                             protocol = lmtp
@@ -15,7 +17,8 @@
 //! client >> DA                                no CRLF is added; \r \n \0 \\ \xNN, and \(3000*x) for many
 //! client < 250 2.1.0 ...                      the whole next line, or its beginning
 //! client ! silent | closed | FIN | RST        nothing to read; the gate closed; the client shuts its side, or breaks
-//! downstream ! connected PIPELINING SIZE=10   the gate asked for a connection, and this is what EHLO told it
+//! downstream ! connected PIPELINING SIZE=10   the gate asked for a connection, and this is what EHLO told it: words, the
+//!                                             arguments of one joined by = and commas
 //! downstream ! refused 451 4.4.1 why          the gate asked for a connection, and there is none
 //! downstream ! one-write                      all that is read next came in one write (only looked at as written)
 //! downstream < MAIL FROM:<a@x.test>           <? for a line that need not come, << for bytes without CRLF
@@ -24,6 +27,8 @@
 //! settled = gone@x.test                       the event is on disk, with `set tickets = held`
 //! learn = gone@x.test rcpt 550 1              a reply that may be learnt: stage, code, recipients it is about
 //! finished = delivered 20 a@x.test            outcome, octets, recipients; client_gone at the end if it had
+//! renamed = 192.0.2.7 name helo login         who the client is from here on, by XCLIENT; - for what is not known
+//! untold = 501 5.5.4 what                     the next hop would not have XFORWARD
 //! message = 192.0.2.1/4F2A                    what the event just named knows its message by, or none
 //! time = over                                 what the session waits for has lasted too long
 //! time = late client | late downstream         a deadline fires in the instant in which that peer goes on

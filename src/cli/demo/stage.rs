@@ -22,7 +22,7 @@ use crate::policy::verdict::Decision;
 use crate::policy::{Policy, Record};
 use crate::proxy::route::{Host, Protection};
 use crate::proxy::{DoorSettings, Timeouts};
-use crate::session::Limits;
+use crate::session::{Limits, TellClient};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
 
@@ -180,6 +180,8 @@ fn door(tenant: &str) -> DoorSettings {
         clients: loopback.clone(),
         xforward: loopback,
         withhold: Vec::new(),
+        xclient: Vec::new(),
+        tell_client: TellClient::Off,
         limits: Limits::default(),
         timeouts: Timeouts::default(),
         connections: 100,

@@ -12,7 +12,7 @@ use super::super::report::Settling;
 use super::super::side::{Reading, Side};
 use super::Connection;
 use crate::bounce::Stage;
-use crate::session::{Action, Answered, Farewell, Input, Waiting};
+use crate::session::{Action, Answered, Farewell, Input, TellClient, Waiting};
 use crate::smtp::reply::Reply;
 
 /// How long a client gets to read its last reply and close its side.
@@ -55,9 +55,16 @@ impl Connection {
                 }
                 Action::Open => {
                     let door = Arc::clone(&self.door);
-                    self.opening = Some(Box::pin(async move { downstream::open(&door).await }));
+                    let told = self.door.settings.tell_client == TellClient::Xclient;
+                    let client = told.then(|| Box::new(self.session.client()));
+                    self.opening =
+                        Some(Box::pin(async move { downstream::open(&door, client).await }));
                 }
                 Action::CloseDownstream(farewell) => self.close_downstream(farewell),
+                Action::Renamed(client) => self.reporter.renamed(&client),
+                Action::Untold(reply) => {
+                    self.reporter.untold(&reply, self.next_hop.as_ref());
+                }
                 Action::StartTls => self.upgrade = true,
                 Action::CloseClient => goes_on = false,
                 Action::Answered(answered) => self.answered(&answered),

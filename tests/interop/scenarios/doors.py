@@ -3,7 +3,7 @@
 import subprocess
 
 from gate import World
-from lab import expect, wait_for
+from lab import REPOSITORY, expect, wait_for
 from mail import Message
 
 GOOD, OTHER, UNKNOWN = "good@plain.test", "other@plain.test", "unknown@trusted.test"
@@ -23,14 +23,19 @@ def test_postfix_delivers_over_lmtp(lab):
     expect("rcptgate:" in refused, refused)
 
 
+def make_dev_pair(folder, *names):
+    return subprocess.run(
+        [REPOSITORY / "certs/make-dev-pair", "-o", folder, *names], capture_output=True, text=True, check=False)
+
+
+def make_pair(folder):
+    done = make_dev_pair(folder, "gate.test", "127.0.0.1")
+    expect(done.returncode == 0, done.stderr)
+    return folder / "dev.pem", folder / "dev.key"
+
+
 def test_tls_on_both_legs(lab):
-    folder = lab.folder("tls")
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=gate.test",
-         "-addext", "subjectAltName=DNS:gate.test,IP:127.0.0.1", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True)
-    key.chmod(0o600)
+    certificate, key = make_pair(lab.folder("tls"))
     world = World(
         lab, [GOOD],
         client={"smtp_tls_security_level": "encrypt", "smtp_tls_loglevel": "1"},
@@ -43,4 +48,34 @@ def test_tls_on_both_legs(lab):
     expect(b"using TLSv1" in raw, "the downstream saw no TLS")
     wait_for(lambda: world.client.logged(r"Untrusted TLS connection established to 127.0.0.1"),
              lambda: f"the client spoke TLS: {world.tails()}")
-    expect(world.gate.logged("event=message", "tls=required"), "the log says what protected the way")
+    wait_for(lambda: world.gate.logged("event=message", "tls=required", "trust=untrusted"), world.gate.tail)
+
+
+def test_the_development_pair_is_made_once_and_proves_both_sides(lab):
+    """The downstream Postfix demands a certificate and has to show one; the same pair serves for both."""
+    folder = lab.folder("tls")
+    certificate, key = make_pair(folder)
+    expect(key.stat().st_mode & 0o777 == 0o600, f"the key is readable: {key.stat().st_mode:o}")
+    before = key.read_bytes()
+    again = make_dev_pair(folder)
+    expect(again.returncode == 65 and "there already" in again.stderr, f"{again}")
+    key.unlink()
+    again = make_dev_pair(folder)
+    expect(again.returncode == 65 and not key.exists(), f"half a pair is completed by another: {again}")
+    key.write_bytes(before)
+    key.chmod(0o600)
+    wrong = make_dev_pair(lab.folder("wrong"), "a,IP:192.0.2.1")
+    expect(wrong.returncode == 65, f"a name that says more than a name: {wrong}")
+    expect(not list((lab.root / "wrong").iterdir()), "something is left over")
+
+    world = World(
+        lab, [GOOD],
+        downstream={"smtpd_tls_security_level": "encrypt", "smtpd_tls_cert_file": certificate,
+                    "smtpd_tls_key_file": key, "smtpd_tls_CAfile": certificate, "smtpd_tls_req_ccert": "yes",
+                    "smtpd_tls_received_header": "yes"},
+        gate={"downstream_tls": "verify",
+              "downstream_more": f'ca = "{certificate}"\ncertificate = "{certificate}"\nkey = "{key}"'})
+    message = world.send(Message(), GOOD)
+    raw = world.arrived(message, GOOD)
+    expect(b"(Client CN \"rcptgate development\"" in raw, f"the downstream saw the certificate: {raw!r}")
+    wait_for(lambda: world.gate.logged("event=message", "tls=verify", "trust=verified"), world.gate.tail)

@@ -2,7 +2,7 @@
 
 use rcptgate::proxy::route::Protection;
 use rcptgate::session::ClientTls;
-use rcptgate::tls::{Acceptor, Connector, Trust};
+use rcptgate::tls::{Connector, Trust};
 use tokio::net::TcpStream;
 
 use super::{HIDDEN, VECTORS};
@@ -11,7 +11,7 @@ use crate::tls::{Pair, encrypt};
 
 async fn world() -> (Lab, Client) {
     let pair = Pair::new();
-    let acceptor = Acceptor::load(&pair.chain(), &pair.key()).expect("a certificate");
+    let acceptor = crate::tls::server(pair.chain(), pair.key());
     let anybody = Connector::new(&Trust::Anybody).expect("a connector");
     let wish = Wish {
         tls: ClientTls::Up,
@@ -19,7 +19,7 @@ async fn world() -> (Lab, Client) {
         protection: Protection::Required(anybody),
         ..Wish::default()
     };
-    let lab = Lab::with(Downstream::with_starttls(acceptor).await, wish).await;
+    let lab = Lab::with(Downstream::with_starttls(acceptor.into()).await, wish).await;
     let stream = TcpStream::connect(lab.door).await.expect("a connection");
     let mut client = encrypt(stream, &pair.der).await.expect("a handshake");
     client.expect("220").await;

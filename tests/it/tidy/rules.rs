@@ -75,6 +75,7 @@ const OWNERS: &[(&[&str], &[&str])] = &[
     (&["sled"], &["store"]),
     (&["hickory_resolver", "hickory_proto"], &["dns"]),
     (&["notify"], &["watch"]),
+    (&["x509_parser"], &["tls"]),
     (&["prometheus_client"], &["metrics"]),
     (&["rustls", "tokio_rustls", "rustls_platform_verifier"], &["tls", "proxy::stream"]),
 ];

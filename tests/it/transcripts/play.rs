@@ -1,7 +1,11 @@
 //! Playing a transcript on the pure session.
 
+use std::sync::Arc;
+
 use rcptgate::bounce::Stage;
-use rcptgate::session::{ClientTls, Farewell, Outcome, Protocol, Settings, Waiting};
+use rcptgate::session::{
+    Access, ClientTls, Farewell, Outcome, Protocol, Settings, TellClient, Waiting,
+};
 use rcptgate::smtp::extensions::Extension;
 
 use super::script::{Client, Downstream, Line, Needed, Script, Step};
@@ -82,6 +86,15 @@ pub fn configured(script: &Script) -> Result<Settings, String> {
             }
             "tls" if value == "up" => settings.tls = ClientTls::Up,
             "protocol" if value == "lmtp" => settings.protocol = Protocol::Lmtp,
+            "xclient" => {
+                let networks =
+                    |text: &str| text.split(',').filter_map(|it| it.parse().ok()).collect();
+                let (clients, xforward) = value.split_once(' ').unwrap_or((value, ""));
+                let (clients, xforward) = (networks(clients), networks(xforward));
+                settings.xclient = Some(Arc::new(Access { clients, xforward }));
+            }
+            "tell_client" if value == "xforward" => settings.tell_client = TellClient::Xforward,
+            "tell_client" if value == "xclient" => settings.tell_client = TellClient::Xclient,
             "tls" if value == "offered" => settings.tls = ClientTls::Offered,
             "tickets" | "split" | "sockets" => {}
             _ => return Err(format!("no setting {name}")),
@@ -130,6 +143,8 @@ impl Player {
             Step::Downstream(what) => self.downstream(what),
             Step::Learn(expected) => self.event(expected, "learn"),
             Step::Finished(expected) => self.event(expected, "finished"),
+            Step::Renamed(expected) => self.event(expected, "renamed"),
+            Step::Untold(expected) => self.event(expected, "untold"),
             Step::Message(expected) => {
                 let key = self.message.as_deref().unwrap_or("none");
                 check(key == expected, || format!("the message is known by {key}"))
@@ -304,6 +319,13 @@ impl Player {
                     return Some(format!("learn = {whom} {stage} {code} {}", answer.recipients));
                 }
                 Event::Answered(_) => {}
+                Event::Renamed(client) => {
+                    let shown = |text: &Option<Arc<str>>| text.as_deref().unwrap_or("-").to_owned();
+                    let address = client.address_text();
+                    let rest = [&client.name, &client.helo, &client.login].map(shown).join(" ");
+                    return Some(format!("renamed = {address} {rest}"));
+                }
+                Event::Untold(reply) => return Some(format!("untold = {reply}")),
                 Event::Finished(end) => {
                     self.message.clone_from(&end.envelope.message);
                     let whom: String = end.recipients.iter().map(|to| format!(" {to}")).collect();

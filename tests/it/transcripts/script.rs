@@ -36,6 +36,10 @@ pub enum Step {
     Settled(String),
     /// `finished = OUTCOME OCTETS RECIPIENTS...`, with `client_gone` at the end when it had.
     Finished(String),
+    /// `renamed = ADDRESS NAME HELO LOGIN`: XCLIENT made the client this one; `-` for what is not known.
+    Renamed(String),
+    /// `untold = REPLY`: the next hop would not be told who the client is.
+    Untold(String),
     /// `message = KEY`: what the last event named knows its message by, or `none`.
     Message(String),
     /// `time = over`: whatever the session is waiting for has lasted too long.
@@ -156,6 +160,8 @@ fn read(line: &str, number: usize, script: &mut Script) -> Option<()> {
         ("learn", "=") => Step::Learn(rest.into()),
         ("settled", "=") => Step::Settled(rest.into()),
         ("finished", "=") => Step::Finished(rest.into()),
+        ("renamed", "=") => Step::Renamed(rest.into()),
+        ("untold", "=") => Step::Untold(rest.into()),
         ("message", "=") => Step::Message(rest.into()),
         ("waiting", "=") => Step::Waiting(rest.into()),
         ("time", "=") if rest == "over" => Step::TimeOver,

@@ -84,18 +84,25 @@ struct Player<'a> {
 }
 
 /// Who the gate takes the client for: the PROXY header says so.
-const HEADER: &[u8] = b"PROXY TCP4 192.0.2.1 127.0.0.1 40000 25\r\n";
+const HEADER: &[u8] = b"PROXY TCP4 192.0.2.1 127.0.0.1 4711 25\r\n";
 
 impl<'a> Player<'a> {
     async fn new(script: &'a Script, clock: &'a Clock) -> Result<Self, String> {
         let settings = configured(script)?;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let of =
-            |yes: bool| if yes { vec!["192.0.2.0/24".parse().expect("a net")] } else { vec![] };
+            |yes: bool| if yes { vec!["192.0.2.1/32".parse().expect("a net")] } else { vec![] };
+        let (mut clients, mut xforward) = (of(settings.may_relay), of(settings.xforward));
+        if let Some(access) = &settings.xclient {
+            clients.extend(&access.clients);
+            xforward.extend(&access.xforward);
+        }
         let wish = Wish {
             limits: settings.limits,
-            clients: Some(of(settings.may_relay)),
-            xforward: Some(of(settings.xforward)),
+            clients: Some(clients),
+            xforward: Some(xforward),
+            xclient: of(settings.xclient.is_some()),
+            tell_client: settings.tell_client,
             proxies: vec!["127.0.0.0/8".parse().expect("a net")],
             protocol: settings.protocol,
             // As in the rig: LIMITS is there only where a transcript is about it.
@@ -219,7 +226,7 @@ impl<'a> Player<'a> {
                 Ok(())
             }
             // What a session waits for is not seen from outside, and the disk is waited for as long as it takes.
-            Step::Waiting(_) | Step::Settled(_) => Ok(()),
+            Step::Waiting(_) | Step::Settled(_) | Step::Renamed(_) | Step::Untold(_) => Ok(()),
             Step::Late(_) => Err("cannot be played on sockets".into()),
         }
     }
