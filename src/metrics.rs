@@ -36,6 +36,7 @@ pub struct Metrics {
     sessions: Gauge<i64, AtomicI64>,
     refused_sessions: Family<Kind, Counter>,
     reloads: Family<Kind, Counter>,
+    logins: Family<Kind, Counter>,
     client_gone: Counter,
     ready: Gauge<i64, AtomicI64>,
     unlearnt: Counter,
@@ -78,6 +79,8 @@ impl Metrics {
         );
         let reloads = Family::default();
         registry.register("reload", "Reloads of files, by result", Family::clone(&reloads));
+        let logins = Family::default();
+        registry.register("login", "Logins of clients, by result", Family::clone(&logins));
         let client_gone = Counter::default();
         registry.register(
             "accepted_client_gone",
@@ -103,6 +106,7 @@ impl Metrics {
             sessions,
             refused_sessions,
             reloads,
+            logins,
             client_gone,
             ready,
             unlearnt,
@@ -147,6 +151,11 @@ impl Metrics {
     /// A client was sent away before its session began.
     pub fn session_refused(&self, why: &'static str) {
         self.refused_sessions.get_or_create(&Kind { kind: why }).inc();
+    }
+
+    /// A client tried to log in.
+    pub fn login(&self, result: &'static str) {
+        self.logins.get_or_create(&Kind { kind: result }).inc();
     }
 
     /// A file was read anew.

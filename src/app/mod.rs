@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bounce::classify::Classifier;
+use crate::credentials::Credentials;
 use crate::dns::Resolver;
 use crate::failure::Failure;
 use crate::gate::{Gate, GateError, GateSettings, Mode, OpenReport};
@@ -74,6 +75,8 @@ pub struct Running {
     pub addresses: Addresses,
     /// The certificates of the listeners.
     pub certificates: Vec<Certificate>,
+    /// The users of the listeners.
+    pub credentials: Vec<Credentials>,
     drain: CancellationToken,
     halt: CancellationToken,
     sessions: TaskTracker,
@@ -142,6 +145,8 @@ impl Running {
         let route = Route::fixed(parts.hosts, parts.tls, resolver);
         let certificates =
             parts.doors.iter().filter_map(|(_, settings)| settings.acceptor.clone()).collect();
+        let credentials =
+            parts.doors.iter().filter_map(|(_, settings)| settings.credentials.clone()).collect();
         let mut bound = Vec::new();
         for (address, settings) in parts.doors {
             let listener = TcpListener::bind(address)
@@ -165,7 +170,18 @@ impl Running {
             tokio::spawn(listener::serve(listener, Arc::new(door), sessions.clone()));
         }
         let addresses = parts.addresses;
-        Ok(Self { gate, metrics, doors, report, addresses, certificates, drain, halt, sessions })
+        Ok(Self {
+            gate,
+            metrics,
+            doors,
+            report,
+            addresses,
+            certificates,
+            credentials,
+            drain,
+            halt,
+            sessions,
+        })
     }
 
     /// Ends in order: no further transaction, those under way finish, then everything closes. `hurry` ends the waiting.

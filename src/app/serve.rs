@@ -11,12 +11,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Running, build, replace_lists};
 use crate::admin;
 use crate::config::{self, LiveLists, Reload, Settings};
+use crate::credentials::{self, Credentials, CredentialsFault};
 use crate::failure::Failure;
 use crate::log;
 use crate::store::StoreError;
 use crate::store::lock::DataLock;
 use crate::tls::Certificate;
 use crate::watch::Watch;
+
+/// Faults of one file that are logged at a reload; `rcptgate check` tells all.
+const LOGGED_MAX: usize = 20;
 
 /// Runs the gate. Returns when it has been told to end and everything under way is done.
 ///
@@ -130,11 +134,13 @@ fn watch(running: &Running, live: &Arc<Mutex<LiveLists>>) -> Result<Watch, Failu
     files.extend(running.certificates.iter().flat_map(Certificate::files));
     let (gate, metrics, live) =
         (running.gate.clone(), Arc::clone(&running.metrics), Arc::clone(live));
-    let certificates = running.certificates.clone();
+    files.extend(running.credentials.iter().map(Credentials::file));
+    let (certificates, credentials) = (running.certificates.clone(), running.credentials.clone());
     let watch = Watch::start(files, move |_change| {
         let lists = reload(&gate, &live).is_ok();
         let certificates = certificates.iter().filter(|one| !reload_certificate(one)).count() == 0;
-        metrics.reloaded(if lists && certificates { "swapped" } else { "kept" });
+        let users = credentials.iter().filter(|one| !reload_credentials(one)).count() == 0;
+        metrics.reloaded(if lists && certificates && users { "swapped" } else { "kept" });
     })?;
     // What changed while the gate was being opened, which may take minutes, is read now.
     watch.poke();
@@ -148,6 +154,42 @@ fn reload_certificate(certificate: &Certificate) -> bool {
         tracing::error!(event = "reload", result = "kept", error = %fault);
     }
     fault.is_none()
+}
+
+/// Reads the users again; the old ones stay in force when the file has a fault.
+fn reload_credentials(credentials: &Credentials) -> bool {
+    let file = credentials.file();
+    if credentials::readable_by_everyone(&file) {
+        tracing::warn!(
+            event = "reload",
+            result = "readable",
+            file = %file.display(),
+            error = "everybody on this machine can read the hashes of passwords: chmod o-r",
+        );
+    }
+    match credentials.reload() {
+        Ok(users) => {
+            tracing::info!(event = "reload", result = "swapped", file = %file.display(), users);
+            true
+        }
+        Err(CredentialsFault::Lines { file, faults }) => {
+            for fault in faults.iter().take(LOGGED_MAX) {
+                tracing::error!(
+                    event = "reload",
+                    result = "kept",
+                    file = %file.display(),
+                    line = fault.line,
+                    error = fault.why,
+                    faults = faults.len(),
+                );
+            }
+            false
+        }
+        Err(fault @ CredentialsFault::File { .. }) => {
+            tracing::error!(event = "reload", result = "kept", file = %file.display(), error = %fault);
+            false
+        }
+    }
 }
 
 /// Reads the lists again; one whose file has a fault stays as it was.

@@ -24,6 +24,11 @@ pub(super) fn tried(settings: &Settings, top: &Table<'_, '_>) {
         top.table("policy").fault("file", cannot_read(file, &error));
     }
     for (index, listen) in settings.listen.iter().enumerate() {
+        if let Some(file) = &listen.credentials
+            && let Err(error) = read(file)
+        {
+            top.fault_below("listen", index, "credentials", cannot_read(file, &error));
+        }
         let Some((chain, key)) = &listen.certificate else { continue };
         for (name, why) in pair(chain, key) {
             top.fault_below("listen", index, name, why);

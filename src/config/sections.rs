@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
@@ -17,7 +17,6 @@ use super::reader::Table;
 use super::settings::*;
 use super::values::{
     parse_address, parse_host_port, parse_hostname, parse_name, parse_network, parse_server,
-    parse_tenant,
 };
 
 /// Any count is bounded: a slip of the pen must not lift a limit.
@@ -108,6 +107,7 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
     if table.is_empty_list("clients") {
         table.fault("clients", "nobody could relay; name networks or leave the key out");
     }
+    let (auth, auth_required, credentials) = auth(&table, tls, file);
     let listener = ListenSettings {
         address: table.parsed("address", parse_address).unwrap_or(default.address),
         clients,
@@ -115,13 +115,38 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
         proxy_protocol: table
             .parsed_list("proxy_protocol", parse_network)
             .unwrap_or(default.proxy_protocol),
-        tenant: table.parsed("tenant", parse_tenant).map_or(default.tenant, Tenant),
+        tenant: table.parsed("tenant", Tenant::named).unwrap_or(default.tenant),
         protocol,
         tls,
+        auth,
+        auth_required,
+        credentials,
         certificate: certificate.filter(|_| tls != ListenTls::Off),
     };
     table.done();
     listener
+}
+
+/// The keys of logins at one listener.
+fn auth(table: &Table<'_, '_>, tls: ListenTls, file: &Path) -> (ListenAuth, bool, Option<PathBuf>) {
+    let words = [("off", ListenAuth::Off), ("local", ListenAuth::Local)];
+    let auth = table.choice("auth", ListenAuth::default(), &words, &[]);
+    let required = table.boolean("auth_required", false);
+    let credentials =
+        table.parsed("credentials", |text| not_empty(text).map(|text| beside(file, text)));
+    if auth != ListenAuth::Off && tls == ListenTls::Off {
+        table.fault("auth", "needs TLS, since passwords never go in the clear; set tls");
+    }
+    if auth == ListenAuth::Local && !table.has("credentials") {
+        table.fault("auth", "needs credentials = \"FILE\"; `rcptgate credentials add` makes one");
+    }
+    if auth != ListenAuth::Local && table.has("credentials") {
+        table.fault("credentials", "is used with auth = \"local\" only");
+    }
+    if required && auth == ListenAuth::Off {
+        table.fault("auth_required", "needs auth, or nobody could send mail here");
+    }
+    (auth, required, credentials.filter(|_| auth == ListenAuth::Local))
 }
 
 fn downstream(table: Table<'_, '_>, file: &Path) -> DownstreamSettings {
@@ -233,6 +258,8 @@ fn limits(table: Table<'_, '_>) -> LimitSettings {
         data_rate: table.size("data_rate", default.data_rate, 0..=1 << 20),
         errors: count("errors", default.errors),
         junk: count("junk", default.junk),
+        login_failures: count("login_failures", default.login_failures),
+        login_checks: table.number("login_checks", default.login_checks, 1..=1024),
         transactions: count("transactions", default.transactions),
     };
     table.done();
@@ -247,6 +274,7 @@ fn timeouts(table: Table<'_, '_>) -> TimeoutSettings {
         data_idle: wait("data_idle", default.data_idle),
         proxy_header: wait("proxy_header", default.proxy_header),
         handshake: wait("handshake", default.handshake),
+        login_check: wait("login_check", default.login_check),
         connect: wait("connect", default.connect),
         opening: wait("opening", default.opening),
         reply: wait("reply", default.reply),

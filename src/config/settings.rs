@@ -86,6 +86,12 @@ pub struct ListenSettings {
     pub protocol: ListenProtocol,
     /// TLS towards the clients.
     pub tls: ListenTls,
+    /// Whether clients may log in, and who checks it.
+    pub auth: ListenAuth,
+    /// Whether nobody sends mail without having logged in.
+    pub auth_required: bool,
+    /// The users, with `auth = "local"`.
+    pub credentials: Option<PathBuf>,
     /// The chain and its key, both PEM; there unless TLS is off.
     pub certificate: Option<(PathBuf, PathBuf)>,
 }
@@ -124,6 +130,16 @@ pub enum ListenTls {
     Implicit,
 }
 
+/// Whether clients may log in, and who checks it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListenAuth {
+    /// Nobody: AUTH is not offered.
+    #[default]
+    Off,
+    /// The gate, against its list of users.
+    Local,
+}
+
 impl Default for ListenSettings {
     fn default() -> Self {
         Self {
@@ -134,6 +150,9 @@ impl Default for ListenSettings {
             tenant: Tenant::default(),
             protocol: ListenProtocol::default(),
             tls: ListenTls::default(),
+            auth: ListenAuth::default(),
+            auth_required: false,
+            credentials: None,
             certificate: None,
         }
     }

@@ -61,7 +61,13 @@ fn the_shipped_file_has_every_key() {
     // They exclude what stands there, and are shown in its text.
     assert_eq!(
         *reader.not_given.borrow(),
-        ["listen[0].certificate", "listen[0].key", "downstream.ca", "policy.file"]
+        [
+            "listen[0].certificate",
+            "listen[0].key",
+            "listen[0].credentials",
+            "downstream.ca",
+            "policy.file"
+        ]
     );
 }
 

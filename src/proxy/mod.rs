@@ -29,11 +29,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
+use crate::credentials::Credentials;
 use crate::event::Tenant;
 use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::metrics::Metrics;
-use crate::session::{ClientTls, Limits, Protocol};
+use crate::session::{Auth, ClientTls, Limits, Protocol};
 use crate::tls::Certificate;
 use route::Route;
 
@@ -74,6 +75,12 @@ pub struct DoorSettings {
     pub tls: ClientTls,
     /// What it is made with.
     pub acceptor: Option<Certificate>,
+    /// Who checks logins of clients.
+    pub auth: Auth,
+    /// Whether a client must log in whoever it is.
+    pub auth_required: bool,
+    /// Whose logins, with [`Auth::Local`].
+    pub credentials: Option<Credentials>,
     /// Bounds on a session.
     pub limits: Limits,
     /// Bounds on waiting.

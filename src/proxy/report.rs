@@ -11,6 +11,7 @@ use super::Door;
 use super::downstream::NextHop;
 use crate::bounce::Stage;
 use crate::bounce::classify::Classification;
+use crate::credentials::Checked;
 use crate::event::{Context, Tenant};
 use crate::gate::{About, Ack, Unlearnt};
 use crate::policy::verdict::{Reason, Verdict};
@@ -27,6 +28,8 @@ pub(super) struct Reporter {
     door: Arc<Door>,
     client: String,
     session: String,
+    /// On whose account: the listener's, or that of the user who logged in.
+    tenant: Tenant,
     /// Recipients of this transaction that passed for a reason, or in spite of one.
     passed: Vec<(RecipientKey, Passed)>,
 }
@@ -46,13 +49,14 @@ impl Reporter {
         door.metrics.session_began();
         let (client, session) = (client.ip().to_string(), format!("{number:x}"));
         tracing::debug!(event = "connect", client, session);
-        Self { door, client, session, passed: Vec::new() }
+        let tenant = door.settings.tenant.clone();
+        Self { door, client, session, tenant, passed: Vec::new() }
     }
 
     /// What the gate says to this recipient. In monitor mode what would have been refused is counted, and passes.
     pub(super) fn judge(&mut self, envelope: &Envelope, recipient: &Recipient) -> Verdict {
         let Some(key) = recipient.key() else { return Verdict::Forward };
-        let decision = self.door.gate.judge(&key, &self.door.settings.tenant, Timestamp::now());
+        let decision = self.door.gate.judge(&key, &self.tenant, Timestamp::now());
         let reason = decision.reason.name();
         let (verdict, reply) = match &decision.verdict {
             Verdict::Forward => {
@@ -127,7 +131,7 @@ impl Reporter {
         Learnt {
             recipient: self.door.addresses.show(&address).into_owned(),
             domain: address.domain().to_owned(),
-            tenant: self.door.settings.tenant.clone(),
+            tenant: self.tenant.clone(),
             session: self.session.clone(),
             message: envelope.ident.clone(),
             stage,
@@ -153,7 +157,7 @@ impl Reporter {
             sender = self.sender(envelope),
             recipients = finished.recipients.len(),
             size = finished.octets,
-            tenant = self.door.settings.tenant.0,
+            tenant = self.tenant.0,
             client = self.client,
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
@@ -175,6 +179,27 @@ impl Reporter {
                 self.door.gate.delivered(&about, &finished.reply, now);
             }
         }
+    }
+
+    /// A login was checked: from here on mail is on the user's account.
+    pub(super) fn checked(&mut self, user: &str, checked: Checked) {
+        let result = match checked {
+            Checked::Right(tenant) => {
+                self.tenant = tenant.unwrap_or_else(|| self.door.settings.tenant.clone());
+                "ok"
+            }
+            Checked::Wrong => "failed",
+            Checked::Unavailable => "unavailable",
+        };
+        self.door.metrics.login(result);
+        tracing::info!(
+            event = "auth",
+            result,
+            user = self.door.addresses.scrub(user).as_ref(),
+            tenant = self.tenant.0,
+            client = self.client,
+            session = self.session,
+        );
     }
 
     /// The client made no TLS handshake.
@@ -221,7 +246,7 @@ impl Reporter {
             campaign: None,
             receiver: next_hop.map(|hop| hop.name.clone()),
         };
-        About { address, tenant: self.door.settings.tenant.clone(), context }
+        About { address, tenant: self.tenant.clone(), context }
     }
 
     fn rcpt(
@@ -240,7 +265,7 @@ impl Reporter {
             would = passed.would,
             recipient = self.door.addresses.show(key).as_ref(),
             domain = key.domain(),
-            tenant = self.door.settings.tenant.0,
+            tenant = self.tenant.0,
             client = self.client,
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),

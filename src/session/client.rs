@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 
+use super::auth;
 use super::{Action, Farewell, Outcome, Outputs, Phase, Protocol, Session, Waiting, replies};
 use crate::smtp::command::Command;
 use crate::smtp::extensions::Size;
@@ -25,7 +26,10 @@ impl Session {
                 Phase::Command if self.is_held_up() => return,
                 Phase::Command => match take_line(bytes, self.settings.limits.line) {
                     Ok(None) => return,
-                    Ok(Some(line)) => self.line(&line, !bytes.is_empty(), out),
+                    Ok(Some(mut line)) => {
+                        self.line(&line, !bytes.is_empty(), out);
+                        auth::wipe(&mut line);
+                    }
                     Err(fault) => self.line_fault(fault),
                 },
                 // The go-ahead waits behind a reply that is not on disk: the client cannot have seen it.
@@ -42,6 +46,11 @@ impl Session {
                 // Nothing may follow DATA before 354 (RFC 2920 §3.1): content taken for commands, or the reverse, is how
                 // mail is smuggled.
                 Phase::GoAhead if !bytes.is_empty() => self.out_of_step(out),
+                Phase::Login(_) => {
+                    if !self.login_bytes(bytes, out) {
+                        return;
+                    }
+                }
                 Phase::Over => return bytes.clear(),
                 Phase::GoAhead
                 | Phase::Asking(_)
@@ -89,6 +98,7 @@ impl Session {
             Command::Xforward(attributes) => self.xforward(attributes),
             Command::Xclient => self.error(replies::NOT_YOU),
             Command::NotImplemented => self.error(replies::NOT_IMPLEMENTED),
+            Command::Auth(start) => self.auth(&start, more, out),
             Command::Starttls => self.starttls(more, out),
             Command::Quit => self.send_away(replies::BYE),
             // What follows is content of a length that we have not agreed on: it must never be read as commands.
@@ -109,7 +119,7 @@ impl Session {
         }
     }
 
-    fn line_fault(&mut self, fault: LineFault) {
+    pub(super) fn line_fault(&mut self, fault: LineFault) {
         match fault {
             LineFault::TooLong => self.error(replies::LINE_TOO_LONG),
             LineFault::Endless => self.send_away(replies::LINE_TOO_LONG),
@@ -150,6 +160,7 @@ impl Session {
             self.settings.xforward.then_some(xforward),
             offer.smtputf8.then(|| "SMTPUTF8".to_owned()),
             self.offers_starttls().then(|| "STARTTLS".to_owned()),
+            self.mechanisms().map(|words| format!("AUTH {words}")),
         ];
         lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
     }
@@ -246,6 +257,7 @@ impl Session {
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Content(_)
             | Phase::Swallow(..) => self.give_up(out),
@@ -281,6 +293,7 @@ impl Session {
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::Swallow(..)
             | Phase::Final(_)
             | Phase::Over => {

@@ -43,6 +43,7 @@ impl Session {
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Final(_)
             | Phase::Over) => self.phase = phase,
@@ -54,6 +55,7 @@ impl Session {
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Final(_)
             | Phase::Over => true,

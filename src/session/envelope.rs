@@ -18,6 +18,7 @@ impl Session {
         let refusal = match self.greeted {
             None => Some(replies::NO_EHLO),
             Some(_) if self.settings.tls == ClientTls::Required => Some(replies::NEED_TLS),
+            Some(_) if self.lacks_login() => Some(replies::NEED_LOGIN),
             Some(_) if self.transaction.is_some() => Some(replies::NESTED_MAIL),
             Some(_) => None,
         };
@@ -101,6 +102,9 @@ impl Session {
                     wants.smtputf8 = true;
                     offer.smtputf8
                 }
+                ("AUTH", Some(value)) => {
+                    self.mechanisms().is_some() && (value == "<>" || is_xtext(value))
+                }
                 ("RET" | "ENVID", Some(value)) => {
                     wants.dsn = true;
                     offer.dsn && is_xtext(value)
@@ -120,7 +124,7 @@ impl Session {
         parameters: Vec<Parameter>,
         out: &mut Outputs,
     ) {
-        let (may_relay, dsn) = (self.settings.may_relay, self.settings.offer.dsn);
+        let (no_relay, dsn) = (self.no_relay(), self.settings.offer.dsn);
         let limit = self.settings.limits.recipients;
         let Some(transaction) = &mut self.transaction else {
             return self.without_mail();
@@ -138,7 +142,7 @@ impl Session {
             return self.error(replies::TOO_MANY_RCPT);
         }
         let answer = match (&transaction.mail, &recipient) {
-            _ if !may_relay => Some(replies::NO_RELAY),
+            _ if no_relay.is_some() => no_relay,
             _ if transaction.asked > limit => Some(replies::TOO_MANY_RCPT),
             (_, Recipient::Mailbox(mailbox))
                 if mailbox.needs_smtputf8() && !transaction.wants.smtputf8 =>
@@ -190,6 +194,7 @@ impl Session {
             phase @ (Phase::Command
             | Phase::Asking(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Content(_)
             | Phase::Swallow(..)

@@ -210,6 +210,7 @@ impl Session {
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::Swallow(..)
             | Phase::Over) => {
                 self.phase = phase;
@@ -262,6 +263,8 @@ fn write_mail(transaction: &Transaction, there: &Capabilities, to: &mut BytesMut
     let known = |parameter: &&Parameter| match parameter.keyword.as_str() {
         "SIZE" => there.size != Size::Absent,
         "BODY" => there.eight_bit_mime,
+        // RFC 4954 §5: to a server that does not know us it says nothing, and may be left out.
+        "AUTH" => there.authenticated,
         _ => true,
     };
     write_parameters(transaction.parameters.iter().filter(known), to);

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `client` | framing of the client's bytes, the commands that concern the session |
 //! | `envelope` | MAIL, RCPT, DATA |
+//! | `auth` | AUTH from the client |
 //! | `content` | from 354 to the final reply |
 //! | `downstream` | the next hop's replies |
 //! | `leg` | the connection to the next hop, and its loss |
@@ -19,6 +20,7 @@
 //! | `settings` | what a session is set up with |
 //! | `replies` | what the gate itself says |
 
+mod auth;
 mod client;
 mod content;
 mod downstream;
@@ -42,7 +44,10 @@ use crate::smtp::address::Recipient;
 use crate::smtp::data::DataDecoder;
 use crate::smtp::extensions::Capabilities;
 use crate::smtp::reply::Reply;
+use crate::smtp::sasl::Login;
 
+pub use auth::{Auth, Checked};
+use auth::{LoggedIn, Step};
 use leg::Leg;
 use owed::{Owed, SlotId};
 pub use settings::{Limits, Protocol, Settings};
@@ -71,6 +76,8 @@ pub enum Input<'buffer> {
     NotOpened(Reply),
     /// The answer to [`Action::StartTls`]: what the client says from here on is said within TLS.
     Secured,
+    /// The answer to [`Action::Authenticate`].
+    Authenticated(Checked),
     /// The next hop sent bytes. `unsent` says that bytes for it are still with the driver: it cannot have answered those.
     Downstream(&'buffer mut BytesMut, Sent),
     /// The next hop's connection ended.
@@ -102,6 +109,8 @@ pub enum Action {
     /// Send what is left, make the handshake with the client and come back with [`Input::Secured`]. Nothing that the client sent
     /// before may be left over.
     StartTls,
+    /// Check this login and come back with [`Input::Authenticated`].
+    Authenticate(Login),
     /// Close the connection to the next hop. The session has forgotten it.
     CloseDownstream(Farewell),
     /// Send what is left, then close the client's connection.
@@ -215,6 +224,8 @@ enum Phase {
     Over,
     /// STARTTLS was answered: nothing is taken before the handshake is done.
     Securing,
+    /// Within an AUTH that has not been answered.
+    Login(Step),
 }
 
 /// Octets of replies waiting for the disk above which no more are taken from the next hop.
@@ -238,6 +249,8 @@ pub struct Session {
     finals: usize,
     errors: u32,
     junk: u32,
+    login: LoggedIn,
+    failed_logins: u32,
     draining: bool,
     client_gone: bool,
     leaving: bool,
@@ -260,6 +273,8 @@ impl Session {
             finals: 1,
             errors: 0,
             junk: 0,
+            login: LoggedIn::No,
+            failed_logins: 0,
             draining: false,
             client_gone: false,
             leaving: false,
@@ -282,6 +297,7 @@ impl Session {
             Input::Settled(ticket) => self.owed.release(ticket),
             Input::Expired(waiting) => self.expired(waiting, out),
             Input::Secured => self.secured(),
+            Input::Authenticated(checked) => self.authenticated(checked),
             Input::Drain => self.draining = true,
         }
         self.owed.flush(&mut out.to_client);
@@ -294,8 +310,10 @@ impl Session {
             Phase::Over if self.owed.is_empty() => Waiting::Nothing,
             Phase::Content(_) | Phase::Swallow(..) if self.owed.is_empty() => Waiting::Content,
             Phase::Asking(_) | Phase::Opening(_) | Phase::Securing => Waiting::Driver,
+            Phase::Login(ref step) if step.is_with_driver() => Waiting::Driver,
             // Whoever leaves, and whose go-ahead has not gone out, still waits for what is owed.
             Phase::Command
+            | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Final(_)
             | Phase::Content(_)
@@ -319,7 +337,7 @@ impl Session {
         match self.phase {
             Phase::Command => !self.is_held_up(),
             // Content may come; before the go-ahead any byte is a violation that must be seen.
-            Phase::Content(_) | Phase::Swallow(..) | Phase::GoAhead => true,
+            Phase::Content(_) | Phase::Swallow(..) | Phase::GoAhead | Phase::Login(_) => true,
             Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing

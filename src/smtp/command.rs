@@ -1,6 +1,7 @@
 //! Commands, RFC 5321 §4.1.1: one line in, one value out.
 
 use super::address::{NotAnAddress, Recipient, ReversePath};
+use super::sasl;
 
 /// One command of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +34,11 @@ pub enum Command {
     Xclient,
     /// STARTTLS, RFC 3207.
     Starttls,
+    /// AUTH, RFC 4954. What is wrong with its argument is said only where it is offered.
+    Auth(sasl::Start),
     /// BDAT: what follows the line is content, not commands.
     Bdat,
-    /// A verb of some RFC that the gate does not have: AUTH, ETRN, TURN, EXPN ...
+    /// A verb of some RFC that the gate does not have: ETRN, TURN, EXPN ...
     NotImplemented,
     /// A verb of another protocol, or a header field: a browser or a confused program talks to us (ALPACA).
     NotSmtp,
@@ -120,7 +123,8 @@ impl Command {
             "XCLIENT" => Ok(Self::Xclient),
             "BDAT" => Ok(Self::Bdat),
             "STARTTLS" => alone(argument, Self::Starttls),
-            "AUTH" | "BURL" | "ETRN" | "TURN" | "ATRN" | "SEND" | "SAML" | "SOML" | "EXPN" => {
+            "AUTH" => Ok(Self::Auth(sasl::Start::parse(argument))),
+            "BURL" | "ETRN" | "TURN" | "ATRN" | "SEND" | "SAML" | "SOML" | "EXPN" => {
                 Ok(Self::NotImplemented)
             }
             "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" | "DELETE" | "PATCH" => {

@@ -1,5 +1,7 @@
 //! EHLO keywords, RFC 5321 §2.2: a whitelist of what both legs can carry, never a pass-through.
 
+use super::sasl::Mechanisms;
+
 /// What a server can do, as far as it concerns the gate. Unknown keywords are not kept: what the gate does not understand it cannot carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
@@ -19,6 +21,10 @@ pub struct Capabilities {
     pub starttls: bool,
     /// Postfix XFORWARD: the attributes are not distinguished.
     pub xforward: bool,
+    /// RFC 4954: the mechanisms that can pass through the gate.
+    pub auth: Mechanisms,
+    /// We have logged in there: AUTH= of MAIL means something to it (RFC 4954 §5).
+    pub authenticated: bool,
 }
 
 /// What a server says about sizes, RFC 1870 §3.
@@ -54,6 +60,8 @@ impl Capabilities {
         size: Size::Unlimited,
         starttls: false,
         xforward: false,
+        auth: Mechanisms::NONE,
+        authenticated: false,
     };
 
     /// Reads the text of an EHLO reply; its first line is the server's name.
@@ -69,6 +77,7 @@ impl Capabilities {
                 "DSN" => all.dsn = true,
                 "STARTTLS" => all.starttls = true,
                 "XFORWARD" => all.xforward = true,
+                "AUTH" => all.auth = Mechanisms::from_words(words),
                 "SIZE" => all.size = size(words.next()),
                 _ => {}
             }
@@ -83,6 +92,7 @@ impl Capabilities {
             eight_bit_mime: self.eight_bit_mime,
             smtputf8: self.smtputf8 && self.eight_bit_mime,
             dsn: self.dsn,
+            auth: self.auth,
             // A declared size is of use to the gate whether or not the next hop hears of it.
             size: match self.size {
                 Size::Absent => Size::Unlimited,
@@ -111,6 +121,8 @@ impl Capabilities {
             },
             starttls: self.starttls && other.starttls,
             xforward: self.xforward && other.xforward,
+            auth: self.auth.and(other.auth),
+            authenticated: false,
         }
     }
 }
@@ -135,6 +147,7 @@ mod tests {
             pipelining: true,
             eight_bit_mime: true,
             size: Size::Limited(1000),
+            auth: Mechanisms::from_words(["PLAIN"].into_iter()),
             ..Capabilities::default()
         };
         assert_eq!(all, expected);

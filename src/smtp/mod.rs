@@ -9,6 +9,7 @@
 //! | `line` | CRLF framing of command lines |
 //! | `data` | RFC 5321 §4.5.2 end-of-data framing that leaves every byte as it came |
 //! | `extensions` | RFC 5321 §2.2 EHLO keywords |
+//! | `sasl` | RFC 4954 AUTH: its lines, PLAIN and LOGIN |
 
 pub mod address;
 pub mod command;
@@ -16,4 +17,5 @@ pub mod data;
 pub mod extensions;
 pub mod line;
 pub mod reply;
+pub mod sasl;
 pub mod status;

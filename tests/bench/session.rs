@@ -39,6 +39,8 @@ fn replies() -> Vec<u8> {
 fn greeted() -> (Session, Outputs) {
     let settings = Settings {
         tls: rcptgate::session::ClientTls::Off,
+        auth: rcptgate::session::Auth::Off,
+        auth_required: false,
         protocol: rcptgate::session::Protocol::Smtp,
         hostname: "gate.test".into(),
         offer: Capabilities::GATE,
@@ -69,6 +71,7 @@ fn transaction(
             | Action::Finished(_)
             | Action::CloseDownstream(_)
             | Action::StartTls
+            | Action::Authenticate(_)
             | Action::CloseClient => {}
         }
         session.step(Input::Client(&mut input), &mut out);

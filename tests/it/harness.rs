@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use ipnet::IpNet;
 use rcptgate::bounce::classify::Classifier;
+use rcptgate::credentials::Credentials;
 use rcptgate::dns::Resolver;
 use rcptgate::event::Tenant;
 use rcptgate::gate::{Gate, GateSettings};
@@ -14,7 +15,7 @@ use rcptgate::policy::Policy;
 use rcptgate::policy::verdict::Listing;
 use rcptgate::proxy::route::{Host, Protection, Route};
 use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
-use rcptgate::session::{ClientTls, Limits, Protocol};
+use rcptgate::session::{Auth, ClientTls, Limits, Protocol};
 use rcptgate::tls::{Acceptor, Certificate};
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufStream,
@@ -48,6 +49,8 @@ pub struct Wish {
     pub clients: Option<Vec<IpNet>>,
     pub tls: ClientTls,
     pub acceptor: Option<Certificate>,
+    pub auth: Auth,
+    pub credentials: Option<Credentials>,
     pub protection: Protection,
     /// Next hops that are tried first.
     pub before: Vec<Host>,
@@ -67,6 +70,8 @@ impl Default for Wish {
             clients: None,
             tls: ClientTls::Off,
             acceptor: None,
+            auth: Auth::Off,
+            credentials: None,
             protection: Protection::Off,
             before: Vec::new(),
         }
@@ -114,6 +119,9 @@ impl Lab {
                 protocol: wish.protocol,
                 tls: wish.tls,
                 acceptor: wish.acceptor,
+                auth: wish.auth,
+                auth_required: false,
+                credentials: wish.credentials,
                 limits: wish.limits,
                 timeouts: wish.timeouts,
                 data_rate: 500,

@@ -9,6 +9,7 @@ mod dialogues;
 mod faults;
 mod harness;
 mod lmtp;
+mod login;
 mod proxy_header;
 mod rig;
 mod rules;

@@ -9,7 +9,8 @@ use std::collections::{HashMap, VecDeque};
 use bytes::BytesMut;
 use rcptgate::policy::verdict::Verdict;
 use rcptgate::session::{
-    Action, Answered, Farewell, Finished, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
+    Action, Answered, Checked, Farewell, Finished, Input, Outputs, Sent, Session, Settings, Ticket,
+    Waiting,
 };
 use rcptgate::smtp::extensions::{Capabilities, Size};
 use rcptgate::smtp::reply::Reply;
@@ -42,6 +43,11 @@ pub struct Rig {
     /// Tickets are settled at once unless the test does it.
     pub hold_tickets: bool,
     tickets: VecDeque<(String, Ticket)>,
+    /// Who may log in, and with which password; `?` cannot be checked.
+    pub users: HashMap<String, String>,
+    /// Logins are checked at once unless the test does it.
+    pub hold_logins: bool,
+    logins: VecDeque<Checked>,
     client_in: BytesMut,
     client_log: Vec<u8>,
     fin: bool,
@@ -64,6 +70,9 @@ impl Rig {
             verdicts,
             hold_tickets: false,
             tickets: VecDeque::new(),
+            users: HashMap::new(),
+            hold_logins: false,
+            logins: VecDeque::new(),
             client_in: BytesMut::new(),
             client_log: Vec::new(),
             fin: false,
@@ -191,6 +200,15 @@ impl Rig {
         }
     }
 
+    /// The login that was asked for first has been checked.
+    pub fn checked(&mut self) -> bool {
+        let checked = self.logins.pop_front();
+        if let Some(checked) = checked {
+            self.step(Input::Authenticated(checked));
+        }
+        checked.is_some()
+    }
+
     pub fn has_tickets(&self) -> bool {
         !self.tickets.is_empty()
     }
@@ -253,6 +271,19 @@ impl Rig {
                     "the handshake comes before its turn"
                 );
                 self.session.step(Input::Secured, &mut self.out);
+            }
+            Action::Authenticate(login) => {
+                let known = self.users.get(&login.user).map(String::as_bytes);
+                let checked = match known {
+                    Some(b"?") => Checked::Unavailable,
+                    Some(password) if password == login.password.expose() => Checked::Right,
+                    Some(_) | None => Checked::Wrong,
+                };
+                if self.hold_logins {
+                    self.logins.push_back(checked);
+                } else {
+                    self.session.step(Input::Authenticated(checked), &mut self.out);
+                }
             }
             Action::CloseDownstream(farewell) => {
                 match farewell {
@@ -327,6 +358,8 @@ pub fn settings() -> Settings {
         limits: rcptgate::session::Limits::default(),
         may_relay: true,
         tls: rcptgate::session::ClientTls::Off,
+        auth: rcptgate::session::Auth::Off,
+        auth_required: false,
         protocol: rcptgate::session::Protocol::Smtp,
         xforward: false,
         client: "192.0.2.1".into(),

@@ -16,13 +16,13 @@ use tokio_rustls::client::TlsStream;
 use crate::harness::{Client, Downstream, Lab, Wish};
 
 /// A self-signed certificate for 127.0.0.1, and the files it is in.
-struct Pair {
+pub struct Pair {
     folder: tempfile::TempDir,
-    der: CertificateDer<'static>,
+    pub der: CertificateDer<'static>,
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let pair = Self { folder: tempfile::tempdir().expect("a folder"), der: Vec::new().into() };
         let der = pair.write();
         Self { der, ..pair }
@@ -36,20 +36,23 @@ impl Pair {
         made.cert.der().clone()
     }
 
-    fn chain(&self) -> PathBuf {
+    pub fn chain(&self) -> PathBuf {
         self.folder.path().join("chain.pem")
     }
 
-    fn key(&self) -> PathBuf {
+    pub fn key(&self) -> PathBuf {
         self.folder.path().join("key.pem")
     }
 
-    fn certificate(&self) -> Certificate {
+    pub fn certificate(&self) -> Certificate {
         Certificate::open(&self.chain(), &self.key()).expect("a certificate")
     }
 }
 
-async fn encrypt(stream: TcpStream, trusted: &CertificateDer<'static>) -> std::io::Result<Client> {
+pub async fn encrypt(
+    stream: TcpStream,
+    trusted: &CertificateDer<'static>,
+) -> std::io::Result<Client> {
     Ok(Client::over(handshake(stream, trusted).await?))
 }
 

@@ -4,8 +4,10 @@
 //!
 //! ```text
 //! # why, with RFC section or case
-//! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered,
+//! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered | up,
+//!                                             auth = local, auth_required, logins = held,
 //!                                             tickets = held, split = none | client | downstream: whose writes may be cut
+//! user ann = secret                           who may log in; ? for a password that cannot be checked now
 //! verdict gone@x.test = refuse 550 5.7.1 ...  forward without; also defer
 //! client ! hello                              greeting, EHLO and their replies
 //! client > MAIL FROM:<a@x.test>               CRLF is added; lines that follow each other are one write
@@ -19,6 +21,7 @@
 //! downstream > 250 ok                         >> without CRLF
 //! downstream ! silent | closed | quit | aborted | FIN | stuck | reads
 //! settled = gone@x.test                       the event is on disk, with `set tickets = held`
+//! login = checked                             the driver has checked it, with `set logins = held`
 //! learn = gone@x.test rcpt 550 1              a reply that may be learnt: stage, code, recipients it is about
 //! finished = delivered 20 a@x.test            outcome, octets, recipients; client_gone at the end if it had
 //! message = 192.0.2.1/4F2A                    what the event just named knows its message by, or none

@@ -22,7 +22,7 @@ use crate::policy::verdict::Decision;
 use crate::policy::{Policy, Record};
 use crate::proxy::route::{Host, Protection};
 use crate::proxy::{DoorSettings, Timeouts};
-use crate::session::Limits;
+use crate::session::{Auth, Limits};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
 
@@ -175,6 +175,9 @@ fn door(tenant: &str) -> DoorSettings {
         protocol: crate::session::Protocol::Smtp,
         tls: crate::session::ClientTls::Off,
         acceptor: None,
+        auth: Auth::Off,
+        auth_required: false,
+        credentials: None,
         hostname: Arc::from("gate.test"),
         tenant: Tenant(tenant.to_owned()),
         clients: loopback.clone(),

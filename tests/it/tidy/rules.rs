@@ -32,6 +32,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("journal", 4),
     ("store", 4),
     ("dns", 4),
+    ("credentials", 4),
     ("tls", 4),
     ("metrics", 4),
     ("watch", 4),
@@ -75,6 +76,7 @@ const OWNERS: &[(&[&str], &[&str])] = &[
     (&["sled"], &["store"]),
     (&["hickory_resolver", "hickory_proto"], &["dns"]),
     (&["notify"], &["watch"]),
+    (&["argon2"], &["credentials"]),
     (&["prometheus_client"], &["metrics"]),
     (&["rustls", "tokio_rustls", "rustls_platform_verifier"], &["tls", "proxy::stream"]),
 ];

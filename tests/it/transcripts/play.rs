@@ -1,7 +1,7 @@
 //! Playing a transcript on the pure session.
 
 use rcptgate::bounce::Stage;
-use rcptgate::session::{ClientTls, Farewell, Outcome, Settings, Waiting};
+use rcptgate::session::{Auth, ClientTls, Farewell, Outcome, Settings, Waiting};
 
 use super::script::{Client, Downstream, Line, Needed, Script, Step};
 use crate::rig::{Event, Rig, capabilities, settings};
@@ -33,8 +33,11 @@ pub fn play(script: &Script, cut: Cut) -> Result<(), String> {
         writes: 0,
         message: None,
     };
-    player.rig.hold_tickets =
-        script.settings.iter().any(|pair| *pair == ("tickets".into(), "held".into()));
+    let held =
+        |what: &str| script.settings.iter().any(|(name, value)| name == what && value == "held");
+    player.rig.hold_tickets = held("tickets");
+    player.rig.hold_logins = held("logins");
+    player.rig.users.clone_from(&script.users);
     let mut steps = script.steps.iter().peekable();
     while let Some((line, step)) = steps.next() {
         let mut bytes = Vec::new();
@@ -63,13 +66,17 @@ fn configured(script: &Script) -> Result<Settings, String> {
             "limits.recipients" => limits.recipients = small()?,
             "limits.errors" => limits.errors = small()?,
             "limits.junk" => limits.junk = small()?,
+            "limits.login_failures" => limits.login_failures = small()?,
             "limits.pipeline" => limits.pipeline = number()?,
             "limits.transactions" => limits.transactions = small()?,
             "may_relay" => settings.may_relay = value == "yes",
             "xforward" => settings.xforward = value == "yes",
             "offer" => settings.offer = capabilities(value).offered_over(),
             "tls" if value == "offered" => settings.tls = ClientTls::Offered,
-            "tickets" | "split" => {}
+            "tls" if value == "up" => settings.tls = ClientTls::Up,
+            "auth" if value == "local" => settings.auth = Auth::Local,
+            "auth_required" => settings.auth_required = value == "yes",
+            "logins" | "tickets" | "split" => {}
             _ => return Err(format!("no setting {name}")),
         }
     }
@@ -110,6 +117,7 @@ impl Player {
             Step::Settled(address) => {
                 check(self.rig.settle(address), || "nobody waits for that".into())
             }
+            Step::Checked => check(self.rig.checked(), || "nobody logs in".into()),
             Step::TimeOver => {
                 self.rig.expire();
                 Ok(())

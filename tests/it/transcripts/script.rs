@@ -10,6 +10,7 @@ use rcptgate::smtp::reply::Reply;
 pub struct Script {
     pub verdicts: HashMap<String, Verdict>,
     pub settings: Vec<(String, String)>,
+    pub users: HashMap<String, String>,
     /// With the number of the line.
     pub steps: Vec<(usize, Step)>,
 }
@@ -30,6 +31,8 @@ pub enum Step {
     Learn(String),
     /// `settled = ADDRESS`: the event is on disk (with `set tickets = held`).
     Settled(String),
+    /// `login = checked`: the driver has checked it (with `set logins = held`).
+    Checked,
     /// `finished = OUTCOME OCTETS RECIPIENTS...`, with `client_gone` at the end when it had.
     Finished(String),
     /// `message = KEY`: what the last event named knows its message by, or `none`.
@@ -130,10 +133,12 @@ pub fn parse(text: &str) -> Result<Script, String> {
 
 fn read(line: &str, number: usize, script: &mut Script) -> Option<()> {
     let (who, rest) = line.split_once(' ')?;
-    if let "verdict" | "set" = who {
+    if let "verdict" | "set" | "user" = who {
         let (name, value) = rest.split_once(" = ")?;
         if who == "set" {
             script.settings.push((name.into(), value.into()));
+        } else if who == "user" {
+            script.users.insert(name.into(), value.into());
         } else {
             script.verdicts.insert(name.into(), verdict(value)?);
         }
@@ -153,6 +158,7 @@ fn read(line: &str, number: usize, script: &mut Script) -> Option<()> {
         ("finished", "=") => Step::Finished(rest.into()),
         ("message", "=") => Step::Message(rest.into()),
         ("waiting", "=") => Step::Waiting(rest.into()),
+        ("login", "=") if rest == "checked" => Step::Checked,
         ("time", "=") if rest == "over" => Step::TimeOver,
         ("time", "=") if rest == "late client" => Step::Late(true),
         ("time", "=") if rest == "late downstream" => Step::Late(false),
