@@ -1,7 +1,10 @@
-//! Users and their passwords: a file of names and Argon2 hashes, and the check of one login. The only user of `argon2`.
+//! Users and their passwords: a file of names and Argon2 hashes, the check of one login, and the gate's own login with the
+//! next hop (`account`). The only user of `argon2`.
 //!
 //! A line is `name:hash[:tenant]`, the hash in PHC form as `rcptgate credentials add` writes it; `#` begins a comment line.
 //! Whether a name is known must not show: who asks for an unknown one waits for a hash as well, and hears the same reply.
+
+mod account;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -20,6 +23,7 @@ use tokio::sync::Semaphore;
 use crate::event::Tenant;
 use crate::lists::ListFault;
 use crate::smtp::sasl::Login;
+pub use account::Account;
 
 /// Largest file of users, in octets.
 const FILE_MAX: u64 = 16 << 20;

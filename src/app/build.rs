@@ -12,7 +12,7 @@ use crate::config::{
     self, AddressForm, ConfigError, DownstreamSettings, DownstreamTls, ListenAuth, ListenProtocol,
     ListenSettings, ListenTls, LiveLists, OnStoreFailure, Settings,
 };
-use crate::credentials::Credentials;
+use crate::credentials::{Account, Credentials};
 use crate::failure::Failure;
 use crate::gate::{self, GateSettings};
 use crate::log::Addresses;
@@ -55,6 +55,7 @@ pub fn parts(settings: &Settings) -> Result<(Parts, LiveLists), Failure> {
             .collect::<Result<_, _>>()?,
         hosts: hosts.map(|host| Host { name: host.host.clone(), port: host.port }).collect(),
         tls: protection(&settings.downstream)?,
+        account: account(&settings.downstream)?,
         dns: settings.dns.servers.clone(),
         addresses: addresses(settings)?,
     };
@@ -156,6 +157,12 @@ fn credentials(
     let (at_once, patience) = (settings.limits.login_checks, settings.timeouts.login_check);
     let opened = Credentials::open(file, at_once, patience);
     opened.map(Some).map_err(|fault| Failure::Config(fault.to_string()))
+}
+
+fn account(downstream: &DownstreamSettings) -> Result<Option<Account>, Failure> {
+    let Some((user, file)) = &downstream.login else { return Ok(None) };
+    let opened = Account::open(user, file);
+    opened.map(Some).map_err(|error| Failure::Config(format!("{}: {error}", file.display())))
 }
 
 fn protection(downstream: &DownstreamSettings) -> Result<Protection, Failure> {

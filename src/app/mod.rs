@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bounce::classify::Classifier;
-use crate::credentials::Credentials;
+use crate::credentials::{Account, Credentials};
 use crate::dns::Resolver;
 use crate::failure::Failure;
 use crate::gate::{Gate, GateError, GateSettings, Mode, OpenReport};
@@ -55,6 +55,8 @@ pub struct Parts {
     pub hosts: Vec<Host>,
     /// How the way there is protected.
     pub tls: Protection,
+    /// The gate's own login there.
+    pub account: Option<Account>,
     /// Name servers; the system's when there are none.
     pub dns: Vec<SocketAddr>,
     /// How the log shows addresses.
@@ -77,6 +79,8 @@ pub struct Running {
     pub certificates: Vec<Certificate>,
     /// The users of the listeners.
     pub credentials: Vec<Credentials>,
+    /// The gate's own login with the next hop.
+    pub account: Option<Account>,
     drain: CancellationToken,
     halt: CancellationToken,
     sessions: TaskTracker,
@@ -142,7 +146,8 @@ impl Running {
         let (gate, report) = open_gate(gate, policy, classifier, lists, progress)?;
         let metrics = Arc::new(Metrics::new());
         let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
-        let route = Route::fixed(parts.hosts, parts.tls, resolver);
+        let route =
+            Route::fixed(parts.hosts, parts.tls, resolver).logging_in(parts.account.clone());
         let certificates =
             parts.doors.iter().filter_map(|(_, settings)| settings.acceptor.clone()).collect();
         let credentials =
@@ -178,6 +183,7 @@ impl Running {
             addresses,
             certificates,
             credentials,
+            account: parts.account,
             drain,
             halt,
             sessions,

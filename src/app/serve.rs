@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Running, build, replace_lists};
 use crate::admin;
 use crate::config::{self, LiveLists, Reload, Settings};
-use crate::credentials::{self, Credentials, CredentialsFault};
+use crate::credentials::{self, Account, Credentials, CredentialsFault};
 use crate::failure::Failure;
 use crate::log;
 use crate::store::StoreError;
@@ -135,12 +135,19 @@ fn watch(running: &Running, live: &Arc<Mutex<LiveLists>>) -> Result<Watch, Failu
     let (gate, metrics, live) =
         (running.gate.clone(), Arc::clone(&running.metrics), Arc::clone(live));
     files.extend(running.credentials.iter().map(Credentials::file));
+    files.extend(running.account.as_ref().map(Account::file));
+    let account = running.account.clone();
     let (certificates, credentials) = (running.certificates.clone(), running.credentials.clone());
     let watch = Watch::start(files, move |_change| {
         let lists = reload(&gate, &live).is_ok();
         let certificates = certificates.iter().filter(|one| !reload_certificate(one)).count() == 0;
         let users = credentials.iter().filter(|one| !reload_credentials(one)).count() == 0;
-        metrics.reloaded(if lists && certificates && users { "swapped" } else { "kept" });
+        let password = account.as_ref().is_none_or(reload_account);
+        metrics.reloaded(if lists && certificates && users && password {
+            "swapped"
+        } else {
+            "kept"
+        });
     })?;
     // What changed while the gate was being opened, which may take minutes, is read now.
     watch.poke();
@@ -159,14 +166,7 @@ fn reload_certificate(certificate: &Certificate) -> bool {
 /// Reads the users again; the old ones stay in force when the file has a fault.
 fn reload_credentials(credentials: &Credentials) -> bool {
     let file = credentials.file();
-    if credentials::readable_by_everyone(&file) {
-        tracing::warn!(
-            event = "reload",
-            result = "readable",
-            file = %file.display(),
-            error = "everybody on this machine can read the hashes of passwords: chmod o-r",
-        );
-    }
+    warn_if_readable(&file);
     match credentials.reload() {
         Ok(users) => {
             tracing::info!(event = "reload", result = "swapped", file = %file.display(), users);
@@ -189,6 +189,29 @@ fn reload_credentials(credentials: &Credentials) -> bool {
             tracing::error!(event = "reload", result = "kept", file = %file.display(), error = %fault);
             false
         }
+    }
+}
+
+/// Reads the password again; the old one stays in force when the file has a fault.
+fn reload_account(account: &Account) -> bool {
+    let file = account.file();
+    warn_if_readable(&file);
+    let fault = account.reload().err();
+    if let Some(fault) = &fault {
+        tracing::error!(event = "reload", result = "kept", file = %file.display(), error = %fault);
+    }
+    fault.is_none()
+}
+
+/// Secrets are nobody's business; what is wrong with that is told again at each reload.
+fn warn_if_readable(file: &Path) {
+    if credentials::readable_by_everyone(file) {
+        tracing::warn!(
+            event = "reload",
+            result = "readable",
+            file = %file.display(),
+            error = "everybody on this machine can read passwords or their hashes: chmod o-r",
+        );
     }
 }
 

@@ -128,6 +128,13 @@ fn cautions(settings: &Settings) -> Vec<String> {
             cautions.push(format!("listen[{index}].address {ip} with such clients: {why}"));
         }
     }
+    if let Some((_, file)) = &settings.downstream.login
+        && readable_by_everyone(file)
+    {
+        let file = file.display();
+        let why = "everybody on this machine can read the password";
+        cautions.push(format!("downstream.password_file {file}: {why}; chmod o-r"));
+    }
     if let Some(admin) = settings.admin.listen.filter(|admin| !admin.ip().is_loopback()) {
         cautions.push(format!("admin.listen {admin} can be reached from other machines"));
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::credentials::check_name;
 use crate::event::Tenant;
 use crate::log::Format;
 use crate::policy::Policy;
@@ -166,9 +167,35 @@ fn downstream(table: Table<'_, '_>, file: &Path) -> DownstreamSettings {
     if !table.has("hosts") || table.is_empty_list("hosts") {
         table.fault("hosts", "route = \"fixed\" needs a host, such as [\"smtp.example.net:25\"]");
     }
-    let settings = DownstreamSettings { hosts: hosts.unwrap_or_default(), tls, ca };
+    let login = login(&table, tls, file);
+    let settings = DownstreamSettings { hosts: hosts.unwrap_or_default(), tls, ca, login };
     table.done();
     settings
+}
+
+/// The gate's own login with the next hop.
+fn login(table: &Table<'_, '_>, tls: DownstreamTls, file: &Path) -> Option<(String, PathBuf)> {
+    let username = table.parsed("username", |text| check_name(text).map(|()| text.to_owned()));
+    let password =
+        table.parsed("password_file", |text| not_empty(text).map(|text| beside(file, text)));
+    match (table.has("username"), table.has("password_file")) {
+        (true, false) => table.fault("username", "needs password_file = \"FILE\""),
+        (false, true) => table.fault("password_file", "needs username = \"NAME\""),
+        (true, true) | (false, false) => {}
+    }
+    match tls {
+        DownstreamTls::Off | DownstreamTls::Opportunistic if table.has("username") => {
+            table.fault(
+                "username",
+                "needs tls = \"required\" or \"verify\": no password in the clear",
+            );
+        }
+        DownstreamTls::Off
+        | DownstreamTls::Opportunistic
+        | DownstreamTls::Required
+        | DownstreamTls::Verify => {}
+    }
+    username.zip(password)
 }
 
 fn dns(table: Table<'_, '_>) -> DnsSettings {

@@ -173,6 +173,8 @@ pub struct DownstreamSettings {
     pub tls: DownstreamTls,
     /// Certificates to trust with `tls = "verify"`; the system's when `None`.
     pub ca: Option<PathBuf>,
+    /// The gate's own login there: a name, and the file of its password.
+    pub login: Option<(String, PathBuf)>,
 }
 
 /// TLS towards the next hop.

@@ -66,6 +66,8 @@ fn the_shipped_file_has_every_key() {
             "listen[0].key",
             "listen[0].credentials",
             "downstream.ca",
+            "downstream.username",
+            "downstream.password_file",
             "policy.file"
         ]
     );

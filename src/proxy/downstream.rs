@@ -11,6 +11,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Door;
 use super::route::Host;
 use super::stream::Stream;
+use crate::bounce::Stage;
+use crate::credentials::Account;
 use crate::session::opening::{Failed, Opened, Opening, Starttls};
 use crate::smtp::extensions::Capabilities;
 use crate::smtp::reply::Reply;
@@ -106,7 +108,11 @@ async fn attempt(door: &Door, host: &Host, address: IpAddr) -> Result<Leg, Reply
             Trouble::Lost(why) => (unreachable("rcptgate: the next hop hung up"), why),
             Trouble::Refused(fault) => {
                 let said = fault.said.as_ref().map(ToString::to_string);
-                let said = said.unwrap_or_else(|| "protocol violation".to_owned());
+                let nothing = match fault.stage == Stage::Auth {
+                    true => "no AUTH PLAIN or LOGIN within TLS, or not as it should be",
+                    false => "protocol violation",
+                };
+                let said = said.unwrap_or_else(|| nothing.to_owned());
                 (fault.for_client(), format!("at {}: {said}", fault.stage))
             }
             Trouble::Handshake(why) => (NO_HANDSHAKE, format!("TLS handshake: {why}")),
@@ -147,12 +153,13 @@ async fn connect(
     let hostname = &door.settings.hostname;
     let mut stream = Stream::Clear(stream);
     let mut output = BytesMut::new();
-    let first = Opening::new(hostname, starttls);
+    let login = || door.route.account().map(Account::login);
+    let first = Opening::new(hostname, starttls).logging_in(login());
     let (capabilities, tls) = match converse(&mut stream, first, &mut output).await? {
         Some(capabilities) => (capabilities, "none"),
         None => {
             stream = handshake(door, host, stream).await?;
-            let again = Opening::within_tls(hostname, &mut output);
+            let again = Opening::within_tls(hostname, &mut output).logging_in(login());
             let within = converse(&mut stream, again, &mut output).await?;
             (within.unwrap_or_default(), door.route.tls().name())
         }

@@ -4,13 +4,19 @@
 //! when TLS is up (RFC 3207 §4.2): only the EHLO behind it counts, and a byte that came along with the 220 ends it all
 //! (response injection, CVE-2011-0411 and kin).
 
+mod login;
+
+use std::sync::Arc;
+
 use bytes::BytesMut;
 
 use super::replies;
 use crate::bounce::Stage;
 use crate::smtp::extensions::Capabilities;
 use crate::smtp::reply::{Reply, ReplyDecoder, Severity};
+use crate::smtp::sasl::{Login, Mechanisms};
 use crate::smtp::status::EnhancedStatus;
+use login::LoggingIn;
 
 /// The opening of one connection.
 #[derive(Debug)]
@@ -18,6 +24,7 @@ pub struct Opening {
     hostname: String,
     step: Step,
     starttls: Starttls,
+    login: LoggingIn,
     replies: ReplyDecoder,
 }
 
@@ -27,6 +34,7 @@ enum Step {
     Ehlo,
     Helo,
     Starttls(Capabilities),
+    Auth(Capabilities),
 }
 
 /// Whether to ask for TLS.
@@ -70,6 +78,7 @@ impl Failed {
     pub fn for_client(&self) -> Reply {
         match &self.said {
             _ if self.stage == Stage::Starttls => replies::NO_TLS,
+            _ if self.stage == Stage::Auth => replies::NO_LOGIN_THERE,
             Some(reply) => Reply::with_text(
                 451,
                 EnhancedStatus::new(4, 3, 2),
@@ -84,7 +93,15 @@ impl Opening {
     /// Of a connection just made; `hostname` is the name that the gate gives itself.
     pub fn new(hostname: &str, starttls: Starttls) -> Self {
         let hostname = hostname.to_owned();
-        Self { hostname, step: Step::Greeting, starttls, replies: ReplyDecoder::default() }
+        let (login, replies) = (LoggingIn::default(), ReplyDecoder::default());
+        Self { hostname, step: Step::Greeting, starttls, login, replies }
+    }
+
+    /// The gate is to log in there: within TLS, before any mail.
+    #[must_use]
+    pub fn logging_in(mut self, login: Option<Arc<Login>>) -> Self {
+        self.login = LoggingIn::with(login);
+        self
     }
 
     /// Of a connection whose TLS is up: says EHLO, since the server greets only once.
@@ -101,6 +118,7 @@ impl Opening {
             Step::Greeting => Stage::Connect,
             Step::Ehlo | Step::Helo => Stage::Ehlo,
             Step::Starttls(_) => Stage::Starttls,
+            Step::Auth(_) => Stage::Auth,
         }
     }
 
@@ -113,6 +131,7 @@ impl Opening {
             Ok(Some(_)) | Err(_) => return self.failed(None),
         };
         match (self.step, reply.severity()) {
+            (Step::Auth(there), _) => self.login.step(there, reply, out),
             (Step::Greeting, Severity::Completion) => {
                 self.step = Step::Ehlo;
                 self.hello("EHLO", out)
@@ -124,7 +143,7 @@ impl Opening {
             (Step::Starttls(clear), Severity::Transient | Severity::Permanent)
                 if self.starttls == Starttls::Opportunistic && reply.code.get() != 421 =>
             {
-                Opened::Ready(clear)
+                self.ready(clear, out)
             }
             // A server without extensions (RFC 5321 §3.2): nothing is assumed of it.
             (Step::Ehlo, Severity::Permanent) => {
@@ -146,8 +165,20 @@ impl Opening {
             }
             // Stripped on the way, perhaps: never in the clear (RFC 3207 §6).
             Starttls::Required => Opened::Failed(Failed { stage: Stage::Starttls, said: None }),
-            Starttls::Off | Starttls::Opportunistic | Starttls::Up => Opened::Ready(capabilities),
+            Starttls::Off | Starttls::Opportunistic | Starttls::Up => self.ready(capabilities, out),
         }
+    }
+
+    /// Nothing is left but to log in. What is offered of AUTH in the clear is not for us, and for no client.
+    fn ready(&mut self, mut there: Capabilities, out: &mut BytesMut) -> Opened {
+        if self.starttls != Starttls::Up {
+            there.auth = Mechanisms::NONE;
+        }
+        let said = self.login.begin(&there, self.starttls, out);
+        if said == Some(Opened::More) {
+            self.step = Step::Auth(there);
+        }
+        said.unwrap_or(Opened::Ready(there))
     }
 
     fn hello(&self, verb: &str, out: &mut BytesMut) -> Opened {

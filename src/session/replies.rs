@@ -86,6 +86,8 @@ pub(super) const CLIENT_LOST: Reply = reply(451, (4, 4, 2), "rcptgate: the clien
 pub(super) const TIMED_OUT: Reply = reply(451, (4, 4, 2), "rcptgate: the next hop took too long");
 pub(super) const NO_TLS: Reply =
     reply(451, (4, 7, 5), "rcptgate: the next hop does not offer the TLS that is required");
+pub(super) const NO_LOGIN_THERE: Reply =
+    reply(451, (4, 7, 8), "rcptgate: the next hop does not accept the gate's login");
 pub(super) const UNKNOWN_OUTCOME: Reply = reply(
     451,
     (4, 4, 2),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use ipnet::IpNet;
 use rcptgate::bounce::classify::Classifier;
-use rcptgate::credentials::Credentials;
+use rcptgate::credentials::{Account, Credentials};
 use rcptgate::dns::Resolver;
 use rcptgate::event::Tenant;
 use rcptgate::gate::{Gate, GateSettings};
@@ -52,6 +52,7 @@ pub struct Wish {
     pub auth: Auth,
     pub credentials: Option<Credentials>,
     pub protection: Protection,
+    pub account: Option<Account>,
     /// Next hops that are tried first.
     pub before: Vec<Host>,
 }
@@ -73,6 +74,7 @@ impl Default for Wish {
             auth: Auth::Off,
             credentials: None,
             protection: Protection::Off,
+            account: None,
             before: Vec::new(),
         }
     }
@@ -103,7 +105,8 @@ impl Lab {
                 wish.before.into_iter().chain([host]).collect(),
                 wish.protection,
                 Resolver::new(&[]).expect("a resolver"),
-            ),
+            )
+            .logging_in(wish.account),
             metrics: Arc::clone(&metrics),
             addresses: Addresses::Full,
             settings: DoorSettings {
@@ -282,6 +285,20 @@ impl Downstream {
                 "STARTTLS" => "220 go".to_owned(),
                 line if line.starts_with("EHLO") => "250-sink.test\r\n250 STARTTLS".to_owned(),
                 _ => usual(line),
+            })
+        };
+        Self::listen(Arc::new(answer), Some(acceptor)).await
+    }
+
+    /// Likewise, and answers these prefixes of lines in these ways; all is offered in the clear and within TLS.
+    pub async fn within_tls(acceptor: Acceptor, answers: &[(&'static str, &'static str)]) -> Self {
+        let answers = answers.to_vec();
+        let answer = move |line: &str| {
+            let found = answers.iter().find(|(start, _)| line.starts_with(start));
+            Some(match found {
+                Some((_, answer)) => (*answer).to_owned(),
+                None if line == "STARTTLS" => "220 go".to_owned(),
+                None => usual(line),
             })
         };
         Self::listen(Arc::new(answer), Some(acceptor)).await

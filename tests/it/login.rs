@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rcptgate::credentials::{Credentials, hash};
+use rcptgate::credentials::{Account, Credentials, hash};
+use rcptgate::proxy::route::Protection;
 use rcptgate::session::{Auth, ClientTls};
+use rcptgate::tls::{Acceptor, Connector, Trust};
 use tokio::net::TcpStream;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::DefaultGuard;
@@ -150,4 +152,61 @@ async fn guessing_ends_the_session() {
     }
     client.expect("421 4.7.0 rcptgate:").await;
     client.expect_end().await;
+}
+
+/// What the next hop says to EHLO, in the clear and within TLS.
+const OFFERS: &str =
+    "250-sink.test\r\n250-STARTTLS\r\n250 AUTH LOGIN PLAIN EXTERNAL SCRAM-SHA-256-PLUS XEVIL";
+
+/// The reply to a recipient from a next hop that answers so, and what was heard there.
+async fn with_own_login(answers: &[(&'static str, &'static str)]) -> (String, Vec<String>) {
+    let pair = Pair::new();
+    let acceptor = Acceptor::load(&pair.chain(), &pair.key()).expect("a certificate");
+    let file = pair.chain().with_file_name("password");
+    std::fs::write(&file, "hunter2\n").expect("written");
+    let wish = Wish {
+        protection: Protection::Required(Connector::new(&Trust::Anybody).expect("a connector")),
+        account: Some(Account::open("ann@x.test", &file).expect("an account")),
+        ..Wish::default()
+    };
+    let lab = Lab::with(Downstream::within_tls(acceptor, answers).await, wish).await;
+    let mut client = lab.client().await;
+    client.ask("MAIL FROM:<a@x.test>", "250").await;
+    client.send("RCPT TO:<b@y.test>").await;
+    let told = client.reply().await;
+    assert_eq!(lab.journal(), "");
+    (told, lab.downstream.heard())
+}
+
+#[tokio::test]
+async fn the_gate_logs_in_with_the_next_hop_within_tls_only() {
+    let (log, _guard) = listen();
+    let (told, heard) = with_own_login(&[("EHLO", OFFERS), ("AUTH", "235 2.7.0 ok")]).await;
+    assert_eq!(told, "250 2.1.0 ok");
+    let plain = format!("AUTH PLAIN {PLAIN}");
+    let expected = [
+        "CONNECT",
+        "EHLO gate.test",
+        "STARTTLS",
+        "TLS",
+        "EHLO gate.test",
+        &plain,
+        "MAIL FROM:<a@x.test>",
+    ];
+    assert_eq!(heard.get(..7).unwrap_or_default(), expected);
+    assert!(!log.text().contains(PLAIN) && !log.text().contains("hunter2"), "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_next_hop_that_does_not_know_the_gate_gets_no_mail_and_teaches_nothing() {
+    let refuses = [("EHLO", OFFERS), ("AUTH", "535 5.7.8 who are you")];
+    let without = [("EHLO", "250-sink.test\r\n250 STARTTLS")];
+    for answers in [refuses.as_slice(), without.as_slice()] {
+        let (log, _guard) = listen();
+        let (told, heard) = with_own_login(answers).await;
+        assert!(told.starts_with("451 4.7.8 rcptgate:"), "{told}");
+        assert!(!heard.iter().any(|line| line.starts_with("MAIL")), "{heard:?}");
+        let log = log.text();
+        assert!(log.contains("at auth: ") && !log.contains(PLAIN), "{log}");
+    }
 }

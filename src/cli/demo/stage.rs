@@ -69,6 +69,7 @@ impl Stage {
             .ok_or_else(|| Failure::Internal("no preset `quarantine`".to_owned()))?;
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let parts = Parts {
+            account: None,
             gate: settings,
             policy,
             classifier: Classifier::builtin(),
