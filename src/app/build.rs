@@ -104,6 +104,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
         auth: match listen.auth {
             ListenAuth::Off => Auth::Off,
             ListenAuth::Local => Auth::Local,
+            ListenAuth::Relay => Auth::Relay,
         },
         auth_required: listen.auth_required,
         credentials: credentials(settings, listen)?,

@@ -60,6 +60,7 @@ fn summary(
         let auth = match listen.auth {
             ListenAuth::Off => "",
             ListenAuth::Local => ", auth local",
+            ListenAuth::Relay => ", auth relay",
         };
         let clients = clients.join(" ");
         writeln!(

@@ -130,7 +130,8 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
 
 /// The keys of logins at one listener.
 fn auth(table: &Table<'_, '_>, tls: ListenTls, file: &Path) -> (ListenAuth, bool, Option<PathBuf>) {
-    let words = [("off", ListenAuth::Off), ("local", ListenAuth::Local)];
+    let words =
+        [("off", ListenAuth::Off), ("local", ListenAuth::Local), ("relay", ListenAuth::Relay)];
     let auth = table.choice("auth", ListenAuth::default(), &words, &[]);
     let required = table.boolean("auth_required", false);
     let credentials =
@@ -338,6 +339,20 @@ fn clashes(settings: &Settings, top: &Table<'_, '_>) {
             top.fault_below("listen", index, "address", why);
         }
         taken.push(listener.address);
+    }
+    for (index, listener) in settings.listen.iter().enumerate() {
+        if listener.auth == ListenAuth::Relay {
+            let fault = |why: &str| top.fault_below("listen", index, "auth", why);
+            match settings.downstream.tls {
+                DownstreamTls::Off | DownstreamTls::Opportunistic => fault(
+                    "needs downstream.tls = \"required\" or \"verify\": no password in the clear",
+                ),
+                DownstreamTls::Required | DownstreamTls::Verify => {}
+            }
+            if settings.downstream.login.is_some() {
+                fault("the next hop takes one login a connection, and downstream.username is one");
+            }
+        }
     }
     if let Some(admin) = settings.admin.listen
         && let Some(other) = taken.iter().find(|other| same_place(**other, admin))

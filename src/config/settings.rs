@@ -138,6 +138,8 @@ pub enum ListenAuth {
     Off,
     /// The gate, against its list of users.
     Local,
+    /// The next hop.
+    Relay,
 }
 
 impl Default for ListenSettings {

@@ -15,7 +15,7 @@ use crate::credentials::Checked;
 use crate::event::{Context, Tenant};
 use crate::gate::{About, Ack, Unlearnt};
 use crate::policy::verdict::{Reason, Verdict};
-use crate::session::{Answered, Envelope, Finished, Outcome, Ticket};
+use crate::session::{self, Answered, Envelope, Finished, Outcome, Ticket};
 use crate::smtp::address::{Recipient, RecipientKey, ReversePath};
 use crate::smtp::reply::Reply;
 use crate::time::Timestamp;
@@ -191,6 +191,20 @@ impl Reporter {
             Checked::Wrong => "failed",
             Checked::Unavailable => "unavailable",
         };
+        self.logged_in(result, user);
+    }
+
+    /// The next hop decided on a login that was relayed to it. Whose it was is not looked at.
+    pub(super) fn login_relayed(&self, checked: session::Checked) {
+        let result = match checked {
+            session::Checked::Right => "ok",
+            session::Checked::Wrong => "failed",
+            session::Checked::Unavailable => "unavailable",
+        };
+        self.logged_in(result, "");
+    }
+
+    fn logged_in(&self, result: &'static str, user: &str) {
         self.door.metrics.login(result);
         tracing::info!(
             event = "auth",

@@ -5,6 +5,8 @@
 //! is a password or a command. Were it taken the wrong way round, a password would be parsed, counted and perhaps relayed as
 //! a command; so the session ends there, as it does with bytes behind STARTTLS.
 
+mod relay;
+
 use bytes::BytesMut;
 use zeroize::Zeroize as _;
 
@@ -21,6 +23,8 @@ pub enum Auth {
     Off,
     /// The driver, against the gate's own list of users: PLAIN and LOGIN.
     Local,
+    /// The next hop: the exchange is passed on.
+    Relay,
 }
 
 /// What came of a check.
@@ -40,6 +44,8 @@ pub(super) enum LoggedIn {
     No,
     /// With the gate itself.
     Here,
+    /// With the next hop, on the connection that is open.
+    There,
 }
 
 /// How far an AUTH has come.
@@ -53,15 +59,35 @@ pub(super) enum Step {
     Password(Secret),
     /// The driver checks.
     Checking,
+    /// EHLO waits for a connection, to see what is offered there.
+    Greeting,
+    /// AUTH waits for a connection.
+    Opening(Start),
+    /// The next hop answers; with what the client is told instead, if the exchange was called off.
+    Relaying(Option<Reply>),
+    /// Its challenge is out: the next line is for it.
+    Relayed,
+    /// It was lost with its challenge out: the next line is for nobody.
+    Lost,
 }
 
 impl Step {
     /// Whether it is the driver's turn.
     pub(super) const fn is_with_driver(&self) -> bool {
         match self {
-            Self::Checking => true,
-            Self::Plain | Self::User | Self::Password(_) => false,
+            Self::Checking | Self::Greeting | Self::Opening(_) => true,
+            Self::Plain
+            | Self::User
+            | Self::Password(_)
+            | Self::Relaying(_)
+            | Self::Relayed
+            | Self::Lost => false,
         }
+    }
+
+    /// Whether bytes of the client are to be looked at: a response, or a violation. Behind EHLO they may wait.
+    pub(super) const fn listens(&self) -> bool {
+        !matches!(self, Self::Greeting)
     }
 }
 
@@ -74,7 +100,12 @@ impl Session {
     pub(super) fn mechanisms(&self) -> Option<String> {
         match self.settings.auth {
             Auth::Local if self.settings.tls == ClientTls::Up => Some("PLAIN LOGIN".to_owned()),
-            Auth::Local | Auth::Off => None,
+            Auth::Relay
+                if self.settings.tls == ClientTls::Up && !self.settings.offer.auth.is_empty() =>
+            {
+                Some(self.settings.offer.auth.to_string())
+            }
+            Auth::Local | Auth::Relay | Auth::Off => None,
         }
     }
 
@@ -88,30 +119,46 @@ impl Session {
         match (self.settings.may_relay || self.login != LoggedIn::No, self.settings.auth) {
             (true, _) => None,
             (false, Auth::Off) => Some(replies::NO_RELAY),
-            (false, Auth::Local) => Some(replies::NEED_LOGIN),
+            (false, Auth::Local | Auth::Relay) => Some(replies::NEED_LOGIN),
         }
     }
 
     /// AUTH; `more` says that bytes came along with it.
-    pub(super) fn auth(&mut self, start: &Start, more: bool, out: &mut Outputs) {
+    pub(super) fn auth(&mut self, start: Start, more: bool, out: &mut Outputs) {
         // Replies of a transaction that was reset belong before a challenge.
         self.owed.flush(&mut out.to_client);
         let refusal = match self.settings.auth {
             Auth::Off => Some(replies::NOT_IMPLEMENTED),
-            Auth::Local if more => return self.out_of_step(out),
-            Auth::Local if self.settings.tls != ClientTls::Up => Some(replies::LOGIN_IN_CLEAR),
-            Auth::Local if self.greeted != Some(true) => Some(replies::NO_EHLO),
-            Auth::Local if self.transaction.is_some() || !self.owed.is_empty() => {
-                Some(replies::IN_TRANSACTION)
-            }
-            Auth::Local if self.login != LoggedIn::No => Some(replies::LOGGED_IN_ALREADY),
-            Auth::Local if start.mechanism.is_empty() => Some(replies::NO_MECHANISM),
-            Auth::Local => None,
+            Auth::Local | Auth::Relay if more => return self.out_of_step(out),
+            Auth::Local | Auth::Relay => self.no_auth_now(&start),
         };
-        match (refusal, Mechanism::named(&start.mechanism)) {
-            (Some(refusal), _) => self.error(refusal),
-            (None, None) => self.error(replies::UNKNOWN_MECHANISM),
-            (None, Some(mechanism)) => self.begin_login(mechanism, start.initial.as_ref(), out),
+        let here = Mechanism::named(&start.mechanism);
+        match (refusal, self.settings.auth, here) {
+            (Some(refusal), ..) => self.error(refusal),
+            (None, Auth::Local, Some(mechanism)) => {
+                self.begin_login(mechanism, start.initial.as_ref(), out);
+            }
+            (None, Auth::Relay, _) if self.settings.offer.auth.has(&start.mechanism) => {
+                self.relay_auth(start, out);
+            }
+            (None, Auth::Local | Auth::Relay | Auth::Off, _) => {
+                self.error(replies::UNKNOWN_MECHANISM);
+            }
+        }
+    }
+
+    /// What AUTH gets when it is out of place.
+    fn no_auth_now(&self, start: &Start) -> Option<Reply> {
+        if self.settings.tls != ClientTls::Up {
+            Some(replies::LOGIN_IN_CLEAR)
+        } else if self.greeted != Some(true) {
+            Some(replies::NO_EHLO)
+        } else if self.transaction.is_some() || !self.owed.is_empty() {
+            Some(replies::IN_TRANSACTION)
+        } else if self.login != LoggedIn::No {
+            Some(replies::LOGGED_IN_ALREADY)
+        } else {
+            start.mechanism.is_empty().then_some(replies::NO_MECHANISM)
         }
     }
 
@@ -135,10 +182,10 @@ impl Session {
     /// Takes a response from the client. Says whether commands may follow at once.
     pub(super) fn login_bytes(&mut self, bytes: &mut BytesMut, out: &mut Outputs) -> bool {
         let Phase::Login(step) = &self.phase else { return true };
-        if bytes.is_empty() {
+        if bytes.is_empty() || !step.listens() {
             return false;
         }
-        if step.is_with_driver() {
+        if step.is_with_driver() || matches!(step, Step::Relaying(_)) {
             self.out_of_step(out);
             return true;
         }
@@ -146,15 +193,24 @@ impl Session {
             Ok(None) => return false,
             Ok(Some(line)) => line,
             Err(fault) => {
-                self.phase = Phase::Command;
-                self.response_fault(fault);
+                self.response_fault(fault, out);
                 return true;
             }
         };
         self.turns += 1;
         if bytes.is_empty() {
             if let Phase::Login(step) = std::mem::replace(&mut self.phase, Phase::Command) {
-                self.respond(&step, sasl::response(&line), out);
+                match step {
+                    Step::Relayed => self.relay_response(&line, out),
+                    Step::Lost => self.login_unavailable(out),
+                    Step::Plain
+                    | Step::User
+                    | Step::Password(_)
+                    | Step::Checking
+                    | Step::Greeting
+                    | Step::Opening(_)
+                    | Step::Relaying(_) => self.respond(&step, sasl::response(&line), out),
+                }
             }
         } else {
             self.out_of_step(out);
@@ -163,7 +219,11 @@ impl Session {
         true
     }
 
-    fn response_fault(&mut self, fault: LineFault) {
+    fn response_fault(&mut self, fault: LineFault, out: &mut Outputs) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Command);
+        if matches!(phase, Phase::Login(Step::Relayed)) {
+            return self.relay_fault(fault, out);
+        }
         match fault {
             LineFault::TooLong => self.error(replies::LOGIN_LINE),
             LineFault::Endless | LineFault::BareLineEnd | LineFault::Tls => self.line_fault(fault),
@@ -176,7 +236,15 @@ impl Session {
             (Step::Plain, Ok(message)) => sasl::plain(&message),
             (Step::User, Ok(user)) => return self.challenge(Step::Password(user), PASSWORD),
             (Step::Password(user), Ok(password)) => sasl::login(user.expose(), password.expose()),
-            (Step::Checking, Ok(_)) => Err(SaslFault::Malformed),
+            (
+                Step::Checking
+                | Step::Greeting
+                | Step::Opening(_)
+                | Step::Relaying(_)
+                | Step::Relayed
+                | Step::Lost,
+                Ok(_),
+            ) => Err(SaslFault::Malformed),
         };
         match login {
             Ok(login) => self.check(login, out),
@@ -208,6 +276,10 @@ impl Session {
     /// A login that failed. Whoever tries one password after another is sent away soon.
     fn login_failed(&mut self, reply: Reply) {
         self.owed.push(reply);
+        self.count_failed_login();
+    }
+
+    fn count_failed_login(&mut self) {
         self.failed_logins += 1;
         if self.failed_logins >= self.settings.limits.login_failures {
             self.send_away(replies::TOO_MANY_LOGINS);

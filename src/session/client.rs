@@ -98,7 +98,7 @@ impl Session {
             Command::Xforward(attributes) => self.xforward(attributes),
             Command::Xclient => self.error(replies::NOT_YOU),
             Command::NotImplemented => self.error(replies::NOT_IMPLEMENTED),
-            Command::Auth(start) => self.auth(&start, more, out),
+            Command::Auth(start) => self.auth(start, more, out),
             Command::Starttls => self.starttls(more, out),
             Command::Quit => self.send_away(replies::BYE),
             // What follows is content of a length that we have not agreed on: it must never be read as commands.
@@ -135,11 +135,21 @@ impl Session {
         self.mail_refused = false;
         let again = self.greeted.replace(esmtp).is_some();
         self.owed.enhanced = esmtp;
-        let text = if esmtp { self.keywords() } else { self.settings.hostname.to_string() };
-        self.owed.push_plain(Reply::plain(250, Cow::Owned(text)));
+        if esmtp && self.must_see_mechanisms() {
+            self.see_mechanisms(out);
+        } else {
+            self.greet_back();
+        }
         if again {
             self.count_junk();
         }
+    }
+
+    /// Answers EHLO or HELO.
+    pub(super) fn greet_back(&mut self) {
+        let esmtp = self.greeted == Some(true);
+        let text = if esmtp { self.keywords() } else { self.settings.hostname.to_string() };
+        self.owed.push_plain(Reply::plain(250, Cow::Owned(text)));
     }
 
     fn keywords(&self) -> String {
@@ -219,7 +229,7 @@ impl Session {
         self.count_error();
     }
 
-    fn count_error(&mut self) {
+    pub(super) fn count_error(&mut self) {
         self.errors += 1;
         if self.errors >= self.settings.limits.errors {
             self.send_away(replies::TOO_MANY_ERRORS);
@@ -322,6 +332,10 @@ impl Session {
             self.give_up(out);
         } else if between && self.draining && self.greeted.is_some() {
             replies::SHUTDOWN.encode(self.owed.enhanced, &mut out.to_client);
+            self.phase = Phase::Over;
+        }
+        if between && self.login_is_lost() && matches!(self.phase, Phase::Command) {
+            replies::LOGIN_GONE.encode(self.owed.enhanced, &mut out.to_client);
             self.phase = Phase::Over;
         }
         if matches!(self.phase, Phase::Over) && self.owed.is_empty() && !self.leaving {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::transaction::{Asked, Envelope, MailState, Transaction, Wants};
 use super::{
-    Action, Answered, ClientTls, Farewell, Outcome, Outputs, Phase, Protocol, Session, replies,
+    Action, Answered, Auth, ClientTls, Farewell, Outcome, Outputs, Phase, Protocol, Session,
+    replies,
 };
 use crate::bounce::Stage;
 use crate::policy::verdict::Verdict;
@@ -177,6 +178,9 @@ impl Session {
             let reply = reply.clone();
             return self.turn_away(asked.recipient, reply, out);
         }
+        if self.login_is_lost() {
+            return self.turn_away(asked.recipient, replies::LOST, out);
+        }
         if !self.leg.is_open() {
             self.phase = Phase::Opening(asked);
             return out.actions.push_back(Action::Open);
@@ -185,7 +189,11 @@ impl Session {
     }
 
     pub(super) fn opened(&mut self, capabilities: Capabilities, out: &mut Outputs) {
+        if self.settings.auth == Auth::Relay {
+            self.settings.offer.auth = capabilities.auth;
+        }
         match std::mem::replace(&mut self.phase, Phase::Command) {
+            Phase::Login(step) => self.opened_for_login(step, capabilities, out),
             Phase::Opening(asked) => {
                 self.leg.open(capabilities);
                 self.send_rcpt(asked, out);
@@ -194,7 +202,6 @@ impl Session {
             phase @ (Phase::Command
             | Phase::Asking(_)
             | Phase::Securing
-            | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Content(_)
             | Phase::Swallow(..)
@@ -222,6 +229,11 @@ impl Session {
     }
 
     pub(super) fn not_opened(&mut self, reply: Reply, out: &mut Outputs) {
+        if let Phase::Login(_) = self.phase
+            && let Phase::Login(step) = std::mem::replace(&mut self.phase, Phase::Command)
+        {
+            return self.not_opened_for_login(step, out);
+        }
         if let Phase::Opening(_) = self.phase
             && let Phase::Opening(asked) = std::mem::replace(&mut self.phase, Phase::Command)
         {

@@ -13,7 +13,8 @@ use crate::bounce::Stage;
 use crate::smtp::address::Recipient;
 use crate::smtp::command::Parameter;
 use crate::smtp::extensions::{Capabilities, Size};
-use crate::smtp::reply::{Reply, ReplyDecoder};
+use crate::smtp::reply::{Reply, ReplyDecoder, ReplyLimits};
+use crate::smtp::sasl::LINE_MAX;
 
 /// A command that the next hop has not answered.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(super) enum Sent {
     Data(SlotId),
     EndOfData(SlotId),
     Rset,
+    /// AUTH of the client, or a response of its.
+    Auth(SlotId),
 }
 
 impl Sent {
@@ -41,13 +44,16 @@ impl Sent {
             Self::Data(_) => Stage::Data,
             Self::EndOfData(_) => Stage::EndOfData,
             Self::Rset => Stage::Rset,
+            Self::Auth(_) => Stage::Auth,
         }
     }
 
     /// The place of its reply; MAIL and RSET were answered by the gate itself.
     pub(super) const fn slot(&self) -> Option<SlotId> {
         match self {
-            Self::Rcpt(_, slot) | Self::Data(slot) | Self::EndOfData(slot) => Some(*slot),
+            Self::Rcpt(_, slot) | Self::Data(slot) | Self::EndOfData(slot) | Self::Auth(slot) => {
+                Some(*slot)
+            }
             Self::Mail | Self::Rset => None,
         }
     }
@@ -62,6 +68,10 @@ pub(super) struct Leg {
     /// The reply to the last MAIL that was answered, if it was refused: what follows it is refused for its sake.
     pub(super) refused_mail: Option<Reply>,
     pub(super) replies: ReplyDecoder,
+    /// Within an AUTH of the client: whatever is said here now would be taken for a response.
+    exchange: bool,
+    /// The client has logged in here.
+    logged_in: bool,
 }
 
 impl Leg {
@@ -74,7 +84,30 @@ impl Leg {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.is_open() && self.awaited.is_empty()
+        self.is_open() && self.awaited.is_empty() && !self.exchange
+    }
+
+    /// An exchange goes on, or has ended. Challenges are longer than replies.
+    pub(super) fn in_exchange(&mut self, goes_on: bool) {
+        self.exchange = goes_on;
+        let line = ReplyLimits::default().line;
+        self.replies.limit_line(if goes_on { LINE_MAX } else { line });
+    }
+
+    /// The client has logged in.
+    pub(super) fn log_in(&mut self) {
+        self.logged_in = true;
+        if let Some(there) = &mut self.capabilities {
+            there.authenticated = true;
+        }
+    }
+
+    pub(super) const fn is_logged_in(&self) -> bool {
+        self.logged_in
+    }
+
+    pub(super) fn takes_mechanism(&self, name: &str) -> bool {
+        self.capabilities.is_some_and(|there| there.auth.has(name))
     }
 
     pub(super) fn awaited_stage(&self) -> Option<Stage> {
@@ -183,6 +216,7 @@ impl Session {
             let Some(slot) = awaited.command.slot() else { continue };
             let reply = match &awaited.command {
                 Sent::EndOfData(_) => replies::UNKNOWN_OUTCOME,
+                Sent::Auth(_) => replies::LOGIN_LOST,
                 Sent::Mail | Sent::Rcpt(..) | Sent::Data(_) | Sent::Rset => reply.clone(),
             };
             report_lost(awaited, &reply, out);
@@ -206,11 +240,14 @@ impl Session {
                 self.abort_leg(reply, out);
             }
             Phase::GoAhead => self.break_off(0, reply, out),
+            Phase::Login(step) => {
+                self.login_without_leg(step);
+                self.abort_leg(reply, out);
+            }
             phase @ (Phase::Command
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
-            | Phase::Login(_)
             | Phase::Swallow(..)
             | Phase::Over) => {
                 self.phase = phase;

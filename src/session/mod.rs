@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `client` | framing of the client's bytes, the commands that concern the session |
 //! | `envelope` | MAIL, RCPT, DATA |
-//! | `auth` | AUTH from the client |
+//! | `auth` | AUTH from the client, checked here or relayed |
 //! | `content` | from 354 to the final reply |
 //! | `downstream` | the next hop's replies |
 //! | `leg` | the connection to the next hop, and its loss |
@@ -111,6 +111,8 @@ pub enum Action {
     StartTls,
     /// Check this login and come back with [`Input::Authenticated`].
     Authenticate(Login),
+    /// The next hop has decided on a login that was relayed to it.
+    LoginRelayed(Checked),
     /// Close the connection to the next hop. The session has forgotten it.
     CloseDownstream(Farewell),
     /// Send what is left, then close the client's connection.
@@ -337,7 +339,8 @@ impl Session {
         match self.phase {
             Phase::Command => !self.is_held_up(),
             // Content may come; before the go-ahead any byte is a violation that must be seen.
-            Phase::Content(_) | Phase::Swallow(..) | Phase::GoAhead | Phase::Login(_) => true,
+            Phase::Content(_) | Phase::Swallow(..) | Phase::GoAhead => true,
+            Phase::Login(ref step) => step.listens(),
             Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
@@ -361,7 +364,9 @@ impl Session {
     /// Whether a connection to the next hop is open and nothing is under way on it, so that it may be released.
     pub fn leg_is_idle(&self) -> bool {
         let untouched = |now: &Transaction| matches!(now.mail, MailState::Unsent);
-        self.leg.is_idle() && self.transaction.as_ref().is_none_or(untouched)
+        // One on which the client logged in is not left while the client stays.
+        let kept = self.login == LoggedIn::There;
+        self.leg.is_idle() && !kept && self.transaction.as_ref().is_none_or(untouched)
     }
 
     /// Tells the next hop goodbye because the connection has been idle for too long.

@@ -32,6 +32,12 @@ pub(super) const UNKNOWN_MECHANISM: Reply =
 pub(super) const LOGGED_IN_ALREADY: Reply = reply(503, (5, 5, 1), "rcptgate: logged in already");
 pub(super) const LOGIN_LATER: Reply =
     reply(454, (4, 7, 0), "rcptgate: the login cannot be checked now");
+pub(super) const LOGIN_LOST: Reply =
+    reply(454, (4, 7, 0), "rcptgate: the next hop, which checks logins, cannot be reached");
+pub(super) const LOGIN_GONE: Reply =
+    reply(421, (4, 4, 2), "rcptgate: the next hop, and your login with it, was lost; log in anew");
+pub(super) const NO_NEXT_HOP: Reply =
+    reply(421, (4, 4, 1), "rcptgate: the next hop, which checks logins, cannot be reached");
 pub(super) const TOO_MANY_LOGINS: Reply = reply(421, (4, 7, 0), "rcptgate: too many failed logins");
 pub(super) const BYE: Reply = reply(221, (2, 0, 0), "rcptgate: bye");
 pub(super) const VRFY: Reply = reply(252, (2, 5, 0), "rcptgate: send some mail and see");

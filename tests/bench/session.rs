@@ -72,6 +72,7 @@ fn transaction(
             | Action::CloseDownstream(_)
             | Action::StartTls
             | Action::Authenticate(_)
+            | Action::LoginRelayed(_)
             | Action::CloseClient => {}
         }
         session.step(Input::Client(&mut input), &mut out);

@@ -145,6 +145,7 @@ fn a_disk_that_is_behind_holds_up_the_next_hop() {
             | Action::CloseDownstream(_)
             | Action::CloseClient
             | Action::Authenticate(_)
+            | Action::LoginRelayed(_)
             | Action::Finished(_) => panic!("{action:?}"),
         }
         if out.actions.is_empty()

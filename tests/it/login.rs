@@ -48,7 +48,7 @@ async fn client(lab: &Lab, pair: &Pair) -> Client {
     let mut client = encrypt(stream, &pair.der).await.expect("a handshake");
     client.expect("220 ").await;
     let offered = client.ask("EHLO client.test", "250-").await;
-    assert!(offered.contains("AUTH PLAIN LOGIN"), "{offered}");
+    assert!(offered.ends_with("AUTH PLAIN LOGIN"), "{offered}");
     client
 }
 
@@ -209,4 +209,70 @@ async fn a_next_hop_that_does_not_know_the_gate_gets_no_mail_and_teaches_nothing
         let log = log.text();
         assert!(log.contains("at auth: ") && !log.contains(PLAIN), "{log}");
     }
+}
+
+#[tokio::test]
+async fn a_login_is_relayed_within_tls_on_both_legs_and_never_logged() {
+    let (log, _guard) = listen();
+    let pair = Pair::new();
+    let acceptor = Acceptor::load(&pair.chain(), &pair.key()).expect("a certificate");
+    let answers = [
+        ("EHLO", OFFERS),
+        ("AUTH LOGIN", "334 VXNlcm5hbWU6"),
+        (NAME, "334 UGFzc3dvcmQ6"),
+        (PASSWORD, "235 2.7.0 welcome"),
+        ("AUTH PLAIN", "535 5.7.8 who are you"),
+    ];
+    let wish = Wish {
+        tls: ClientTls::Up,
+        acceptor: Some(pair.certificate()),
+        auth: Auth::Relay,
+        protection: Protection::Required(Connector::new(&Trust::Anybody).expect("a connector")),
+        may_relay: false,
+        ..Wish::default()
+    };
+    let lab = Lab::with(Downstream::within_tls(acceptor, &answers).await, wish).await;
+    // Whatever the next hop offers: neither EXTERNAL nor what is bound to the TLS connection (I10).
+    let mut client = client(&lab, &pair).await;
+    client.ask("AUTH EXTERNAL =", "504 5.5.4 ").await;
+    client.ask(&format!("AUTH PLAIN {WRONG}"), "535 5.7.8 who are you").await;
+    client.ask("AUTH LOGIN", "334 VXNlcm5hbWU6").await;
+    client.ask(NAME, "334 UGFzc3dvcmQ6").await;
+    client.ask(PASSWORD, "235 2.7.0 welcome").await;
+    client.ask("MAIL FROM:<a@x.test>", "250 ").await;
+    client.ask("RCPT TO:<b@y.test>", "250 ").await;
+    client.ask("QUIT", "221").await;
+    client.expect_end().await;
+    let heard = lab.downstream.heard();
+    let auth = heard.iter().position(|line| line.starts_with("AUTH")).expect("AUTH");
+    assert!(
+        heard.get(..auth).is_some_and(|before| before.contains(&"TLS".to_owned())),
+        "{heard:?}"
+    );
+    let log = log.text();
+    for secret in [PLAIN, PASSWORD, WRONG, NAME, "hunter2", "Hunter3"] {
+        assert!(!log.contains(secret), "{secret}");
+    }
+    assert_eq!(log.matches("event=\"auth\"").count(), 2, "{log}");
+    let figures = lab.metrics.text();
+    assert!(figures.contains("rcptgate_login_total{kind=\"ok\"} 1"), "{figures}");
+}
+
+#[tokio::test]
+async fn a_next_hop_without_tls_is_offered_no_login() {
+    let pair = Pair::new();
+    let wish = Wish {
+        tls: ClientTls::Up,
+        acceptor: Some(pair.certificate()),
+        auth: Auth::Relay,
+        ..Wish::default()
+    };
+    let lab = Lab::with(Downstream::answering(&[("EHLO", OFFERS)]).await, wish).await;
+    let stream = TcpStream::connect(lab.door).await.expect("a connection");
+    let mut client = encrypt(stream, &pair.der).await.expect("a handshake");
+    client.expect("220 ").await;
+    let offered = client.ask("EHLO client.test", "250-").await;
+    assert!(!offered.contains("AUTH"), "{offered}");
+    client.ask(&format!("AUTH PLAIN {PLAIN}"), "504 ").await;
+    assert!(!lab.downstream.heard().iter().any(|line| line.starts_with("AUTH")));
 }

@@ -285,6 +285,7 @@ impl Rig {
                     self.session.step(Input::Authenticated(checked), &mut self.out);
                 }
             }
+            Action::LoginRelayed(_) => {}
             Action::CloseDownstream(farewell) => {
                 match farewell {
                     Farewell::Quit => self.write(),

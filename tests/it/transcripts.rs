@@ -5,7 +5,7 @@
 //! ```text
 //! # why, with RFC section or case
 //! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered | up,
-//!                                             auth = local, auth_required, logins = held,
+//!                                             auth = local | relay, auth_required, logins = held,
 //!                                             tickets = held, split = none | client | downstream: whose writes may be cut
 //! user ann = secret                           who may log in; ? for a password that cannot be checked now
 //! verdict gone@x.test = refuse 550 5.7.1 ...  forward without; also defer

@@ -61,6 +61,7 @@ impl Connection {
                 }
                 Action::CloseDownstream(farewell) => self.close_downstream(farewell),
                 Action::Authenticate(login) => self.authenticate(login),
+                Action::LoginRelayed(checked) => self.reporter.login_relayed(checked),
                 Action::StartTls => self.upgrade = true,
                 Action::CloseClient => goes_on = false,
                 Action::Answered(answered) => self.answered(&answered),

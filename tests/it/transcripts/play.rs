@@ -75,6 +75,7 @@ fn configured(script: &Script) -> Result<Settings, String> {
             "tls" if value == "offered" => settings.tls = ClientTls::Offered,
             "tls" if value == "up" => settings.tls = ClientTls::Up,
             "auth" if value == "local" => settings.auth = Auth::Local,
+            "auth" if value == "relay" => settings.auth = Auth::Relay,
             "auth_required" => settings.auth_required = value == "yes",
             "logins" | "tickets" | "split" => {}
             _ => return Err(format!("no setting {name}")),
