@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use zeroize::Zeroize as _;
 
 use super::{Action, ClientTls, Outputs, Phase, Session, replies};
+use crate::smtp::command::Parameter;
 use crate::smtp::line::{LineFault, take_line};
 use crate::smtp::reply::Reply;
 use crate::smtp::sasl::{self, Login, Mechanism, SaslFault, Secret, Start};
@@ -120,6 +121,16 @@ impl Session {
             (true, _) => None,
             (false, Auth::Off) => Some(replies::NO_RELAY),
             (false, Auth::Local | Auth::Relay) => Some(replies::NEED_LOGIN),
+        }
+    }
+
+    /// Who has not logged in cannot say on whose behalf a message was submitted: AUTH= of MAIL goes on as `<>` (RFC 4954 §5), or
+    /// a next hop that trusts the gate would believe it of anybody.
+    pub(super) fn disown(&self, parameters: &mut [Parameter]) {
+        if self.login == LoggedIn::No
+            && let Some(claim) = parameters.iter_mut().find(|parameter| parameter.keyword == "AUTH")
+        {
+            claim.value = Some("<>".to_owned());
         }
     }
 

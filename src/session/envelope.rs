@@ -48,7 +48,7 @@ impl Session {
     fn begin(
         &mut self,
         sender: ReversePath,
-        parameters: Vec<Parameter>,
+        mut parameters: Vec<Parameter>,
     ) -> Result<Transaction, Reply> {
         let wants = self.wants(&parameters)?;
         if let ReversePath::Mailbox(mailbox) = &sender
@@ -62,6 +62,7 @@ impl Session {
         {
             return Err(replies::TOO_LARGE);
         }
+        self.disown(&mut parameters);
         let ident = self.ident.take();
         let envid = parameters.iter().find(|parameter| parameter.keyword == "ENVID");
         let envid = envid.and_then(|parameter| parameter.value.clone());

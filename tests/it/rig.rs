@@ -348,7 +348,10 @@ impl Rig {
 /// Capabilities from words as EHLO has them, `SIZE=1000` for SIZE with a limit.
 pub fn capabilities(words: &str) -> Capabilities {
     let lines: Vec<_> = words.split_ascii_whitespace().map(|word| word.replace('=', " ")).collect();
-    Capabilities::from_ehlo(&format!("mx.test\n{}", lines.join("\n")))
+    // No keyword: the gate logged in there when the connection was made.
+    let authenticated = words.contains("logged-in");
+    let offered = Capabilities::from_ehlo(&format!("mx.test\n{}", lines.join("\n")));
+    Capabilities { authenticated, ..offered }
 }
 
 /// What most tests run with.
