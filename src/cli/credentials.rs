@@ -57,12 +57,14 @@ pub fn run(given: Option<&Path>, command: &Command, out: &mut impl Write) -> Res
     match command {
         Command::Add { name, tenant, file } => {
             let line = Line::new(name, tenant.as_deref())?;
+            // What is wrong with the rest is said before anybody types a password.
+            let file = named(file)?;
             let password = if io::stdin().is_terminal() {
                 asked(name)?
             } else {
                 password_of(&mut io::stdin().lock())?
             };
-            add(&named(file)?, &line, &password, out)
+            add(&file, &line, &password, out)
         }
         Command::Remove { name, file } => remove(&named(file)?, name, out),
     }
