@@ -24,6 +24,21 @@ impl fmt::Display for EventId {
 #[serde(transparent)]
 pub struct Tenant(pub String);
 
+impl Tenant {
+    /// A tenant of this name. It stands in logs, journals and URLs, so it is one plain word.
+    ///
+    /// # Errors
+    /// Says what such a name may consist of.
+    pub fn named(text: &str) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if (1..=64).contains(&text.len()) && text.chars().all(plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("expected 1 to 64 letters, digits, - _ or .".to_owned())
+        }
+    }
+}
+
 impl Default for Tenant {
     fn default() -> Self {
         Self("default".to_owned())

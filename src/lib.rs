@@ -5,6 +5,7 @@ pub mod app;
 pub mod bounce;
 pub mod cli;
 pub mod config;
+pub mod credentials;
 pub mod dns;
 pub mod event;
 pub mod failure;

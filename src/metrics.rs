@@ -48,6 +48,7 @@ pub struct Metrics {
     reloads: Family<Kind, Counter>,
     untold: Family<Kind, Counter>,
     certificates: Family<File, Gauge<i64, AtomicI64>>,
+    logins: Family<Kind, Counter>,
     client_gone: Counter,
     ready: Gauge<i64, AtomicI64>,
     unlearnt: Counter,
@@ -102,6 +103,8 @@ impl Metrics {
             "When a certificate in force ends, in seconds since 1970",
             Family::clone(&certificates),
         );
+        let logins = Family::default();
+        registry.register("login", "Logins of clients, by result", Family::clone(&logins));
         let client_gone = Counter::default();
         registry.register(
             "accepted_client_gone",
@@ -132,6 +135,7 @@ impl Metrics {
             reloads,
             untold,
             certificates,
+            logins,
             client_gone,
             ready,
             unlearnt,
@@ -190,6 +194,11 @@ impl Metrics {
     /// The certificate in this file, which the configuration names, is in force until then: seconds since the epoch.
     pub fn certificate(&self, file: &str, not_after: i64) {
         self.certificates.get_or_create(&File { file: file.to_owned() }).set(not_after);
+    }
+
+    /// A client tried to log in.
+    pub fn login(&self, result: &'static str) {
+        self.logins.get_or_create(&Kind { kind: result }).inc();
     }
 
     /// A file was read anew.

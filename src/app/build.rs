@@ -9,15 +9,16 @@ use std::sync::Arc;
 use super::Parts;
 use crate::bounce::classify::Classifier;
 use crate::config::{
-    self, AddressForm, ConfigError, DownstreamSettings, DownstreamTls, ListenProtocol,
+    self, AddressForm, ConfigError, DownstreamSettings, DownstreamTls, ListenAuth, ListenProtocol,
     ListenSettings, ListenTls, LiveLists, OnStoreFailure, Settings,
 };
+use crate::credentials::{Account, Credentials};
 use crate::failure::Failure;
 use crate::gate::{self, GateSettings};
 use crate::log::Addresses;
 use crate::proxy::route::{Host, Protection};
 use crate::proxy::{DoorSettings, Timeouts};
-use crate::session::{ClientTls, Limits, Protocol};
+use crate::session::{Auth, ClientTls, Limits, Protocol};
 use crate::tls::{Certificate, Connector, Trust};
 
 /// Pipelined commands of a client whose replies are owed, at the most.
@@ -54,6 +55,7 @@ pub fn parts(settings: &Settings) -> Result<(Parts, LiveLists), Failure> {
             .collect::<Result<_, _>>()?,
         hosts: hosts.map(|host| Host { name: host.host.clone(), port: host.port }).collect(),
         tls: protection(&settings.downstream)?,
+        account: account(&settings.downstream)?,
         dns: settings.dns.servers.clone(),
         addresses: addresses(settings)?,
     };
@@ -102,6 +104,13 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
             ListenTls::Implicit => ClientTls::Up,
         },
         acceptor: certificate(listen)?,
+        auth: match listen.auth {
+            ListenAuth::Off => Auth::Off,
+            ListenAuth::Local => Auth::Local,
+            ListenAuth::Relay => Auth::Relay,
+        },
+        auth_required: listen.auth_required,
+        credentials: credentials(settings, listen)?,
         limits: Limits {
             line: limits.line,
             content_line: CONTENT_LINE,
@@ -110,6 +119,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
             errors: count(limits.errors),
             junk: count(limits.junk),
             pipeline: PIPELINE,
+            login_failures: count(limits.login_failures),
             transactions: count(limits.transactions),
         },
         timeouts: Timeouts {
@@ -142,6 +152,23 @@ fn certificate(listen: &ListenSettings) -> Result<Option<Certificate>, Failure> 
     let Some((chain, key)) = &listen.certificate else { return Ok(None) };
     let opened = Certificate::open(chain, key);
     opened.map(Some).map_err(|fault| Failure::Config(fault.to_string()))
+}
+
+/// The users of a listener.
+fn credentials(
+    settings: &Settings,
+    listen: &ListenSettings,
+) -> Result<Option<Credentials>, Failure> {
+    let Some(file) = &listen.credentials else { return Ok(None) };
+    let (at_once, patience) = (settings.limits.login_checks, settings.timeouts.login_check);
+    let opened = Credentials::open(file, at_once, patience);
+    opened.map(Some).map_err(|fault| Failure::Config(fault.to_string()))
+}
+
+fn account(downstream: &DownstreamSettings) -> Result<Option<Account>, Failure> {
+    let Some((user, file)) = &downstream.login else { return Ok(None) };
+    let opened = Account::open(user, file);
+    opened.map(Some).map_err(|error| Failure::Config(format!("{}: {error}", file.display())))
 }
 
 fn protection(downstream: &DownstreamSettings) -> Result<Protection, Failure> {

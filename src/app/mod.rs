@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bounce::classify::Classifier;
+use crate::credentials::{Account, Credentials};
 use crate::dns::Resolver;
 use crate::failure::Failure;
 use crate::gate::{Gate, GateError, GateSettings, Mode, OpenReport};
@@ -55,6 +56,8 @@ pub struct Parts {
     pub hosts: Vec<Host>,
     /// How the way there is protected.
     pub tls: Protection,
+    /// The gate's own login there.
+    pub account: Option<Account>,
     /// Name servers; the system's when there are none.
     pub dns: Vec<SocketAddr>,
     /// How the log shows addresses.
@@ -77,6 +80,10 @@ pub struct Running {
     pub certificates: Vec<Certificate>,
     /// TLS towards the next hop.
     pub connector: Option<Connector>,
+    /// The users of the listeners.
+    pub credentials: Vec<Credentials>,
+    /// The gate's own login with the next hop.
+    pub account: Option<Account>,
     drain: CancellationToken,
     halt: CancellationToken,
     sessions: TaskTracker,
@@ -143,9 +150,12 @@ impl Running {
         let metrics = Arc::new(Metrics::new());
         let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
         let connector = parts.tls.connector().cloned();
-        let route = Route::fixed(parts.hosts, parts.tls, resolver);
+        let route =
+            Route::fixed(parts.hosts, parts.tls, resolver).logging_in(parts.account.clone());
         let certificates =
             parts.doors.iter().filter_map(|(_, settings)| settings.acceptor.clone()).collect();
+        let credentials =
+            parts.doors.iter().filter_map(|(_, settings)| settings.credentials.clone()).collect();
         let mut bound = Vec::new();
         for (address, settings) in parts.doors {
             let listener = TcpListener::bind(address)
@@ -177,6 +187,8 @@ impl Running {
             addresses,
             certificates,
             connector,
+            credentials,
+            account: parts.account,
             drain,
             halt,
             sessions,

@@ -12,11 +12,15 @@ use super::certificates::Certificates;
 use super::{Running, build, replace_lists};
 use crate::admin;
 use crate::config::{self, LiveLists, Reload, Settings};
+use crate::credentials::{self, Account, Credentials, CredentialsFault};
 use crate::failure::Failure;
 use crate::log;
 use crate::store::StoreError;
 use crate::store::lock::DataLock;
 use crate::watch::Watch;
+
+/// Faults of one file that are logged at a reload; `rcptgate check` tells all.
+const LOGGED_MAX: usize = 20;
 
 /// Runs the gate. Returns when it has been told to end and everything under way is done.
 ///
@@ -136,14 +140,75 @@ fn watch(running: &Running, live: &Arc<Mutex<LiveLists>>) -> Result<Watch, Failu
     tokio::spawn(certificates.clone().keep_looking());
     let (gate, metrics, live) =
         (running.gate.clone(), Arc::clone(&running.metrics), Arc::clone(live));
+    files.extend(running.credentials.iter().map(Credentials::file));
+    files.extend(running.account.as_ref().map(Account::file));
+    let (account, credentials) = (running.account.clone(), running.credentials.clone());
     let watch = Watch::start(files, move |_change| {
         let lists = reload(&gate, &live).is_ok();
         let certificates = certificates.reload();
-        metrics.reloaded(if lists && certificates { "swapped" } else { "kept" });
+        let users = credentials.iter().filter(|one| !reload_credentials(one)).count() == 0;
+        let password = account.as_ref().is_none_or(reload_account);
+        metrics.reloaded(if lists && certificates && users && password {
+            "swapped"
+        } else {
+            "kept"
+        });
     })?;
     // What changed while the gate was being opened, which may take minutes, is read now.
     watch.poke();
     Ok(watch)
+}
+
+/// Reads the users again; the old ones stay in force when the file has a fault.
+fn reload_credentials(credentials: &Credentials) -> bool {
+    let file = credentials.file();
+    warn_if_readable(&file);
+    match credentials.reload() {
+        Ok(users) => {
+            tracing::info!(event = "reload", result = "swapped", file = %file.display(), users);
+            true
+        }
+        Err(CredentialsFault::Lines { file, faults }) => {
+            for fault in faults.iter().take(LOGGED_MAX) {
+                tracing::error!(
+                    event = "reload",
+                    result = "kept",
+                    file = %file.display(),
+                    line = fault.line,
+                    error = fault.why,
+                    faults = faults.len(),
+                );
+            }
+            false
+        }
+        Err(fault @ CredentialsFault::File { .. }) => {
+            tracing::error!(event = "reload", result = "kept", file = %file.display(), error = %fault);
+            false
+        }
+    }
+}
+
+/// Reads the password again; the old one stays in force when the file has a fault.
+fn reload_account(account: &Account) -> bool {
+    let file = account.file();
+    warn_if_readable(&file);
+    let fault = account.reload().err();
+    if let Some(fault) = &fault {
+        tracing::error!(event = "reload", result = "kept", file = %file.display(), error = %fault);
+    }
+    fault.is_none()
+}
+
+/// Secrets are nobody's business; what is wrong with that is told again at each reload.
+fn warn_if_readable(file: &Path) {
+    if credentials::readable_by_everyone(file) {
+        tracing::warn!(
+            event = "reload",
+            result = "readable",
+            file = %file.display(),
+            error = "everybody on this machine can read passwords or their hashes: chmod o-r",
+        );
+    }
 }
 
 /// Reads the lists again; one whose file has a fault stays as it was.

@@ -59,6 +59,8 @@ pub enum Command {
     Release(Release),
     /// Change and ask the operator's list of disposable domains
     Disposable(Disposable),
+    /// Change who may log in to the gate, and with which password
+    Credentials(Credentials),
     /// Say what a reply of a mail server means
     Classify(Classify),
     /// Fold events from standard input under a policy, and answer its questions
@@ -296,6 +298,13 @@ impl std::convert::From<From> for List {
 pub struct Disposable {
     #[command(subcommand)]
     pub command: super::disposable::Command,
+}
+
+/// `credentials`.
+#[derive(Debug, Args)]
+pub struct Credentials {
+    #[command(subcommand)]
+    pub command: super::credentials::Command,
 }
 
 /// `classify`.

@@ -6,7 +6,10 @@ use std::path::Path;
 use ipnet::IpNet;
 use serde_json::json;
 
-use crate::config::{self, ConfigError, DownstreamTls, ListenTls, Mode, PolicySource, Settings};
+use crate::config::{
+    self, ConfigError, DownstreamTls, ListenAuth, ListenTls, Mode, PolicySource, Settings,
+};
+use crate::credentials::readable_by_everyone;
 use crate::failure::Failure;
 
 /// Checks the configuration file that is given, or the one that would be used; prints a short summary of what it says.
@@ -54,8 +57,16 @@ fn summary(
             ListenTls::Required => "tls required",
             ListenTls::Implicit => "tls implicit",
         };
+        let auth = match listen.auth {
+            ListenAuth::Off => "",
+            ListenAuth::Local => ", auth local",
+            ListenAuth::Relay => ", auth relay",
+        };
         let clients = clients.join(" ");
-        writeln!(out, "  listen      {address} {protocol} for {clients}, {tls}, tenant {tenant}")?;
+        writeln!(
+            out,
+            "  listen      {address} {protocol} for {clients}, {tls}{auth}, tenant {tenant}"
+        )?;
     }
     let hosts: Vec<String> = settings.downstream.hosts.iter().map(ToString::to_string).collect();
     let tls = match settings.downstream.tls {
@@ -101,12 +112,29 @@ fn cautions(settings: &Settings) -> Vec<String> {
         if let Some(all) = listen.clients.iter().find(|network| network.prefix_len() == 0) {
             cautions.push(format!("listen[{index}].clients has {all}: anyone may relay"));
         }
+        if let Some(file) = listen.credentials.as_deref().filter(|file| readable_by_everyone(file))
+        {
+            let file = file.display();
+            let why = "everybody on this machine can read the hashes of passwords";
+            cautions.push(format!("listen[{index}].credentials {file}: {why}; chmod o-r"));
+        }
         let ip = listen.address.ip();
         let near = |network: &IpNet| network.network().is_loopback();
-        if !ip.is_loopback() && !ip.is_unspecified() && listen.clients.iter().all(near) {
+        if !ip.is_loopback()
+            && !ip.is_unspecified()
+            && listen.clients.iter().all(near)
+            && listen.auth == ListenAuth::Off
+        {
             let why = "nobody but this machine may relay";
             cautions.push(format!("listen[{index}].address {ip} with such clients: {why}"));
         }
+    }
+    if let Some((_, file)) = &settings.downstream.login
+        && readable_by_everyone(file)
+    {
+        let file = file.display();
+        let why = "everybody on this machine can read the password";
+        cautions.push(format!("downstream.password_file {file}: {why}; chmod o-r"));
     }
     if let Some(admin) = settings.admin.listen.filter(|admin| !admin.ip().is_loopback()) {
         cautions.push(format!("admin.listen {admin} can be reached from other machines"));

@@ -3,7 +3,7 @@
 //! A running gate sees the changed file and reads it by itself.
 
 mod edit;
-mod replace;
+pub(super) mod replace;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -206,11 +206,11 @@ impl List {
 }
 
 /// What a link leads to: it is to stay a link.
-fn real_path(path: &Path) -> PathBuf {
+pub(super) fn real_path(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

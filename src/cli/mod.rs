@@ -14,6 +14,7 @@ mod args;
 pub mod check;
 pub mod classify;
 mod client;
+pub mod credentials;
 pub mod demo;
 pub mod disposable;
 mod explain;
@@ -86,6 +87,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
         Command::Disposable(disposable) => {
             return disposable::run(config, &disposable.command, out);
         }
+        Command::Credentials(credentials) => credentials::run(config, &credentials.command, out),
         Command::Classify(classify) => {
             let input = std::io::stdin().lock();
             classify::run(classify.reply.as_deref(), input, out, &Classifier::builtin())

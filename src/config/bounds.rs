@@ -19,6 +19,10 @@ pub struct LimitSettings {
     pub errors: usize,
     /// Commands of a session that do nothing (NOOP, RSET, VRFY ...) before they count as errors.
     pub junk: usize,
+    /// Logins of a session that may fail before it is closed.
+    pub login_failures: usize,
+    /// Passwords checked at once.
+    pub login_checks: usize,
     /// Octets a second that a client must send of content, on the average; 0 asks for none.
     pub data_rate: u64,
     /// Transactions of one session.
@@ -35,6 +39,8 @@ impl Default for LimitSettings {
             size: 50 << 20,
             errors: 20,
             junk: 100,
+            login_failures: 3,
+            login_checks: 2,
             data_rate: 500,
             transactions: 1000,
         }
@@ -56,6 +62,8 @@ pub struct TimeoutSettings {
     pub greeting: Duration,
     /// For a client's TLS handshake.
     pub handshake: Duration,
+    /// For the turn of a client's password to be checked.
+    pub login_check: Duration,
     /// For a connection to one downstream address.
     pub connect: Duration,
     /// In all, from connecting to the reply to the first RCPT.
@@ -85,6 +93,7 @@ impl Default for TimeoutSettings {
             proxy_header: Duration::from_secs(5),
             greeting: Duration::ZERO,
             handshake: Duration::from_secs(30),
+            login_check: Duration::from_secs(10),
             connect: Duration::from_secs(30),
             opening: Duration::from_secs(240),
             reply: Duration::from_secs(280),

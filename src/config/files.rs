@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::credentials::Account;
 use crate::tls::{Acceptor, Connector, TlsFault, Trust};
 
 use super::lists::{cannot_read, read, read_list};
@@ -24,6 +25,11 @@ pub(super) fn tried(settings: &Settings, top: &Table<'_, '_>) {
         top.table("policy").fault("file", cannot_read(file, &error));
     }
     for (index, listen) in settings.listen.iter().enumerate() {
+        if let Some(file) = &listen.credentials
+            && let Err(error) = read(file)
+        {
+            top.fault_below("listen", index, "credentials", cannot_read(file, &error));
+        }
         let Some((chain, key)) = &listen.certificate else { continue };
         for (name, why) in pair(chain, key) {
             top.fault_below("listen", index, name, why);
@@ -33,6 +39,11 @@ pub(super) fn tried(settings: &Settings, top: &Table<'_, '_>) {
         for (name, why) in pair(chain, key) {
             top.table("downstream").fault(name, why);
         }
+    }
+    if let Some((user, file)) = &settings.downstream.login
+        && let Err(error) = Account::open(user, file)
+    {
+        top.table("downstream").fault("password_file", cannot_read(file, &error));
     }
     if let Some(file) = &settings.downstream.ca
         && let Err(fault) = Connector::new(&Trust::File(file.clone()))

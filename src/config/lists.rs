@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use crate::credentials::Users;
 use crate::lists::{
     AddressSet, Disposable, DomainSet, ListFault, Lists, parse_addresses, parse_disposable,
     parse_domains,
@@ -83,6 +84,17 @@ fn load_policy_file(file: &Path) -> Result<Policy, Vec<ConfigError>> {
         ConfigError::of_file(file, fault.problem).at(fault.line.or(Some(1)), fault.key, "")
     };
     Policy::from_toml(&text).map_err(|faults| faults.into_iter().map(located).collect())
+}
+
+/// The faults of a file of users.
+pub(super) fn check_users(file: &Path) -> Vec<ConfigError> {
+    // What cannot be read is told at the key that names it.
+    let Ok(bytes) = read(file) else { return Vec::new() };
+    let located = |fault: ListFault| {
+        ConfigError::of_file(file, fault.why).at(Some(fault.line), "", &fault.text)
+    };
+    let faults = Users::parse(&bytes).err().unwrap_or_default();
+    faults.into_iter().map(located).collect()
 }
 
 /// One list; `None` when there is none and none is required.

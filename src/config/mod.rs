@@ -13,6 +13,7 @@
 //! | `error` | a fault, and how it is shown |
 
 mod bounds;
+mod clashes;
 mod error;
 mod files;
 mod lists;
@@ -35,7 +36,7 @@ pub use lists::{load_lists, load_policy};
 pub use live::{LiveLists, Reload};
 pub use settings::{
     AddressForm, AdminSettings, DnsSettings, DownstreamSettings, DownstreamTls, LimitSettings,
-    ListFile, ListPaths, ListenProtocol, ListenSettings, ListenTls, LogSettings, Mode,
+    ListFile, ListPaths, ListenAuth, ListenProtocol, ListenSettings, ListenTls, LogSettings, Mode,
     OnStoreFailure, PolicyChoice, PolicySource, Settings, StoreSettings, TimeoutSettings,
 };
 pub use values::HostPort;
@@ -91,6 +92,12 @@ pub fn load(file: &Path) -> Result<Settings, Vec<ConfigError>> {
     let policy = load_policy(&settings.policy, lists.as_ref().unwrap_or(&Lists::embedded()));
     tell(lists.err().unwrap_or_default());
     tell(policy.err().unwrap_or_default());
+    let mut users: Vec<_> =
+        settings.listen.iter().filter_map(|listen| listen.credentials.as_deref()).collect();
+    // Several listeners may share a file.
+    users.sort_unstable();
+    users.dedup();
+    users.into_iter().for_each(|file| tell(lists::check_users(file)));
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }
 

@@ -1,24 +1,25 @@
 //! The sections of the configuration file, key by key.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::credentials::check_name;
 use crate::event::Tenant;
 use crate::log::Format;
 use crate::policy::Policy;
 use crate::session::TellClient;
 
+use super::clashes::clashes;
 use super::files;
 use super::reader::Table;
 use super::settings::*;
 use super::values::{
     parse_address, parse_extension, parse_host_port, parse_hostname, parse_name, parse_network,
-    parse_server, parse_tenant,
+    parse_server,
 };
 
 /// Any count is bounded: a slip of the pen must not lift a limit.
@@ -111,6 +112,7 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
     if table.is_empty_list("clients") {
         table.fault("clients", "nobody could relay; name networks or leave the key out");
     }
+    let (auth, auth_required, credentials) = auth(&table, tls, file);
     let listener = ListenSettings {
         address: table.parsed("address", parse_address).unwrap_or(default.address),
         clients,
@@ -120,13 +122,39 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
             .parsed_list("proxy_protocol", parse_network)
             .unwrap_or(default.proxy_protocol),
         withhold: table.parsed_list("withhold", parse_extension).unwrap_or(default.withhold),
-        tenant: table.parsed("tenant", parse_tenant).map_or(default.tenant, Tenant),
+        tenant: table.parsed("tenant", Tenant::named).unwrap_or(default.tenant),
         protocol,
         tls,
+        auth,
+        auth_required,
+        credentials,
         certificate: certificate.filter(|_| tls != ListenTls::Off),
     };
     table.done();
     listener
+}
+
+/// The keys of logins at one listener.
+fn auth(table: &Table<'_, '_>, tls: ListenTls, file: &Path) -> (ListenAuth, bool, Option<PathBuf>) {
+    let words =
+        [("off", ListenAuth::Off), ("local", ListenAuth::Local), ("relay", ListenAuth::Relay)];
+    let auth = table.choice("auth", ListenAuth::default(), &words, &[]);
+    let required = table.boolean("auth_required", false);
+    let credentials =
+        table.parsed("credentials", |text| not_empty(text).map(|text| beside(file, text)));
+    if auth != ListenAuth::Off && tls == ListenTls::Off {
+        table.fault("auth", "needs TLS, since passwords never go in the clear; set tls");
+    }
+    if auth == ListenAuth::Local && !table.has("credentials") {
+        table.fault("auth", "needs credentials = \"FILE\"; `rcptgate credentials add` makes one");
+    }
+    if auth != ListenAuth::Local && table.has("credentials") {
+        table.fault("credentials", "is used with auth = \"local\" only");
+    }
+    if required && auth == ListenAuth::Off {
+        table.fault("auth_required", "needs auth, or nobody could send mail here");
+    }
+    (auth, required, credentials.filter(|_| auth == ListenAuth::Local))
 }
 
 fn downstream(table: Table<'_, '_>, file: &Path) -> DownstreamSettings {
@@ -161,9 +189,35 @@ fn downstream(table: Table<'_, '_>, file: &Path) -> DownstreamSettings {
     ];
     let tell_client = table.choice("tell_client", TellClient::default(), &tell, &[]);
     let hosts = hosts.unwrap_or_default();
-    let settings = DownstreamSettings { hosts, tls, ca, certificate, tell_client };
+    let login = login(&table, tls, file);
+    let settings = DownstreamSettings { hosts, tls, ca, certificate, tell_client, login };
     table.done();
     settings
+}
+
+/// The gate's own login with the next hop.
+fn login(table: &Table<'_, '_>, tls: DownstreamTls, file: &Path) -> Option<(String, PathBuf)> {
+    let username = table.parsed("username", |text| check_name(text).map(|()| text.to_owned()));
+    let password =
+        table.parsed("password_file", |text| not_empty(text).map(|text| beside(file, text)));
+    match (table.has("username"), table.has("password_file")) {
+        (true, false) => table.fault("username", "needs password_file = \"FILE\""),
+        (false, true) => table.fault("password_file", "needs username = \"NAME\""),
+        (true, true) | (false, false) => {}
+    }
+    match tls {
+        DownstreamTls::Off | DownstreamTls::Opportunistic if table.has("username") => {
+            table.fault(
+                "username",
+                "needs tls = \"required\" or \"verify\": no password in the clear",
+            );
+        }
+        DownstreamTls::Off
+        | DownstreamTls::Opportunistic
+        | DownstreamTls::Required
+        | DownstreamTls::Verify => {}
+    }
+    username.zip(password)
 }
 
 fn dns(table: Table<'_, '_>) -> DnsSettings {
@@ -253,6 +307,8 @@ fn limits(table: Table<'_, '_>) -> LimitSettings {
         data_rate: table.size("data_rate", default.data_rate, 0..=1 << 20),
         errors: count("errors", default.errors),
         junk: count("junk", default.junk),
+        login_failures: count("login_failures", default.login_failures),
+        login_checks: table.number("login_checks", default.login_checks, 1..=1024),
         transactions: count("transactions", default.transactions),
     };
     table.done();
@@ -269,6 +325,7 @@ fn timeouts(table: Table<'_, '_>) -> TimeoutSettings {
         proxy_header: wait("proxy_header", default.proxy_header),
         greeting: table.span("greeting", default.greeting, NO_WAIT),
         handshake: wait("handshake", default.handshake),
+        login_check: wait("login_check", default.login_check),
         connect: wait("connect", default.connect),
         opening: wait("opening", default.opening),
         reply: wait("reply", default.reply),
@@ -294,38 +351,4 @@ fn store(table: Table<'_, '_>) -> StoreSettings {
     };
     table.done();
     settings
-}
-
-/// What each key allows and all together do not.
-fn clashes(settings: &Settings, top: &Table<'_, '_>) {
-    let mut taken: Vec<SocketAddr> = Vec::new();
-    for (index, listener) in settings.listen.iter().enumerate() {
-        if let Some(other) = taken.iter().find(|other| same_place(**other, listener.address)) {
-            let why = format!("{} is taken by another listener, {other}", listener.address);
-            top.fault_below("listen", index, "address", why);
-        }
-        taken.push(listener.address);
-    }
-    if let Some(admin) = settings.admin.listen
-        && let Some(other) = taken.iter().find(|other| same_place(**other, admin))
-    {
-        top.table("admin").fault("listen", format!("{admin} is taken by a listener, {other}"));
-    }
-    for host in &settings.downstream.hosts {
-        let own = taken.iter().find(|own| {
-            host.host.parse().is_ok_and(|ip| same_place(**own, SocketAddr::new(ip, host.port)))
-        });
-        if let Some(own) = own {
-            let why = format!("mail to {host} would come back in at {own}");
-            top.table("downstream").fault("hosts", why);
-        }
-    }
-}
-
-/// Whether two sockets cannot both be bound. Port 0 is a new port each time.
-fn same_place(one: SocketAddr, other: SocketAddr) -> bool {
-    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
-    one.port() == other.port()
-        && one.port() != 0
-        && (one.ip() == other.ip() || everywhere && one.is_ipv4() == other.is_ipv4())
 }

@@ -92,6 +92,12 @@ pub struct ListenSettings {
     pub protocol: ListenProtocol,
     /// TLS towards the clients.
     pub tls: ListenTls,
+    /// Whether clients may log in, and who checks it.
+    pub auth: ListenAuth,
+    /// Whether nobody sends mail without having logged in.
+    pub auth_required: bool,
+    /// The users, with `auth = "local"`.
+    pub credentials: Option<PathBuf>,
     /// The chain and its key, both PEM; there unless TLS is off.
     pub certificate: Option<(PathBuf, PathBuf)>,
 }
@@ -130,6 +136,18 @@ pub enum ListenTls {
     Implicit,
 }
 
+/// Whether clients may log in, and who checks it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListenAuth {
+    /// Nobody: AUTH is not offered.
+    #[default]
+    Off,
+    /// The gate, against its list of users.
+    Local,
+    /// The next hop.
+    Relay,
+}
+
 impl Default for ListenSettings {
     fn default() -> Self {
         Self {
@@ -142,6 +160,9 @@ impl Default for ListenSettings {
             tenant: Tenant::default(),
             protocol: ListenProtocol::default(),
             tls: ListenTls::default(),
+            auth: ListenAuth::default(),
+            auth_required: false,
+            credentials: None,
             certificate: None,
         }
     }
@@ -166,6 +187,8 @@ pub struct DownstreamSettings {
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// What they are told of the client.
     pub tell_client: TellClient,
+    /// The gate's own login there: a name, and the file of its password.
+    pub login: Option<(String, PathBuf)>,
 }
 
 /// TLS towards the next hop.

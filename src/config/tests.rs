@@ -64,9 +64,12 @@ fn the_shipped_file_has_every_key() {
         [
             "listen[0].certificate",
             "listen[0].key",
+            "listen[0].credentials",
             "downstream.ca",
             "downstream.certificate",
             "downstream.key",
+            "downstream.username",
+            "downstream.password_file",
             "policy.file"
         ]
     );

@@ -105,16 +105,6 @@ pub(super) fn parse_extension(text: &str) -> Result<Extension, String> {
     })
 }
 
-/// A tenant's name. It stands in logs, journals and URLs, so it is one plain word.
-pub(super) fn parse_tenant(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if (1..=64).contains(&text.len()) && text.chars().all(plain) {
-        Ok(text.to_owned())
-    } else {
-        Err("expected 1 to 64 letters, digits, - _ or .".to_owned())
-    }
-}
-
 const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
 /// A number of octets: `"50MiB"`, `"64KiB"`, `"1GiB"`, `"2048"`.

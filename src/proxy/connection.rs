@@ -25,6 +25,7 @@ use super::side::{NEXT_READ, Reading, Side};
 use super::stream::Stream;
 use super::{Door, DoorSettings};
 use crate::bounce::Stage;
+use crate::credentials::Checked;
 use crate::session::{
     Access, Action, ClientTls, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
 };
@@ -36,6 +37,8 @@ const HIGH_WATER: usize = NEXT_READ;
 /// Room that is kept between two messages.
 const KEPT: usize = 8 * 1024;
 
+/// A login that is being checked.
+type Checking = Pin<Box<dyn Future<Output = (String, Checked)> + Send>>;
 type Opening = Pin<Box<dyn Future<Output = Result<Leg, Reply>> + Send>>;
 
 /// Drives one session to its end.
@@ -71,6 +74,7 @@ pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, do
         client: side,
         leg: None,
         opening: None,
+        checking: None,
         settling: JoinSet::new(),
         reporter,
         door,
@@ -96,6 +100,8 @@ fn session_settings(door: &Door, client: SocketAddr) -> Settings {
         }),
         tell_client: settings.tell_client,
         tls: settings.tls,
+        auth: settings.auth,
+        auth_required: settings.auth_required,
         protocol: settings.protocol,
     }
 }
@@ -108,6 +114,7 @@ enum Woken {
     ToDownstream(std::io::Result<()>),
     Opened(Result<Leg, Reply>),
     Settled(Ticket),
+    Checked(String, Checked),
     Deadline,
     Drain,
     Halt,
@@ -135,6 +142,7 @@ struct Connection {
     leg: Option<Side>,
     next_hop: Option<NextHop>,
     opening: Option<Opening>,
+    checking: Option<Checking>,
     settling: JoinSet<Ticket>,
     reporter: Reporter,
     /// The client's STARTTLS has been answered: the handshake comes next.
@@ -162,6 +170,7 @@ impl Connection {
                 Woken::ToDownstream(Err(_)) => self.downstream_is_lost(),
                 Woken::Opened(result) => self.opened(result),
                 Woken::Settled(ticket) => self.session.step(Input::Settled(ticket), &mut self.out),
+                Woken::Checked(user, checked) => self.checked(&user, checked),
                 Woken::Deadline if self.expired() => watch = Watch::default(),
                 Woken::Deadline => {}
                 Woken::Drain => {
@@ -220,6 +229,11 @@ impl Connection {
         }
         if wanted.client && self.client.poll_fill(context).is_ready() {
             return Poll::Ready(Woken::FromClient);
+        }
+        if let Some(checking) = &mut self.checking
+            && let Poll::Ready((user, checked)) = checking.as_mut().poll(context)
+        {
+            return Poll::Ready(Woken::Checked(user, checked));
         }
         match &mut self.opening {
             Some(opening) => opening.as_mut().poll(context).map(Woken::Opened),

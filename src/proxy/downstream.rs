@@ -16,6 +16,7 @@ use super::report::untold;
 use super::route::Host;
 use super::stream::Stream;
 use crate::bounce::Stage;
+use crate::credentials::Account;
 use crate::session::TellClient;
 use crate::session::opening::{Failed, Introduction, Opened, Opening, Starttls};
 use crate::smtp::extensions::Capabilities;
@@ -120,7 +121,11 @@ async fn attempt(
             Trouble::Lost(why) => (unreachable("rcptgate: the next hop hung up"), why),
             Trouble::Refused(fault) => {
                 let said = fault.said.as_ref().map(ToString::to_string);
-                let said = said.unwrap_or_else(|| "protocol violation".to_owned());
+                let nothing = match fault.stage == Stage::Auth {
+                    true => "no AUTH PLAIN or LOGIN within TLS, or not as it should be",
+                    false => "protocol violation",
+                };
+                let said = said.unwrap_or_else(|| nothing.to_owned());
                 (fault.for_client(), format!("at {}: {said}", fault.stage))
             }
             Trouble::Handshake(why) => (NO_HANDSHAKE, format!("TLS handshake: {why}")),
@@ -162,13 +167,17 @@ async fn connect(
     let hostname = &door.settings.hostname;
     let mut stream = Stream::Clear(stream);
     let mut output = BytesMut::new();
-    let mut opening = Opening::new(hostname, starttls).introducing(client.clone());
+    let login = || door.route.account().map(Account::login);
+    let mut opening =
+        Opening::new(hostname, starttls).introducing(client.clone()).logging_in(login());
     let first = converse(&mut stream, &mut opening, &mut output).await?;
     let (mut capabilities, tls, trust) = match first {
         Some(capabilities) => (capabilities, "none", ""),
         None => {
             stream = handshake(door, host, stream).await?;
-            opening = Opening::within_tls(hostname, &mut output).introducing(client.clone());
+            opening = Opening::within_tls(hostname, &mut output)
+                .introducing(client.clone())
+                .logging_in(login());
             let within = converse(&mut stream, &mut opening, &mut output).await?;
             let protection = door.route.tls();
             (within.unwrap_or_default(), protection.name(), protection.trust())

@@ -31,11 +31,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
+use crate::credentials::Credentials;
 use crate::event::Tenant;
 use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::metrics::Metrics;
-use crate::session::{Access, ClientTls, Limits, Protocol, TellClient};
+use crate::session::{Access, Auth, ClientTls, Limits, Protocol, TellClient};
 use crate::smtp::extensions::Extension;
 use crate::tls::Certificate;
 use route::Route;
@@ -83,6 +84,12 @@ pub struct DoorSettings {
     pub tls: ClientTls,
     /// What it is made with.
     pub acceptor: Option<Certificate>,
+    /// Who checks logins of clients.
+    pub auth: Auth,
+    /// Whether a client must log in whoever it is.
+    pub auth_required: bool,
+    /// Whose logins, with [`Auth::Local`].
+    pub credentials: Option<Credentials>,
     /// Bounds on a session.
     pub limits: Limits,
     /// Bounds on waiting.

@@ -39,6 +39,8 @@ pub(super) struct Reporter {
     common: Common,
     /// The text of the last reply that was shown, for the next.
     spare: String,
+    /// On whose account: the listener's, or that of the user who logged in.
+    tenant: Tenant,
     /// Recipients of this transaction that passed for a reason, or in spite of one.
     passed: Vec<(RecipientKey, Passed)>,
 }
@@ -56,18 +58,19 @@ pub(super) enum Settling {
 impl Reporter {
     pub(super) fn new(door: Arc<Door>, client: SocketAddr, number: u64) -> Self {
         door.metrics.session_began();
+        let tenant = door.settings.tenant.clone();
         let (client, session) = (client.ip().to_string(), format!("{number:x}"));
         tracing::debug!(event = "connect", client, session);
-        let common = common(&door.settings.tenant, &client, &session);
+        let common = common(&tenant, &client, &session);
         let clear = Common::new(|line| decided(line, "forward", &Passed::default()));
         let (spare, passed) = (String::new(), Vec::new());
-        Self { door, client, login: None, session, clear, common, spare, passed }
+        Self { door, client, login: None, session, tenant, clear, common, spare, passed }
     }
 
     /// What the gate says to this recipient. In monitor mode what would have been refused is counted, and passes.
     pub(super) fn judge(&mut self, envelope: &Envelope, recipient: &Recipient) -> Verdict {
         let Some(key) = recipient.key() else { return Verdict::Forward };
-        let decision = self.door.gate.judge(key, &self.door.settings.tenant, Timestamp::now());
+        let decision = self.door.gate.judge(key, &self.tenant, Timestamp::now());
         let reason = decision.reason.name();
         let (verdict, reply) = match &decision.verdict {
             Verdict::Forward => {
@@ -142,7 +145,7 @@ impl Reporter {
         Learnt {
             recipient: self.door.addresses.show(&address).into_owned(),
             domain: address.domain().to_owned(),
-            tenant: self.door.settings.tenant.clone(),
+            tenant: self.tenant.clone(),
             session: self.session.clone(),
             message: envelope.ident.clone(),
             stage,
@@ -168,7 +171,7 @@ impl Reporter {
             sender = self.sender(envelope),
             recipients = finished.recipients.len(),
             size = finished.octets,
-            tenant = self.door.settings.tenant.0,
+            tenant = self.tenant.0,
             client = self.client,
             login = self.login.as_deref(),
             session = self.session,
@@ -223,7 +226,7 @@ impl Reporter {
             campaign: None,
             receiver: next_hop.map(|hop| hop.name.clone()),
         };
-        About { address, tenant: self.door.settings.tenant.clone(), context }
+        About { address, tenant: self.tenant.clone(), context }
     }
 
     fn rcpt(

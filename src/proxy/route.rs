@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::credentials::Account;
 use crate::dns::Resolver;
 use crate::session::opening::Starttls;
 use crate::smtp::extensions::Capabilities;
@@ -125,6 +126,7 @@ impl Protection {
 #[derive(Clone)]
 pub struct Route {
     shared: Arc<Shared>,
+    account: Option<Account>,
 }
 
 struct Shared {
@@ -138,7 +140,18 @@ struct Shared {
 impl Route {
     /// These hosts, tried in order.
     pub fn fixed(hosts: Vec<Host>, tls: Protection, resolver: Resolver) -> Self {
-        Self { shared: Arc::new(Shared { hosts, tls, resolver, seen: Mutex::default() }) }
+        let shared = Shared { hosts, tls, resolver, seen: Mutex::default() };
+        Self { shared: Arc::new(shared), account: None }
+    }
+
+    /// With this login at each of them.
+    #[must_use]
+    pub fn logging_in(self, account: Option<Account>) -> Self {
+        Self { account, ..self }
+    }
+
+    pub(super) const fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
     }
 
     /// The hosts in order.

@@ -124,6 +124,7 @@ impl Session {
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Content(_)
             | Phase::Swallow(..)
@@ -137,6 +138,7 @@ impl Session {
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Content(_)
             | Phase::Swallow(..)
@@ -252,6 +254,7 @@ impl Session {
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Content(_)
             | Phase::Swallow(..)

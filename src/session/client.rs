@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 
+use super::auth;
 use super::{
     Action, ClientTls, Farewell, Limits, Outcome, Outputs, Phase, Protocol, Session, TellClient,
     Waiting, replies,
@@ -31,7 +32,10 @@ impl Session {
                     let chunk = is_bdat(bytes);
                     match take_line(bytes, self.settings.limits.line) {
                         Ok(None) => return,
-                        Ok(Some(line)) => self.line(&line, !bytes.is_empty(), out),
+                        Ok(Some(mut line)) => {
+                            self.line(&line, !bytes.is_empty(), out);
+                            auth::wipe(&mut line);
+                        }
                         Err(LineFault::TooLong) if chunk => self.bdat(None, out),
                         Err(fault) => self.line_fault(fault),
                     }
@@ -55,6 +59,11 @@ impl Session {
                 // Nothing may follow DATA before 354 (RFC 2920 §3.1): content taken for commands, or the reverse, is how
                 // mail is smuggled.
                 Phase::GoAhead if !bytes.is_empty() => self.out_of_step(out),
+                Phase::Login(_) => {
+                    if !self.login_bytes(bytes, out) {
+                        return;
+                    }
+                }
                 Phase::Over => return bytes.clear(),
                 Phase::GoAhead
                 | Phase::Asking(_)
@@ -108,6 +117,7 @@ impl Session {
             Command::Xforward(argument) => self.xforward(&argument),
             Command::Xclient(argument) => self.xclient(&argument, out),
             Command::NotImplemented => self.error(replies::NOT_IMPLEMENTED),
+            Command::Auth(start) => self.auth(start, more, out),
             Command::Starttls => self.starttls(more, out),
             Command::Quit => {
                 self.report_chunks_left(out);
@@ -130,7 +140,7 @@ impl Session {
         }
     }
 
-    fn line_fault(&mut self, fault: LineFault) {
+    pub(super) fn line_fault(&mut self, fault: LineFault) {
         match fault {
             LineFault::TooLong => self.error(replies::LINE_TOO_LONG),
             LineFault::Endless => self.send_away(replies::LINE_TOO_LONG),
@@ -147,11 +157,21 @@ impl Session {
         self.helo = (self.settings.tell_client != TellClient::Off).then(|| name.into());
         let again = self.greeted.replace(esmtp).is_some();
         self.owed.enhanced = esmtp && self.settings.offer.enhanced_status_codes;
-        let text = if esmtp { self.keywords() } else { self.settings.hostname.to_string() };
-        self.owed.push_plain(Reply::plain(250, Cow::Owned(text)));
+        if esmtp && self.must_see_mechanisms() {
+            self.see_mechanisms(out);
+        } else {
+            self.greet_back();
+        }
         if again {
             self.count_junk();
         }
+    }
+
+    /// Answers EHLO or HELO.
+    pub(super) fn greet_back(&mut self) {
+        let esmtp = self.greeted == Some(true);
+        let text = if esmtp { self.keywords() } else { self.settings.hostname.to_string() };
+        self.owed.push_plain(Reply::plain(250, Cow::Owned(text)));
     }
 
     fn keywords(&self) -> String {
@@ -177,6 +197,7 @@ impl Session {
             offer.limits.map(|theirs| format!("LIMITS {}", self.limits_with(theirs))),
             self.offers_require_tls().then(|| "REQUIRETLS".to_owned()),
             self.offers_starttls().then(|| "STARTTLS".to_owned()),
+            self.mechanisms().map(|words| format!("AUTH {words}")),
         ];
         lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
     }
@@ -268,6 +289,7 @@ impl Session {
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Content(_)
             | Phase::Swallow(..)
@@ -286,6 +308,7 @@ impl Session {
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Content(_)
             | Phase::Chunk(_)
@@ -328,6 +351,7 @@ impl Session {
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::Swallow(..)
             | Phase::Discard(_)
             | Phase::Final(_)
@@ -359,6 +383,10 @@ impl Session {
             self.give_up(out);
         } else if between && self.draining && self.greeted.is_some() {
             replies::SHUTDOWN.encode(self.owed.enhanced, &mut out.to_client);
+            self.phase = Phase::Over;
+        }
+        if between && self.login_is_lost() && matches!(self.phase, Phase::Command) {
+            replies::LOGIN_GONE.encode(self.owed.enhanced, &mut out.to_client);
             self.phase = Phase::Over;
         }
         if matches!(self.phase, Phase::Over) && self.owed.is_empty() && !self.leaving {

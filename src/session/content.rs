@@ -39,6 +39,7 @@ impl Session {
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Chunk(_)
             | Phase::Discard(_)
@@ -52,6 +53,7 @@ impl Session {
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
+            | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Chunk(_)
             | Phase::Discard(_)

@@ -60,6 +60,7 @@ impl Session {
             Command::Data(slot) => self.data_answered(slot, reply, out),
             Command::Chunk(slot) => self.chunk_answered(&envelope, slot, reply, out),
             Command::EndOfData(slot) => self.message_answered(slot, reply, out),
+            Command::Auth(slot) => self.auth_answered(slot, reply, out),
             // A server that cannot forget is left (Haraka #1852, #2375).
             Command::Rset if !reply.is_success() => self.lose_leg(&replies::LOST, out),
             Command::Rset => {}
@@ -254,6 +255,11 @@ fn is_due(command: &Command, reply: &Reply) -> bool {
         (_, Severity::Transient | Severity::Permanent) => true,
         (Command::Data(_), Severity::Intermediate) => reply.code.get() == 354,
         (Command::Data(_), Severity::Completion) => false,
+        // A challenge is one line, and nothing but 235 is a login (RFC 4954 §6).
+        (Command::Auth(_), Severity::Intermediate) => {
+            reply.code.get() == 334 && !reply.text.contains('\n')
+        }
+        (Command::Auth(_), Severity::Completion) => reply.code.get() == 235,
         (_, Severity::Completion) => true,
         (_, Severity::Intermediate) => false,
     }

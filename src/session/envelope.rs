@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::transaction::{Asked, Envelope, MailState, Transaction, Wants};
 use super::{
-    Action, Answered, ClientTls, Farewell, Outcome, Outputs, Phase, Protocol, Session, replies,
+    Action, Answered, Auth, ClientTls, Farewell, Outcome, Outputs, Phase, Protocol, Session,
+    replies,
 };
 use crate::bounce::Stage;
 use crate::policy::verdict::Verdict;
@@ -18,6 +19,7 @@ impl Session {
         let refusal = match self.greeted {
             None => Some(replies::NO_EHLO),
             Some(_) if self.settings.tls == ClientTls::Required => Some(replies::NEED_TLS),
+            Some(_) if self.lacks_login() => Some(replies::NEED_LOGIN),
             Some(_) if self.transaction.is_some() => Some(replies::NESTED_MAIL),
             Some(_) => None,
         };
@@ -46,7 +48,7 @@ impl Session {
     fn begin(
         &mut self,
         sender: ReversePath,
-        parameters: Vec<Parameter>,
+        mut parameters: Vec<Parameter>,
     ) -> Result<Transaction, Reply> {
         let wants = self.wants(&parameters)?;
         if let ReversePath::Mailbox(mailbox) = &sender
@@ -62,6 +64,7 @@ impl Session {
         }
         let origin = self.forwarded.take();
         let ident = origin.as_ref().and_then(|origin| origin.ident.as_deref().map(str::to_owned));
+        self.disown(&mut parameters);
         let envid = parameters.iter().find(|parameter| parameter.keyword == "ENVID");
         let envid = envid.and_then(|parameter| parameter.value.clone());
         let message = match (&ident, &envid) {
@@ -112,6 +115,9 @@ impl Session {
                     wants.smtputf8 = true;
                     offer.smtputf8
                 }
+                ("AUTH", Some(value)) => {
+                    self.mechanisms().is_some() && (value == "<>" || is_xtext(value))
+                }
                 ("RET" | "ENVID", Some(value)) => {
                     wants.dsn = true;
                     offer.dsn && is_xtext(value)
@@ -131,7 +137,7 @@ impl Session {
         parameters: Vec<Parameter>,
         out: &mut Outputs,
     ) {
-        let (may_relay, dsn) = (self.settings.may_relay, self.settings.offer.dsn);
+        let (no_relay, dsn) = (self.no_relay(), self.settings.offer.dsn);
         let limit = self.settings.limits.recipients;
         let Some(transaction) = &mut self.transaction else {
             return self.without_mail();
@@ -152,7 +158,7 @@ impl Session {
             return self.error(replies::TOO_MANY_RCPT);
         }
         let answer = match (&transaction.mail, &recipient) {
-            _ if !may_relay => Some(replies::NO_RELAY),
+            _ if no_relay.is_some() => no_relay,
             _ if transaction.asked > limit => Some(replies::TOO_MANY_RCPT),
             (_, Recipient::Mailbox(mailbox))
                 if mailbox.needs_smtputf8() && !transaction.wants.smtputf8 =>
@@ -187,6 +193,9 @@ impl Session {
             let reply = reply.clone();
             return self.turn_away(asked.recipient, reply, out);
         }
+        if self.login_is_lost() {
+            return self.turn_away(asked.recipient, replies::LOST, out);
+        }
         if !self.leg.is_open() {
             self.phase = Phase::Opening(asked);
             return out.actions.push_back(Action::Open);
@@ -195,7 +204,11 @@ impl Session {
     }
 
     pub(super) fn opened(&mut self, capabilities: Capabilities, out: &mut Outputs) {
+        if self.settings.auth == Auth::Relay {
+            self.settings.offer.auth = capabilities.auth;
+        }
         match std::mem::replace(&mut self.phase, Phase::Command) {
+            Phase::Login(step) => self.opened_for_login(step, capabilities, out),
             Phase::Opening(asked) => {
                 self.leg.open(capabilities);
                 self.send_rcpt(asked, out);
@@ -233,6 +246,11 @@ impl Session {
     }
 
     pub(super) fn not_opened(&mut self, reply: Reply, out: &mut Outputs) {
+        if let Phase::Login(_) = self.phase
+            && let Phase::Login(step) = std::mem::replace(&mut self.phase, Phase::Command)
+        {
+            return self.not_opened_for_login(step, out);
+        }
         if let Phase::Opening(_) = self.phase
             && let Phase::Opening(asked) = std::mem::replace(&mut self.phase, Phase::Command)
         {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{Action, Farewell, Outputs, Protocol, Session, TellClient, replies};
+use super::{Action, Farewell, LoggedIn, Outputs, Protocol, Session, TellClient, replies};
 use crate::smtp::command::CommandFault;
 use crate::smtp::identity::{Attributes, Identity};
 
@@ -111,6 +111,7 @@ impl Session {
         self.helo = None;
         self.forwarded = None;
         self.excused = false;
+        self.login = LoggedIn::No;
         self.owed.enhanced = false;
         // The next hop may know this connection by the former client's name.
         self.close_leg(Farewell::Quit, out);

@@ -11,7 +11,8 @@ use crate::bounce::Stage;
 use crate::smtp::address::Recipient;
 use crate::smtp::command::Parameter;
 use crate::smtp::extensions::{Capabilities, Size};
-use crate::smtp::reply::{Reply, ReplyDecoder};
+use crate::smtp::reply::{Reply, ReplyDecoder, ReplyLimits};
+use crate::smtp::sasl::LINE_MAX;
 
 /// A command that the next hop has not answered.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(super) enum Sent {
     /// The end of data, or the last chunk.
     EndOfData(SlotId),
     Rset,
+    /// AUTH of the client, or a response of its.
+    Auth(SlotId),
 }
 
 impl Sent {
@@ -45,15 +48,18 @@ impl Sent {
             Self::Data(_) | Self::Chunk(_) => Stage::Data,
             Self::EndOfData(_) => Stage::EndOfData,
             Self::Rset => Stage::Rset,
+            Self::Auth(_) => Stage::Auth,
         }
     }
 
     /// The place of its reply; MAIL and RSET were answered by the gate itself.
     pub(super) const fn slot(&self) -> Option<SlotId> {
         match self {
-            Self::Rcpt(_, slot) | Self::Data(slot) | Self::Chunk(slot) | Self::EndOfData(slot) => {
-                Some(*slot)
-            }
+            Self::Rcpt(_, slot)
+            | Self::Data(slot)
+            | Self::Chunk(slot)
+            | Self::EndOfData(slot)
+            | Self::Auth(slot) => Some(*slot),
             Self::Xforward | Self::Mail | Self::Rset => None,
         }
     }
@@ -72,6 +78,10 @@ pub(super) struct Leg {
     pub(super) replies: ReplyDecoder,
     /// The reply under way began before anything that it could answer had left.
     pub(super) early: bool,
+    /// Within an AUTH of the client: whatever is said here now would be taken for a response.
+    exchange: bool,
+    /// The client has logged in here.
+    logged_in: bool,
 }
 
 impl Leg {
@@ -84,7 +94,30 @@ impl Leg {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.is_open() && self.awaited.is_empty()
+        self.is_open() && self.awaited.is_empty() && !self.exchange
+    }
+
+    /// An exchange goes on, or has ended. Challenges are longer than replies.
+    pub(super) fn in_exchange(&mut self, goes_on: bool) {
+        self.exchange = goes_on;
+        let line = ReplyLimits::default().line;
+        self.replies.limit_line(if goes_on { LINE_MAX } else { line });
+    }
+
+    /// The client has logged in.
+    pub(super) fn log_in(&mut self) {
+        self.logged_in = true;
+        if let Some(there) = &mut self.capabilities {
+            there.authenticated = true;
+        }
+    }
+
+    pub(super) const fn is_logged_in(&self) -> bool {
+        self.logged_in
+    }
+
+    pub(super) fn takes_mechanism(&self, name: &str) -> bool {
+        self.capabilities.is_some_and(|there| there.auth.has(name))
     }
 
     /// Whether what the next hop says now can be no answer: nothing is awaited, or the end of data has not left.
@@ -235,6 +268,7 @@ impl Session {
                 | Sent::Data(_)
                 | Sent::Chunk(_)
                 | Sent::Rset => reply.clone(),
+                Sent::Auth(_) => replies::LOGIN_LOST,
             };
             report_lost(awaited, &reply, out);
             self.owed.settle(slot, reply);
@@ -259,6 +293,10 @@ impl Session {
                 self.abort_leg(reply, out);
             }
             Phase::GoAhead => self.break_off(0, reply, out),
+            Phase::Login(step) => {
+                self.login_without_leg(step);
+                self.abort_leg(reply, out);
+            }
             phase @ (Phase::Command
             | Phase::Asking(_)
             | Phase::Opening(_)
@@ -321,6 +359,8 @@ fn write_mail(transaction: &Transaction, there: &Capabilities, to: &mut impl Wri
     let known = |parameter: &&Parameter| match parameter.keyword.as_str() {
         "SIZE" => there.size != Size::Absent,
         "BODY" => there.eight_bit_mime || there.binary_mime,
+        // RFC 4954 §5: to a server that does not know us it says nothing, and may be left out.
+        "AUTH" => there.authenticated,
         _ => true,
     };
     write_parameters(transaction.parameters.iter().filter(known), to);

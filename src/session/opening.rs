@@ -4,6 +4,10 @@
 //! when TLS is up (RFC 3207 §4.2): only the EHLO behind it counts, and a byte that came along with the 220 ends it all
 //! (response injection, CVE-2011-0411 and kin).
 
+mod login;
+
+use std::sync::Arc;
+
 use bytes::BytesMut;
 
 use super::replies;
@@ -11,7 +15,9 @@ use crate::bounce::Stage;
 use crate::smtp::extensions::Capabilities;
 use crate::smtp::identity::Identity;
 use crate::smtp::reply::{Reply, ReplyDecoder, Severity};
+use crate::smtp::sasl::{Login, Mechanisms};
 use crate::smtp::status::EnhancedStatus;
+use login::LoggingIn;
 
 /// The opening of one connection.
 #[derive(Debug)]
@@ -20,6 +26,7 @@ pub struct Opening {
     step: Step,
     starttls: Starttls,
     introduction: Introduction,
+    login: LoggingIn,
     replies: ReplyDecoder,
 }
 
@@ -46,6 +53,7 @@ enum Step {
     Helo,
     Starttls(Capabilities),
     Xclient(Capabilities),
+    Auth(Capabilities),
 }
 
 /// Whether to ask for TLS.
@@ -89,6 +97,7 @@ impl Failed {
     pub fn for_client(&self) -> Reply {
         match &self.said {
             _ if self.stage == Stage::Starttls => replies::NO_TLS,
+            _ if self.stage == Stage::Auth => replies::NO_LOGIN_THERE,
             Some(reply) => Reply::with_text(
                 451,
                 EnhancedStatus::new(4, 3, 2),
@@ -103,8 +112,9 @@ impl Opening {
     /// Of a connection just made; `hostname` is the name that the gate gives itself.
     pub fn new(hostname: &str, starttls: Starttls) -> Self {
         let hostname = hostname.to_owned();
-        let (introduction, replies) = (Introduction::None, ReplyDecoder::default());
-        Self { hostname, step: Step::Greeting, starttls, introduction, replies }
+        let (introduction, login) = (Introduction::None, LoggingIn::default());
+        let replies = ReplyDecoder::default();
+        Self { hostname, step: Step::Greeting, starttls, introduction, login, replies }
     }
 
     /// The server is to be told on whose behalf we speak: behind TLS and EHLO, before any mail.
@@ -117,6 +127,13 @@ impl Opening {
     /// What came of that.
     pub const fn introduction(&self) -> &Introduction {
         &self.introduction
+    }
+
+    /// The gate is to log in there: within TLS, before any mail.
+    #[must_use]
+    pub fn logging_in(mut self, login: Option<Arc<Login>>) -> Self {
+        self.login = LoggingIn::with(login);
+        self
     }
 
     /// Of a connection whose TLS is up: says EHLO, since the server greets only once.
@@ -133,6 +150,7 @@ impl Opening {
             Step::Greeting => Stage::Connect,
             Step::Ehlo | Step::Helo | Step::Xclient(_) => Stage::Ehlo,
             Step::Starttls(_) => Stage::Starttls,
+            Step::Auth(_) => Stage::Auth,
         }
     }
 
@@ -145,6 +163,7 @@ impl Opening {
             Ok(Some(_)) | Err(_) => return self.failed(None),
         };
         match (self.step, reply.severity()) {
+            (Step::Auth(there), _) => self.login.step(there, reply, out),
             (Step::Greeting, Severity::Completion) => {
                 self.step = Step::Ehlo;
                 self.hello("EHLO", out)
@@ -202,7 +221,19 @@ impl Opening {
             }
             self.introduction = Introduction::NotOffered;
         }
-        Opened::Ready(capabilities)
+        self.log_in(capabilities, out)
+    }
+
+    /// Nothing is left but to log in. What is offered of AUTH in the clear is not for us, and for no client.
+    fn log_in(&mut self, mut there: Capabilities, out: &mut BytesMut) -> Opened {
+        if self.starttls != Starttls::Up {
+            there.auth = Mechanisms::NONE;
+        }
+        let said = self.login.begin(&there, self.starttls, out);
+        if said == Some(Opened::More) {
+            self.step = Step::Auth(there);
+        }
+        said.unwrap_or(Opened::Ready(there))
     }
 
     fn hello(&self, verb: &str, out: &mut BytesMut) -> Opened {

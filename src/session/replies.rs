@@ -17,6 +17,28 @@ pub(super) const SENDER_OK: Reply = reply(250, (2, 1, 0), "rcptgate: sender ok")
 pub(super) const GO_TLS: Reply = reply(220, (2, 0, 0), "rcptgate: ready for TLS");
 pub(super) const NEED_TLS: Reply =
     reply(530, (5, 7, 0), "rcptgate: must issue a STARTTLS command first");
+pub(super) const LOGGED_IN: Reply = reply(235, (2, 7, 0), "rcptgate: logged in");
+pub(super) const NEED_LOGIN: Reply = reply(530, (5, 7, 0), "rcptgate: log in first");
+pub(super) const WRONG_LOGIN: Reply = reply(535, (5, 7, 8), "rcptgate: wrong name or password");
+pub(super) const LOGIN_IN_CLEAR: Reply =
+    reply(538, (5, 7, 11), "rcptgate: no AUTH without TLS, issue STARTTLS first");
+pub(super) const LOGIN_CANCELLED: Reply = reply(501, (5, 7, 0), "rcptgate: AUTH cancelled");
+pub(super) const LOGIN_MALFORMED: Reply =
+    reply(501, (5, 5, 2), "rcptgate: malformed AUTH response");
+pub(super) const LOGIN_LINE: Reply = reply(500, (5, 5, 6), "rcptgate: AUTH response too long");
+pub(super) const NO_MECHANISM: Reply = reply(501, (5, 5, 4), "rcptgate: AUTH names no mechanism");
+pub(super) const UNKNOWN_MECHANISM: Reply =
+    reply(504, (5, 5, 4), "rcptgate: mechanism not offered");
+pub(super) const LOGGED_IN_ALREADY: Reply = reply(503, (5, 5, 1), "rcptgate: logged in already");
+pub(super) const LOGIN_LATER: Reply =
+    reply(454, (4, 7, 0), "rcptgate: the login cannot be checked now");
+pub(super) const LOGIN_LOST: Reply =
+    reply(454, (4, 7, 0), "rcptgate: the next hop, which checks logins, cannot be reached");
+pub(super) const LOGIN_GONE: Reply =
+    reply(421, (4, 4, 2), "rcptgate: the next hop, and your login with it, was lost; log in anew");
+pub(super) const NO_NEXT_HOP: Reply =
+    reply(421, (4, 4, 1), "rcptgate: the next hop, which checks logins, cannot be reached");
+pub(super) const TOO_MANY_LOGINS: Reply = reply(421, (4, 7, 0), "rcptgate: too many failed logins");
 pub(super) const BYE: Reply = reply(221, (2, 0, 0), "rcptgate: bye");
 pub(super) const VRFY: Reply = reply(252, (2, 5, 0), "rcptgate: send some mail and see");
 pub(super) const HELP: Reply =
@@ -83,6 +105,8 @@ pub(super) const CLIENT_LOST: Reply = reply(451, (4, 4, 2), "rcptgate: the clien
 pub(super) const TIMED_OUT: Reply = reply(451, (4, 4, 2), "rcptgate: the next hop took too long");
 pub(super) const NO_TLS: Reply =
     reply(451, (4, 7, 5), "rcptgate: the next hop does not offer the TLS that is required");
+pub(super) const NO_LOGIN_THERE: Reply =
+    reply(451, (4, 7, 8), "rcptgate: the next hop does not accept the gate's login");
 pub(super) const UNKNOWN_OUTCOME: Reply = reply(
     451,
     (4, 4, 2),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Access, ClientTls};
+use super::{Access, Auth, ClientTls};
 use crate::smtp::extensions::Capabilities;
 use crate::smtp::identity::Identity;
 
@@ -21,6 +21,10 @@ pub struct Settings {
     pub xforward: bool,
     /// TLS towards the client.
     pub tls: ClientTls,
+    /// Whether the client may log in, and who checks it.
+    pub auth: Auth,
+    /// Whether nothing goes on without a login.
+    pub auth_required: bool,
     /// What is spoken with the client.
     pub protocol: Protocol,
     /// Where the client comes from; the address is part of its message keys.
@@ -69,6 +73,8 @@ pub struct Limits {
     pub errors: u32,
     /// Commands that do nothing (NOOP, RSET, VRFY, HELP, tiny chunks) before they count as errors.
     pub junk: u32,
+    /// Logins that fail before the client is sent away.
+    pub login_failures: u32,
     /// Commands taken before their replies are settled; further ones wait in the client's socket.
     pub pipeline: usize,
     /// Transactions in one session.
@@ -84,6 +90,7 @@ impl Default for Limits {
             recipients: 1000,
             errors: 20,
             junk: 100,
+            login_failures: 3,
             pipeline: 1000,
             transactions: 1000,
         }

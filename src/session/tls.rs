@@ -1,6 +1,6 @@
 //! STARTTLS on the client's side, RFC 3207: what must be empty, and what must be forgotten.
 
-use super::{Action, Outputs, Phase, Session, replies};
+use super::{Action, LoggedIn, Outputs, Phase, Session, replies};
 
 /// TLS towards the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,7 @@ impl Session {
             self.greeted = None;
             self.helo = None;
             self.forwarded = None;
+            self.login = LoggedIn::No;
             self.owed.enhanced = false;
             self.unmask(out);
         }

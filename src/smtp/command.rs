@@ -3,6 +3,7 @@
 use memchr::memchr3;
 
 use super::address::{NotAnAddress, Recipient, ReversePath};
+use super::sasl;
 
 /// One command of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,9 @@ pub enum Command {
     Starttls,
     /// BDAT, RFC 3030: what follows the line is content, not commands; `None` if it cannot be told how much of it.
     Bdat(Option<Chunk>),
-    /// A verb of some RFC that the gate does not have: AUTH, ETRN, TURN, EXPN ...
+    /// AUTH, RFC 4954. What is wrong with its argument is said only where it is offered.
+    Auth(sasl::Start),
+    /// A verb of some RFC that the gate does not have: ETRN, TURN, EXPN ...
     NotImplemented,
     /// A verb of another protocol, or a header field: a browser or a confused program talks to us (ALPACA).
     NotSmtp,
@@ -136,7 +139,8 @@ impl Command {
             "XFORWARD" => Ok(Self::Xforward(argument.to_owned())),
             "XCLIENT" => Ok(Self::Xclient(argument.to_owned())),
             "STARTTLS" => alone(argument, Self::Starttls),
-            "AUTH" | "BURL" | "ETRN" | "TURN" | "ATRN" | "SEND" | "SAML" | "SOML" | "EXPN" => {
+            "AUTH" => Ok(Self::Auth(sasl::Start::parse(argument))),
+            "BURL" | "ETRN" | "TURN" | "ATRN" | "SEND" | "SAML" | "SOML" | "EXPN" => {
                 Ok(Self::NotImplemented)
             }
             "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" | "DELETE" | "PATCH" => {

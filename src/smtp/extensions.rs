@@ -1,7 +1,9 @@
 //! EHLO keywords, RFC 5321 §2.2: a whitelist of what both legs can carry, never a pass-through.
 
-use super::identity::Attributes;
 use std::fmt;
+
+use super::identity::Attributes;
+use super::sasl::Mechanisms;
 
 /// What a server can do, as far as it concerns the gate. Unknown keywords are not kept: what the gate does not understand it cannot carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +34,10 @@ pub struct Capabilities {
     pub xforward: Attributes,
     /// Postfix XCLIENT, likewise.
     pub xclient: Attributes,
+    /// RFC 4954: the mechanisms that can pass through the gate.
+    pub auth: Mechanisms,
+    /// We have logged in there: AUTH= of MAIL means something to it (RFC 4954 §5).
+    pub authenticated: bool,
 }
 
 /// The limits that a server declares, RFC 9422 §4; `None` where it says nothing.
@@ -179,6 +185,8 @@ impl Capabilities {
         require_tls: false,
         xforward: Attributes::NONE,
         xclient: Attributes::NONE,
+        auth: Mechanisms::NONE,
+        authenticated: false,
     };
 
     /// Reads the text of an EHLO reply; its first line is the server's name.
@@ -199,6 +207,7 @@ impl Capabilities {
                 "REQUIRETLS" => all.require_tls = true,
                 "XFORWARD" => all.xforward = Attributes::from_words(words),
                 "XCLIENT" => all.xclient = Attributes::from_words(words),
+                "AUTH" => all.auth = Mechanisms::from_words(words),
                 "SIZE" => all.size = size(words.next()),
                 _ => {}
             }
@@ -217,6 +226,7 @@ impl Capabilities {
             binary_mime: self.binary_mime && self.chunking,
             limits: Some(self.limits.unwrap_or_default()),
             require_tls: self.require_tls,
+            auth: self.auth,
             // A declared size is of use to the gate whether or not the next hop hears of it.
             size: match self.size {
                 Size::Absent => Size::Unlimited,
@@ -274,6 +284,8 @@ impl Capabilities {
             require_tls: self.require_tls && other.require_tls,
             xforward: self.xforward.and(other.xforward),
             xclient: self.xclient.and(other.xclient),
+            auth: self.auth.and(other.auth),
+            authenticated: false,
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | `chunk` | RFC 3030 content by count of octets |
 //! | `extensions` | RFC 5321 §2.2 EHLO keywords |
 //! | `identity` | who a client is, by Postfix's XCLIENT and XFORWARD |
+//! | `sasl` | RFC 4954 AUTH: its lines, PLAIN and LOGIN |
 
 pub mod address;
 pub mod chunk;
@@ -20,4 +21,5 @@ pub mod extensions;
 pub mod identity;
 pub mod line;
 pub mod reply;
+pub mod sasl;
 pub mod status;

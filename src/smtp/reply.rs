@@ -121,11 +121,11 @@ impl Reply {
     pub fn encode(&self, enhanced: bool, out: &mut BytesMut) {
         let status = self.status.or_else(|| self.default_status(enhanced));
         // The code, the longest status, their separators and the line end.
-        let room = LINE_MAX - "550 5.999.999 \r\n".len();
-        // Nearly every reply is one short line.
-        if self.text.len() <= room && memchr(b'\n', self.text.as_bytes()).is_none() {
-            return self.encode_line(status, &self.text, true, out);
-        }
+        let room = match self.code.get() {
+            // A challenge is one line, however long (RFC 4954 §4.3).
+            334 => usize::MAX,
+            _ => LINE_MAX - "550 5.999.999 \r\n".len(),
+        };
         let mut pieces = self.text.split('\n').flat_map(|line| wrap(line, room)).peekable();
         while let Some(piece) = pieces.next() {
             let last = pieces.peek().is_none();

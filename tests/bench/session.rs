@@ -42,6 +42,8 @@ fn replies() -> Vec<u8> {
 fn greeted() -> (Session, Outputs) {
     let settings = Settings {
         tls: rcptgate::session::ClientTls::Off,
+        auth: rcptgate::session::Auth::Off,
+        auth_required: false,
         protocol: rcptgate::session::Protocol::Smtp,
         hostname: "gate.test".into(),
         offer: Capabilities::GATE,
@@ -76,6 +78,8 @@ fn transaction(
             | Action::StartTls
             | Action::Renamed(_)
             | Action::Untold(_)
+            | Action::Authenticate(_)
+            | Action::LoginRelayed(_)
             | Action::CloseClient => {}
         }
         session.step(Input::Client(&mut input), &mut out);

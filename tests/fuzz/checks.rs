@@ -8,7 +8,8 @@ use bytes::BytesMut;
 use rcptgate::policy::verdict::Verdict;
 use rcptgate::proxy::header;
 use rcptgate::session::{
-    Action, ClientTls, Input, Limits, Outputs, Protocol, Session, Settings, TellClient,
+    Action, Auth, Checked, ClientTls, Input, Limits, Outputs, Protocol, Session, Settings,
+    TellClient,
 };
 use rcptgate::smtp::address::{Recipient, RecipientKey, ReversePath};
 use rcptgate::smtp::chunk::{ChunkDecoder, Form};
@@ -295,7 +296,7 @@ pub fn session(bytes: &[u8]) {
     let lower = bytes.to_ascii_lowercase();
     let said = |word: &[u8]| lower.windows(word.len()).any(|here| here == word);
     // Behind these it matters, on purpose, whether more came along.
-    let cuts_matter = said(b"data") || said(b"bdat") || said(b"starttls");
+    let cuts_matter = ["data", "bdat", "auth"].iter().any(|word| said(word.as_bytes()));
     let (said, _) = match cuts_matter {
         true => converse(&[bytes]),
         false => invariant(bytes, converse),
@@ -310,8 +311,10 @@ fn converse(pieces: &[&[u8]]) -> (BytesMut, bool) {
         offer: Capabilities::GATE,
         limits: Limits::default(),
         may_relay: true,
-        tls: ClientTls::Off,
+        tls: ClientTls::Up,
         protocol: Protocol::Smtp,
+        auth: Auth::Local,
+        auth_required: false,
         xforward: true,
         client: Arc::new(Identity::of("192.0.2.1".parse().expect("an address"), 4711)),
         xclient: None,
@@ -332,8 +335,12 @@ fn converse(pieces: &[&[u8]]) -> (BytesMut, bool) {
                             Reply::from_text("451 4.4.1 rcptgate: nobody").expect("a reply");
                         session.step(Input::NotOpened(nobody), &mut out);
                     }
+                    Action::Authenticate(_) => {
+                        session.step(Input::Authenticated(Checked::Wrong), &mut out);
+                    }
                     Action::CloseClient => closed = true,
                     Action::StartTls
+                    | Action::LoginRelayed(_)
                     | Action::CloseDownstream(_)
                     | Action::Answered(_)
                     | Action::Finished(_)

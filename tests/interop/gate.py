@@ -47,8 +47,8 @@ class Gate:
 
     def __init__(self, lab, downstream, trusted=(), mode="enforce", protocol="smtp",
                  listen_tls='tls = "off"', downstream_tls="off", downstream_more="", clients='"127.0.0.0/8"'):
-        self.home = lab.folder("gate")
         self.port, self.admin = free_port(), free_port()
+        self.home = lab.folder(f"gate-{self.port}")
         self.config = self.home / "rcptgate.toml"
         self.config.write_text(CONFIG.format(
             port=self.port, downstream=downstream, admin=self.admin, mode=mode, protocol=protocol,

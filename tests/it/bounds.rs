@@ -187,6 +187,8 @@ fn a_disk_that_is_behind_holds_up_the_next_hop() {
             | Action::CloseClient
             | Action::Renamed(_)
             | Action::Untold(_)
+            | Action::Authenticate(_)
+            | Action::LoginRelayed(_)
             | Action::Finished(_) => panic!("{action:?}"),
         }
         if out.actions.is_empty()

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use ipnet::IpNet;
 use rcptgate::bounce::classify::Classifier;
+use rcptgate::credentials::{Account, Credentials};
 use rcptgate::dns::Resolver;
 use rcptgate::event::Tenant;
 use rcptgate::gate::{Gate, GateSettings};
@@ -14,7 +15,7 @@ use rcptgate::policy::Policy;
 use rcptgate::policy::verdict::Listing;
 use rcptgate::proxy::route::{Host, Protection, Route};
 use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
-use rcptgate::session::{ClientTls, Limits, Protocol, TellClient};
+use rcptgate::session::{Auth, ClientTls, Limits, Protocol, TellClient};
 use rcptgate::smtp::extensions::Extension;
 use rcptgate::tls::Certificate;
 use tokio::io::{
@@ -55,7 +56,10 @@ pub struct Wish {
     pub xforward: Option<Vec<IpNet>>,
     pub tls: ClientTls,
     pub acceptor: Option<Certificate>,
+    pub auth: Auth,
+    pub credentials: Option<Credentials>,
     pub protection: Protection,
+    pub account: Option<Account>,
     /// Next hops that are tried first.
     pub before: Vec<Host>,
 }
@@ -78,7 +82,10 @@ impl Default for Wish {
             xforward: None,
             tls: ClientTls::Off,
             acceptor: None,
+            auth: Auth::Off,
+            credentials: None,
             protection: Protection::Off,
+            account: None,
             before: Vec::new(),
         }
     }
@@ -109,7 +116,8 @@ impl Lab {
                 wish.before.into_iter().chain([host]).collect(),
                 wish.protection,
                 Resolver::new(&[]).expect("a resolver"),
-            ),
+            )
+            .logging_in(wish.account),
             metrics: Arc::clone(&metrics),
             addresses: Addresses::Full,
             settings: DoorSettings {
@@ -128,6 +136,9 @@ impl Lab {
                 protocol: wish.protocol,
                 tls: wish.tls,
                 acceptor: wish.acceptor,
+                auth: wish.auth,
+                auth_required: false,
+                credentials: wish.credentials,
                 limits: wish.limits,
                 timeouts: wish.timeouts,
                 data_rate: 500,
@@ -295,6 +306,23 @@ impl Downstream {
                     "250-sink.test\r\n250-REQUIRETLS\r\n250 STARTTLS".to_owned()
                 }
                 _ => usual(line),
+            })
+        };
+        Self::listen(Arc::new(answer), Some(acceptor)).await
+    }
+
+    /// Likewise, and answers these prefixes of lines in these ways; all is offered in the clear and within TLS.
+    pub async fn within_tls(
+        acceptor: TlsAcceptor,
+        answers: &[(&'static str, &'static str)],
+    ) -> Self {
+        let answers = answers.to_vec();
+        let answer = move |line: &str| {
+            let found = answers.iter().find(|(start, _)| line.starts_with(start));
+            Some(match found {
+                Some((_, answer)) => (*answer).to_owned(),
+                None if line == "STARTTLS" => "220 go".to_owned(),
+                None => usual(line),
             })
         };
         Self::listen(Arc::new(answer), Some(acceptor)).await

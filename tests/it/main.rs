@@ -18,6 +18,7 @@ mod identity;
 mod injection;
 mod live;
 mod lmtp;
+mod login;
 mod proxy_header;
 mod rig;
 mod round_trips;

@@ -11,7 +11,8 @@ use bytes::BytesMut;
 use rcptgate::bounce::Stage;
 use rcptgate::policy::verdict::Verdict;
 use rcptgate::session::{
-    Action, Answered, Farewell, Finished, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
+    Action, Answered, Checked, Farewell, Finished, Input, Outputs, Sent, Session, Settings, Ticket,
+    Waiting,
 };
 use rcptgate::smtp::extensions::{Capabilities, Size};
 use rcptgate::smtp::identity::Identity;
@@ -47,6 +48,11 @@ pub struct Rig {
     /// Tickets are settled at once unless the test does it.
     pub hold_tickets: bool,
     tickets: VecDeque<(String, Ticket)>,
+    /// Who may log in, and with which password; `?` cannot be checked.
+    pub users: HashMap<String, String>,
+    /// Logins are checked at once unless the test does it.
+    pub hold_logins: bool,
+    logins: VecDeque<Checked>,
     client_in: BytesMut,
     client_log: Vec<u8>,
     fin: bool,
@@ -69,6 +75,9 @@ impl Rig {
             verdicts,
             hold_tickets: false,
             tickets: VecDeque::new(),
+            users: HashMap::new(),
+            hold_logins: false,
+            logins: VecDeque::new(),
             client_in: BytesMut::new(),
             client_log: Vec::new(),
             fin: false,
@@ -196,6 +205,15 @@ impl Rig {
         }
     }
 
+    /// The login that was asked for first has been checked.
+    pub fn checked(&mut self) -> bool {
+        let checked = self.logins.pop_front();
+        if let Some(checked) = checked {
+            self.step(Input::Authenticated(checked));
+        }
+        checked.is_some()
+    }
+
     pub fn has_tickets(&self) -> bool {
         !self.tickets.is_empty()
     }
@@ -264,6 +282,20 @@ impl Rig {
                 );
                 self.session.step(Input::Secured, &mut self.out);
             }
+            Action::Authenticate(login) => {
+                let known = self.users.get(&login.user).map(String::as_bytes);
+                let checked = match known {
+                    Some(b"?") => Checked::Unavailable,
+                    Some(password) if password == login.password.expose() => Checked::Right,
+                    Some(_) | None => Checked::Wrong,
+                };
+                if self.hold_logins {
+                    self.logins.push_back(checked);
+                } else {
+                    self.session.step(Input::Authenticated(checked), &mut self.out);
+                }
+            }
+            Action::LoginRelayed(_) => {}
             Action::CloseDownstream(farewell) => {
                 match farewell {
                     Farewell::Quit => self.write(),
@@ -329,7 +361,10 @@ pub fn capabilities(words: &str) -> Capabilities {
         .split_ascii_whitespace()
         .map(|word| word.replacen('=', " ", 1).replace(',', " "))
         .collect();
-    Capabilities::from_ehlo(&format!("mx.test\n{}", lines.join("\n")))
+    // No keyword: the gate logged in there when the connection was made.
+    let authenticated = words.contains("logged-in");
+    let offered = Capabilities::from_ehlo(&format!("mx.test\n{}", lines.join("\n")));
+    Capabilities { authenticated, ..offered }
 }
 
 /// What most tests run with.
@@ -345,6 +380,8 @@ pub fn settings() -> Settings {
         limits: rcptgate::session::Limits::default(),
         may_relay: true,
         tls: rcptgate::session::ClientTls::Off,
+        auth: rcptgate::session::Auth::Off,
+        auth_required: false,
         protocol: rcptgate::session::Protocol::Smtp,
         xforward: false,
         client: Arc::new(Identity::of("192.0.2.1".parse().expect("an address"), 4711)),

@@ -6,11 +6,13 @@
 //! ```text
 //! # why, with RFC section or case
 //! set limits.errors = 3                       limits.*, may_relay, xforward, offer (words of EHLO), tls = offered | up,
+//!                                             auth = local | relay, auth_required, logins = held,
 //!                                             xclient = who may relay, and whose XFORWARD is believed (networks, by commas),
 //!                                             tell_client = xforward | xclient,
 //!                                             tickets = held, split = none | client | downstream: whose writes may be cut,
 //!                                             sockets = no: not on sockets, and a comment says why;
 //!                                             protocol = lmtp
+//! user ann = secret                           who may log in; ? for a password that cannot be checked now
 //! verdict gone@x.test = refuse 550 5.7.1 ...  forward without; also defer
 //! client ! hello                              greeting, EHLO and their replies
 //! client > MAIL FROM:<a@x.test>               CRLF is added; lines that follow each other are one write
@@ -25,6 +27,7 @@
 //! downstream > 250 ok                         >> without CRLF
 //! downstream ! silent | closed | quit | aborted | FIN | stuck | reads
 //! settled = gone@x.test                       the event is on disk, with `set tickets = held`
+//! login = checked                             the driver has checked it, with `set logins = held`
 //! learn = gone@x.test rcpt 550 1              a reply that may be learnt: stage, code, recipients it is about
 //! finished = delivered 20 a@x.test            outcome, octets, recipients; client_gone at the end if it had
 //! renamed = 192.0.2.7 name helo login         who the client is from here on, by XCLIENT; - for what is not known

@@ -22,7 +22,7 @@ use crate::policy::verdict::Decision;
 use crate::policy::{Policy, Record};
 use crate::proxy::route::{Host, Protection};
 use crate::proxy::{DoorSettings, Timeouts};
-use crate::session::{Limits, TellClient};
+use crate::session::{Auth, Limits, TellClient};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
 
@@ -69,6 +69,7 @@ impl Stage {
             .ok_or_else(|| Failure::Internal("no preset `quarantine`".to_owned()))?;
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let parts = Parts {
+            account: None,
             gate: settings,
             policy,
             classifier: Classifier::builtin(),
@@ -175,6 +176,9 @@ fn door(tenant: &str) -> DoorSettings {
         protocol: crate::session::Protocol::Smtp,
         tls: crate::session::ClientTls::Off,
         acceptor: None,
+        auth: Auth::Off,
+        auth_required: false,
+        credentials: None,
         hostname: Arc::from("gate.test"),
         tenant: Tenant(tenant.to_owned()),
         clients: loopback.clone(),

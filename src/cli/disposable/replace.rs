@@ -8,7 +8,7 @@ use std::path::Path;
 use super::folder_of;
 
 /// Writes the content beside the file and renames it over. Permissions stay, and the owner as far as we may set one.
-pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
+pub(in crate::cli) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let new = file.with_file_name(format!(".{name}.{}.new", std::process::id()));
     let outcome = write(&new, file, content).and_then(|()| fs::rename(&new, file));

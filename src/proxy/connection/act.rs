@@ -12,8 +12,10 @@ use super::super::report::Settling;
 use super::super::side::{Reading, Side};
 use super::Connection;
 use crate::bounce::Stage;
-use crate::session::{Action, Answered, Farewell, Input, TellClient, Waiting};
+use crate::credentials::Checked;
+use crate::session::{self, Action, Answered, Farewell, Input, TellClient, Waiting};
 use crate::smtp::reply::Reply;
+use crate::smtp::sasl::Login;
 
 /// How long a client gets to read its last reply and close its side.
 const LINGER: Duration = Duration::from_secs(1);
@@ -65,6 +67,8 @@ impl Connection {
                 Action::Untold(reply) => {
                     self.reporter.untold(&reply, self.next_hop.as_ref());
                 }
+                Action::Authenticate(login) => self.authenticate(login),
+                Action::LoginRelayed(checked) => self.reporter.login_relayed(checked),
                 Action::StartTls => self.upgrade = true,
                 Action::CloseClient => goes_on = false,
                 Action::Answered(answered) => self.answered(&answered),
@@ -74,6 +78,25 @@ impl Connection {
             }
         }
         goes_on
+    }
+
+    fn authenticate(&mut self, login: Login) {
+        let Some(credentials) = self.door.settings.credentials.clone() else {
+            return self.checked(&login.user, Checked::Unavailable);
+        };
+        let user = login.user.clone();
+        self.checking = Some(Box::pin(async move { (user, credentials.check(login).await) }));
+    }
+
+    pub(super) fn checked(&mut self, user: &str, checked: Checked) {
+        self.checking = None;
+        let outcome = match &checked {
+            Checked::Right(_) => session::Checked::Right,
+            Checked::Wrong => session::Checked::Wrong,
+            Checked::Unavailable => session::Checked::Unavailable,
+        };
+        self.reporter.checked(user, checked);
+        self.session.step(Input::Authenticated(outcome), &mut self.out);
     }
 
     fn answered(&mut self, answered: &Answered) {

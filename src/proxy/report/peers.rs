@@ -6,6 +6,8 @@ use super::super::Door;
 use super::super::downstream::NextHop;
 use super::super::rarely::Rarely;
 use super::{Reporter, common};
+use crate::credentials::Checked;
+use crate::session;
 use crate::smtp::identity::Identity;
 use crate::smtp::reply::Reply;
 
@@ -16,7 +18,9 @@ impl Reporter {
     /// From here on the client is another, or itself again.
     pub(in crate::proxy) fn renamed(&mut self, client: &Identity) {
         let peer = std::mem::replace(&mut self.client, client.address_text());
-        self.common = common(&self.door.settings.tenant, &self.client, &self.session);
+        // Whoever had logged in was another.
+        self.tenant = self.door.settings.tenant.clone();
+        self.common = common(&self.tenant, &self.client, &self.session);
         let shown = |login: &str| self.door.addresses.scrub(login).into_owned();
         self.login = client.login.as_deref().map(shown);
         tracing::info!(
@@ -26,6 +30,42 @@ impl Reporter {
             name = client.name.as_deref().unwrap_or_default(),
             helo = client.helo.as_deref().unwrap_or_default(),
             login = self.login.as_deref(),
+            session = self.session,
+        );
+    }
+
+    /// A login was checked: from here on mail is on the user's account.
+    pub(in crate::proxy) fn checked(&mut self, user: &str, checked: Checked) {
+        let result = match checked {
+            Checked::Right(tenant) => {
+                self.tenant = tenant.unwrap_or_else(|| self.door.settings.tenant.clone());
+                "ok"
+            }
+            Checked::Wrong => "failed",
+            Checked::Unavailable => "unavailable",
+        };
+        self.common = common(&self.tenant, &self.client, &self.session);
+        self.logged_in(result, user);
+    }
+
+    /// The next hop decided on a login that was relayed to it. Whose it was is not looked at.
+    pub(in crate::proxy) fn login_relayed(&self, checked: session::Checked) {
+        let result = match checked {
+            session::Checked::Right => "ok",
+            session::Checked::Wrong => "failed",
+            session::Checked::Unavailable => "unavailable",
+        };
+        self.logged_in(result, "");
+    }
+
+    fn logged_in(&self, result: &'static str, user: &str) {
+        self.door.metrics.login(result);
+        tracing::info!(
+            event = "auth",
+            result,
+            user = self.door.addresses.scrub(user).as_ref(),
+            tenant = self.tenant.0,
+            client = self.client,
             session = self.session,
         );
     }

@@ -8,6 +8,7 @@ fn reads_what_it_knows_and_nothing_else() {
         pipelining: true,
         eight_bit_mime: true,
         chunking: true,
+        auth: Mechanisms::from_words(["PLAIN"].into_iter()),
         size: Size::Limited(1000),
         ..Capabilities::default()
     };

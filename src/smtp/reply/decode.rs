@@ -67,6 +67,11 @@ impl ReplyDecoder {
         Self { limits, ..Self::default() }
     }
 
+    /// From here on a line may have so many octets.
+    pub const fn limit_line(&mut self, octets: usize) {
+        self.limits.line = octets;
+    }
+
     /// Takes the next complete reply off the front of `buffer`; `None` asks for more bytes.
     ///
     /// # Errors

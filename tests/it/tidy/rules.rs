@@ -32,6 +32,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("journal", 4),
     ("store", 4),
     ("dns", 4),
+    ("credentials", 4),
     ("tls", 4),
     ("metrics", 4),
     ("watch", 4),
@@ -76,6 +77,7 @@ const OWNERS: &[(&[&str], &[&str])] = &[
     (&["hickory_resolver", "hickory_proto"], &["dns"]),
     (&["notify"], &["watch"]),
     (&["x509_parser"], &["tls"]),
+    (&["argon2"], &["credentials"]),
     (&["prometheus_client"], &["metrics"]),
     (&["rustls", "tokio_rustls", "rustls_platform_verifier"], &["tls", "proxy::stream"]),
 ];

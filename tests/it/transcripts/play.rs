@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rcptgate::bounce::Stage;
 use rcptgate::session::{
-    Access, ClientTls, Farewell, Outcome, Protocol, Settings, TellClient, Waiting,
+    Access, Auth, ClientTls, Farewell, Outcome, Protocol, Settings, TellClient, Waiting,
 };
 use rcptgate::smtp::extensions::Extension;
 
@@ -43,8 +43,11 @@ pub fn play(script: &Script, cut: Cut) -> Result<(), String> {
         writes: 0,
         message: None,
     };
-    player.rig.hold_tickets =
-        script.settings.iter().any(|pair| *pair == ("tickets".into(), "held".into()));
+    let held =
+        |what: &str| script.settings.iter().any(|(name, value)| name == what && value == "held");
+    player.rig.hold_tickets = held("tickets");
+    player.rig.hold_logins = held("logins");
+    player.rig.users.clone_from(&script.users);
     let mut steps = script.steps.iter().peekable();
     while let Some((line, step)) = steps.next() {
         let mut bytes = Vec::new();
@@ -74,6 +77,7 @@ pub fn configured(script: &Script) -> Result<Settings, String> {
             "limits.recipients" => limits.recipients = small()?,
             "limits.errors" => limits.errors = small()?,
             "limits.junk" => limits.junk = small()?,
+            "limits.login_failures" => limits.login_failures = small()?,
             "limits.pipeline" => limits.pipeline = number()?,
             "limits.transactions" => limits.transactions = small()?,
             "may_relay" => settings.may_relay = value == "yes",
@@ -96,7 +100,10 @@ pub fn configured(script: &Script) -> Result<Settings, String> {
             "tell_client" if value == "xforward" => settings.tell_client = TellClient::Xforward,
             "tell_client" if value == "xclient" => settings.tell_client = TellClient::Xclient,
             "tls" if value == "offered" => settings.tls = ClientTls::Offered,
-            "tickets" | "split" | "sockets" => {}
+            "auth" if value == "local" => settings.auth = Auth::Local,
+            "auth" if value == "relay" => settings.auth = Auth::Relay,
+            "auth_required" => settings.auth_required = value == "yes",
+            "logins" | "tickets" | "split" | "sockets" => {}
             _ => return Err(format!("no setting {name}")),
         }
     }
@@ -152,6 +159,7 @@ impl Player {
             Step::Settled(address) => {
                 check(self.rig.settle(address), || "nobody waits for that".into())
             }
+            Step::Checked => check(self.rig.checked(), || "nobody logs in".into()),
             Step::TimeOver => {
                 self.rig.expire();
                 Ok(())

@@ -12,6 +12,7 @@ pub struct Script {
     pub settings: Vec<(String, String)>,
     /// What the store says at the end of the addresses that it knows.
     pub standings: Vec<(String, String)>,
+    pub users: HashMap<String, String>,
     /// With the number of the line.
     pub steps: Vec<(usize, Step)>,
 }
@@ -34,6 +35,8 @@ pub enum Step {
     Learn(String),
     /// `settled = ADDRESS`: the event is on disk (with `set tickets = held`).
     Settled(String),
+    /// `login = checked`: the driver has checked it (with `set logins = held`).
+    Checked,
     /// `finished = OUTCOME OCTETS RECIPIENTS...`, with `client_gone` at the end when it had.
     Finished(String),
     /// `renamed = ADDRESS NAME HELO LOGIN`: XCLIENT made the client this one; `-` for what is not known.
@@ -138,11 +141,12 @@ pub fn parse(text: &str) -> Result<Script, String> {
 
 fn read(line: &str, number: usize, script: &mut Script) -> Option<()> {
     let (who, rest) = line.split_once(' ')?;
-    if let "verdict" | "set" | "standing" = who {
+    if let "verdict" | "set" | "standing" | "user" = who {
         let (name, value) = rest.split_once(" = ")?;
         match who {
             "set" => script.settings.push((name.into(), value.into())),
             "standing" => script.standings.push((name.into(), value.into())),
+            "user" => drop(script.users.insert(name.into(), value.into())),
             _ => drop(script.verdicts.insert(name.into(), verdict(value)?)),
         }
         return Some(());
@@ -164,6 +168,7 @@ fn read(line: &str, number: usize, script: &mut Script) -> Option<()> {
         ("untold", "=") => Step::Untold(rest.into()),
         ("message", "=") => Step::Message(rest.into()),
         ("waiting", "=") => Step::Waiting(rest.into()),
+        ("login", "=") if rest == "checked" => Step::Checked,
         ("time", "=") if rest == "over" => Step::TimeOver,
         ("time", "=") if rest == "late client" => Step::Late(true),
         ("time", "=") if rest == "late downstream" => Step::Late(false),

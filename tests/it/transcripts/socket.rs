@@ -227,7 +227,7 @@ impl<'a> Player<'a> {
             }
             // What a session waits for is not seen from outside, and the disk is waited for as long as it takes.
             Step::Waiting(_) | Step::Settled(_) | Step::Renamed(_) | Step::Untold(_) => Ok(()),
-            Step::Late(_) => Err("cannot be played on sockets".into()),
+            Step::Late(_) | Step::Checked => Err("cannot be played on sockets".into()),
         }
     }
 
