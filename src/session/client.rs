@@ -119,10 +119,7 @@ impl Session {
             Command::NotImplemented => self.error(replies::NOT_IMPLEMENTED),
             Command::Auth(start) => self.auth(start, more, out),
             Command::Starttls => self.starttls(more, out),
-            Command::Quit => {
-                self.report_chunks_left(out);
-                self.send_away(replies::BYE);
-            }
+            Command::Quit => self.send_away(replies::BYE),
             Command::Bdat(chunk) => self.bdat(chunk, out),
             Command::NotSmtp => self.send_away(replies::NOT_SMTP),
         }
@@ -261,7 +258,6 @@ impl Session {
     /// The last reply of the session. It still waits its turn behind those that the next hop owes.
     pub(super) fn send_away(&mut self, last: Reply) {
         self.owed.push(last);
-        self.transaction = None;
         self.phase = Phase::Over;
     }
 
@@ -376,6 +372,10 @@ impl Session {
 
     /// The end of a step: leaves when there is nothing left to say.
     pub(super) fn leave_if_done(&mut self, out: &mut Outputs) {
+        if let Phase::Over = self.phase {
+            self.report_chunks_left(out);
+            self.transaction = None;
+        }
         let between = matches!(self.phase, Phase::Command)
             && self.transaction.is_none()
             && self.owed.is_empty();
