@@ -141,7 +141,7 @@ impl World {
             7..=11 => self.next_hop_answers(how),
             12 | 13 => self.connection(how.is_multiple_of(8)),
             14 => self.rig.settle_first(),
-            _ if how % 16 == 0 => self.rig.downstream_fin_if_open(),
+            _ if how.is_multiple_of(16) => self.rig.downstream_fin_if_open(),
             _ if how % 16 == 1 && self.rig.hop().is_some_and(|hop| hop.wire.unanswered() > 0) => {
                 self.rig.expire();
             }
@@ -173,8 +173,8 @@ impl World {
         }
         match how % 13 {
             10.. => return self.chunk(how),
-            9 if how % 2 == 0 => return self.log_in("AUTH PLAIN ", how),
-            9 if how % 3 == 0 => return self.become_another(how),
+            9 if how.is_multiple_of(2) => return self.log_in("AUTH PLAIN ", how),
+            9 if how.is_multiple_of(3) => return self.become_another(how),
             9 => {
                 self.owed.push_back(Said::Other);
                 return self.send(&format!("XFORWARD IDENT=Q{how} HELO=a+20b\r\n"), how);
@@ -218,8 +218,8 @@ impl World {
     fn log_in(&mut self, verb: &str, how: u8) {
         self.logins += 1;
         let word = match self.auth {
-            _ if verb.is_empty() && how % 5 == 0 => "*".to_owned(),
-            Auth::Local if how % 4 == 0 => "AGFubgBzZWNyZXQ=".to_owned(),
+            _ if verb.is_empty() && how.is_multiple_of(5) => "*".to_owned(),
+            Auth::Local if how.is_multiple_of(4) => "AGFubgBzZWNyZXQ=".to_owned(),
             Auth::Local | Auth::Relay | Auth::Off => format!("AH{:02}", self.logins),
         };
         self.asked_for_go_ahead = true;
