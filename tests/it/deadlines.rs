@@ -90,6 +90,28 @@ fn within_a_tenth(seconds: u64, due: Duration) {
     assert!(fits, "{seconds} s instead of {due} s");
 }
 
+/// The numbers themselves, since the other tests measure against them: RFC 5321 §4.5.3.2, and what clients wait.
+#[test]
+fn the_defaults_are_those_that_clients_can_live_with() {
+    let t = Timeouts::default();
+    let check = |name: &str, got: Duration, seconds: std::ops::RangeInclusive<u64>| {
+        assert!(seconds.contains(&got.as_secs()), "{name}: {got:?}, not {seconds:?} s");
+    };
+    check("H01 PROXY header", t.proxy_header, 5..=5);
+    check("H02 handshake", t.handshake, 30..=30);
+    check("H03 client", t.client, 300..=300);
+    check("H05 content", t.content, 180..=180);
+    check("H06 opening", t.opening, 1..=240);
+    check("H07 connect", t.connect, 30..=30);
+    check("H08 MAIL and RCPT", t.reply, 240..=299);
+    check("H09 DATA", t.data, 100..=119);
+    check("H10 block", t.block, 150..=179);
+    check("H11 end of data", t.end_of_data, 590..=599);
+    check("H12 RSET", t.reset, 20..=20);
+    check("H12 QUIT", t.quit, 5..=5);
+    check("drain", t.drain, 1..=60);
+}
+
 const GROUP: &str = "MAIL FROM:<s@x.test>\r\nRCPT TO:<a@y.test>\r\nDATA\r\n";
 
 #[test]
