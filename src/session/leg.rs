@@ -1,7 +1,6 @@
 //! The connection to the next hop: what has been sent over it and not been answered.
 
 use std::collections::VecDeque;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use super::owed::SlotId;
@@ -9,8 +8,7 @@ use super::transaction::{Asked, Envelope, MailState, Transaction};
 use super::{Action, Answered, Farewell, Outcome, Outputs, Phase, Session, replies};
 use crate::bounce::Stage;
 use crate::smtp::address::Recipient;
-use crate::smtp::command::Parameter;
-use crate::smtp::extensions::{Capabilities, Size};
+use crate::smtp::extensions::Capabilities;
 use crate::smtp::reply::{Reply, ReplyDecoder, ReplyLimits};
 use crate::smtp::sasl::LINE_MAX;
 
@@ -70,7 +68,7 @@ pub(super) struct Leg {
     capabilities: Option<Capabilities>,
     pub(super) awaited: VecDeque<Awaited>,
     /// Without PIPELINING: what goes before the recipient and waits for the reply to the line before it.
-    later: VecDeque<(Sent, String)>,
+    pub(super) later: VecDeque<(Sent, String)>,
     /// Without PIPELINING: the recipient that waits until MAIL is answered.
     pub(super) held: Option<(Asked, SlotId)>,
     /// The reply to the last MAIL that was answered, if it was refused: what follows it is refused for its sake.
@@ -181,63 +179,6 @@ impl Leg {
 }
 
 impl Session {
-    /// Sends MAIL if it has not gone, then RCPT; behind PIPELINING both in one write.
-    pub(super) fn send_rcpt(&mut self, asked: Asked, out: &mut Outputs) {
-        let Some(there) = self.leg.capabilities else { return };
-        let introduction = self.introduction(there.xforward);
-        let Some(transaction) = &mut self.transaction else { return };
-        if let Some(refusal) = lacking(transaction, &asked, &there) {
-            return self.turn_away(asked.recipient, refusal, out);
-        }
-        if let MailState::Unsent = transaction.mail {
-            transaction.mail = MailState::Sent;
-            if introduction.is_empty() {
-                write_mail(transaction, &there, &mut out.to_downstream);
-                let envelope = Arc::clone(&transaction.envelope);
-                self.leg.awaited.push_back(Awaited { command: Sent::Mail, envelope });
-            } else {
-                let told = introduction.into_iter().map(|line| (Sent::Xforward, line));
-                self.leg.later.extend(told);
-                let mut mail = String::new();
-                write_mail(transaction, &there, &mut mail);
-                self.leg.later.push_back((Sent::Mail, mail));
-                self.leg.send_later(&transaction.envelope, out);
-            }
-        }
-        transaction.pending += 1;
-        let envelope = Arc::clone(&transaction.envelope);
-        let slot = self.owed.push_awaited();
-        if self.leg.is_lock_step_busy() {
-            self.leg.held = Some((asked, slot));
-        } else {
-            self.write_rcpt(asked, slot, envelope, out);
-        }
-    }
-
-    pub(super) fn write_rcpt(
-        &mut self,
-        asked: Asked,
-        slot: SlotId,
-        envelope: Arc<Envelope>,
-        out: &mut Outputs,
-    ) {
-        out.to_downstream.extend_from_slice(b"RCPT TO:");
-        // Writing to a `BytesMut` cannot fail: it grows.
-        let _ = asked.recipient.show(&mut out.to_downstream);
-        write_parameters(&asked.parameters, &mut out.to_downstream);
-        let command = Sent::Rcpt(asked.recipient, slot);
-        self.leg.awaited.push_back(Awaited { command, envelope });
-    }
-
-    pub(super) fn send_data(&mut self, out: &mut Outputs) {
-        let Some(transaction) = &self.transaction else { return };
-        out.to_downstream.extend_from_slice(b"DATA\r\n");
-        let slot = self.owed.push_awaited();
-        let envelope = Arc::clone(&transaction.envelope);
-        self.leg.awaited.push_back(Awaited { command: Sent::Data(slot), envelope });
-        self.phase = Phase::GoAhead;
-    }
-
     /// Leaves the next hop, if there is one, when nothing is awaited; at once when something is.
     pub(super) fn close_leg(&mut self, farewell: Farewell, out: &mut Outputs) {
         if !self.leg.is_open() {
@@ -335,51 +276,4 @@ fn report_lost(awaited: Awaited, reply: &Reply, out: &mut Outputs) {
             ticket: None,
         }));
     }
-}
-
-/// What the transaction was promised and this next hop does not have: refused for the recipient, never dropped silently.
-fn lacking(transaction: &Transaction, asked: &Asked, there: &Capabilities) -> Option<Reply> {
-    let wants = &transaction.wants;
-    let too_large = wants.size.zip(there.size.limit()).is_some_and(|(size, limit)| size > limit);
-    if wants.require_tls && !there.require_tls {
-        Some(replies::NO_REQUIRETLS_THERE)
-    } else if wants.smtputf8 && !there.smtputf8 {
-        Some(replies::NO_UTF8_THERE)
-    } else if wants.binary_mime && !(there.binary_mime && there.chunking) {
-        Some(replies::NO_BINARY_THERE)
-    } else if wants.eight_bit_mime && !there.eight_bit_mime {
-        Some(replies::NO_8BIT_THERE)
-    } else if (wants.dsn || !asked.parameters.is_empty()) && !there.dsn {
-        Some(replies::NO_DSN_THERE)
-    } else if too_large {
-        Some(replies::TOO_LARGE)
-    } else {
-        None
-    }
-}
-
-fn write_mail(transaction: &Transaction, there: &Capabilities, to: &mut impl Write) {
-    let _ = write!(to, "MAIL FROM:{}", transaction.envelope.sender);
-    // SIZE and BODY=7BIT state what is so anyway: a next hop that does not know them loses nothing.
-    let known = |parameter: &&Parameter| match parameter.keyword.as_str() {
-        "SIZE" => there.size != Size::Absent,
-        "BODY" => there.eight_bit_mime || there.binary_mime,
-        // RFC 4954 §5: to a server that does not know us it says nothing, and may be left out.
-        "AUTH" => there.authenticated,
-        _ => true,
-    };
-    write_parameters(transaction.parameters.iter().filter(known), to);
-}
-
-fn write_parameters<'all>(
-    parameters: impl IntoIterator<Item = &'all Parameter>,
-    to: &mut impl Write,
-) {
-    for Parameter { keyword, value } in parameters {
-        let _ = match value {
-            Some(value) => write!(to, " {keyword}={value}"),
-            None => write!(to, " {keyword}"),
-        };
-    }
-    let _ = to.write_str("\r\n");
 }

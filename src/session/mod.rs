@@ -8,9 +8,13 @@
 //! | file | holds |
 //! |---|---|
 //! | `exchange` | what a driver puts in and gets out |
-//! | `client` | framing of the client's bytes, the commands that concern the session |
+//! | `client` | framing of the client's bytes, which command goes where, what idle talk and errors count |
+//! | `hello` | greeting and EHLO: what is offered |
+//! | `leaving` | how a session ends |
 //! | `identity` | XCLIENT and XFORWARD |
-//! | `envelope` | MAIL, RCPT, DATA |
+//! | `envelope` | MAIL, RCPT, DATA from the client |
+//! | `parameters` | what MAIL and RCPT may carry |
+//! | `onward` | MAIL, RCPT, DATA to the next hop |
 //! | `auth` | AUTH from the client, checked here or relayed |
 //! | `content` | from 354 to the final reply |
 //! | `chunks` | BDAT |
@@ -18,7 +22,7 @@
 //! | `leg` | the connection to the next hop, and its loss |
 //! | `owed` | replies owed to the client |
 //! | `transaction` | MAIL to end of data |
-//! | `opening` | greeting and EHLO of a fresh connection to the next hop |
+//! | `opening` | a fresh connection to the next hop: greeting, EHLO, STARTTLS, XCLIENT, AUTH |
 //! | `tls` | STARTTLS towards the client |
 //! | `settings` | what a session is set up with |
 //! | `replies` | what the gate itself says |
@@ -30,10 +34,14 @@ mod content;
 mod downstream;
 mod envelope;
 mod exchange;
+mod hello;
 mod identity;
+mod leaving;
 mod leg;
+mod onward;
 pub mod opening;
 mod owed;
+mod parameters;
 mod replies;
 mod settings;
 mod tls;

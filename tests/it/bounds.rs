@@ -14,6 +14,46 @@ use tokio::net::TcpStream;
 use crate::cli::Home;
 use crate::harness::{Client, Downstream, Lab, Wish};
 
+/// C14: what is header and what is body is not looked at, so neither many lines nor a long one is kept.
+#[test]
+fn a_bomb_of_headers_is_passed_on_as_it_comes() {
+    const PIECE: usize = 32 * 1024;
+    let many = b"X-Bomb: 0123456789abcdef\r\n".repeat(1 << 18);
+    let long = [b"X-Bomb: ".as_slice(), &vec![b'x'; 8 << 20], b"\r\n"].concat();
+    for (bomb, end) in [(many, "250 2.0.0 taken\r\n"), (long, "554 5.6.0 rcptgate:")] {
+        let mut session = Session::new(crate::rig::settings());
+        let mut out = Outputs::default();
+        session.step(Input::Accepted, &mut out);
+        let mut client =
+            BytesMut::from("EHLO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n");
+        session.step(Input::Client(&mut client), &mut out);
+        session.step(Input::Verdict(Verdict::Forward), &mut out);
+        session.step(Input::Client(&mut client), &mut out);
+        session.step(Input::Opened(Capabilities::GATE), &mut out);
+        session.step(Input::Client(&mut client), &mut out);
+        let mut replies = BytesMut::from("250 ok\r\n250 ok\r\n354 go\r\n");
+        session.step(Input::Downstream(&mut replies, Sent::All), &mut out);
+        out.to_client.clear();
+        let (mut most, mut passed) = (0, 0);
+        for piece in bomb.chunks(PIECE).chain([b".\r\n".as_slice()]) {
+            client.extend_from_slice(piece);
+            session.step(Input::Client(&mut client), &mut out);
+            most = most.max(client.len() + out.to_downstream.len() + out.to_client.len());
+            passed += out.to_downstream.len();
+            out.to_downstream.clear();
+            assert!(client.capacity() + out.to_downstream.capacity() <= 8 * PIECE);
+        }
+        assert!(most <= PIECE + 64, "{most} octets held at once");
+        if end.starts_with('2') {
+            assert!(passed > bomb.len(), "{passed} octets of {}", bomb.len());
+            let mut taken = BytesMut::from(end);
+            session.step(Input::Downstream(&mut taken, Sent::All), &mut out);
+        }
+        let told = String::from_utf8_lossy(&out.to_client).into_owned();
+        assert!(told.starts_with(end), "{told}");
+    }
+}
+
 async fn until_left(lab: &Lab) -> Vec<String> {
     let left = |line: &String| line == "QUIT" || line == "CLOSED";
     lab.downstream.until(|heard| heard.iter().any(left)).await;
