@@ -68,7 +68,7 @@ struct Shared {
     file: PathBuf,
     users: ArcSwap<Users>,
     /// A hash takes a core for tens of milliseconds and megabytes of memory: so many at once.
-    places: Semaphore,
+    places: Arc<Semaphore>,
     patience: Duration,
 }
 
@@ -92,7 +92,7 @@ impl Credentials {
         let shared = Shared {
             file: file.to_owned(),
             users: ArcSwap::from_pointee(read(file)?),
-            places: Semaphore::new(at_once),
+            places: Arc::new(Semaphore::new(at_once)),
             patience,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -117,10 +117,18 @@ impl Credentials {
     /// Checks one login, on a thread where it holds nobody up.
     pub async fn check(&self, login: Login) -> Checked {
         let shared = &self.shared;
-        let turn = tokio::time::timeout(shared.patience, shared.places.acquire()).await;
-        let Ok(Ok(_place)) = turn else { return Checked::Unavailable };
+        let place = Arc::clone(&shared.places).acquire_owned();
+        let Ok(Ok(place)) = tokio::time::timeout(shared.patience, place).await else {
+            return Checked::Unavailable;
+        };
         let users = shared.users.load_full();
-        let checked = tokio::task::spawn_blocking(move || users.check(&login)).await;
+        let checked = tokio::task::spawn_blocking(move || {
+            let checked = users.check(&login);
+            // Not before: a client that leaves meanwhile ends this future, but not the work.
+            drop(place);
+            checked
+        });
+        let checked = checked.await;
         checked.unwrap_or(Checked::Unavailable)
     }
 }

@@ -102,3 +102,27 @@ async fn nobody_waits_longer_than_is_allowed() {
     drop(place);
     assert_eq!(users.check(login("ann", "x")).await, Checked::Right(None));
 }
+
+#[test]
+fn whoever_leaves_while_a_password_is_checked_makes_no_room_for_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("users.txt");
+    fs::write(&file, format!("ann:{}\n", cheap("x"))).expect("written");
+    let users = Credentials::open(&file, 1, Duration::from_secs(60)).expect("users");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .max_blocking_threads(1)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        // The only thread is busy, so the check has begun and cannot end.
+        let busy = tokio::task::spawn_blocking(move || wait.recv());
+        let left = tokio::time::timeout(Duration::ZERO, users.check(login("ann", "x"))).await;
+        assert!(left.is_err(), "{left:?}");
+        assert_eq!(users.shared.places.available_permits(), 0);
+        go.send(()).expect("somebody waits");
+        busy.await.expect("a thread").expect("told");
+        assert_eq!(users.check(login("ann", "x")).await, Checked::Right(None));
+    });
+}

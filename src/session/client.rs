@@ -107,10 +107,7 @@ impl Session {
             Command::NotImplemented => self.error(replies::NOT_IMPLEMENTED),
             Command::Auth(start) => self.auth(start, more, out),
             Command::Starttls => self.starttls(more, out),
-            Command::Quit => {
-                self.report_chunks_left(out);
-                self.send_away(replies::BYE);
-            }
+            Command::Quit => self.send_away(replies::BYE),
             Command::Bdat(chunk) => self.bdat(chunk, out),
             Command::NotSmtp => self.send_away(replies::NOT_SMTP),
         }

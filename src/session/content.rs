@@ -105,6 +105,7 @@ impl Session {
         let Some(transaction) = &self.transaction else { return };
         let slot = self.owed.push_awaited_copies(self.finals_due());
         let envelope = transaction.envelope.clone();
+        self.leg.in_step = self.leg.awaited.is_empty();
         self.leg.awaited.push_back(Awaited { command: Sent::EndOfData(slot), envelope });
         self.phase = Phase::Final(octets);
     }

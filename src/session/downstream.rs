@@ -22,7 +22,7 @@ impl Session {
                 Ok(Some(reply)) => self.downstream_reply(reply, bytes, sent, out),
                 Ok(None) => {
                     let begun = !bytes.is_empty() || self.leg.replies.is_within();
-                    self.leg.early |= begun && self.leg.is_unasked(sent);
+                    self.leg.early |= begun && self.leg.is_unasked(sent, self.is_in_content());
                     return;
                 }
                 Err(_) => self.lose_leg(&replies::VIOLATION, out),
@@ -33,6 +33,7 @@ impl Session {
 
     fn downstream_reply(&mut self, reply: Reply, behind: &[u8], sent: Sent, out: &mut Outputs) {
         self.turns += 1;
+        let unasked = self.leg.is_unasked(sent, self.is_in_content());
         let early = std::mem::take(&mut self.leg.early) && reply.code.get() != 421;
         let Some(awaited) = self.leg.awaited.pop_front() else {
             return self.unasked(&reply, out);
@@ -42,10 +43,12 @@ impl Session {
             return self.answered_early(&awaited.command, &reply, out);
         }
         // Another reply right behind the last one that is due: which of the two answers the command? A 421 is no such riddle,
-        // a server may say it at any time (RFC 5321 §3.8); and a 2yz to our end of data stands, whatever follows.
-        let stands = is_final && reply.is_success();
+        // a server may say it at any time (RFC 5321 §3.8); and a 2yz to our end of data stands, whatever follows, unless it left
+        // behind commands that had no reply: a chunk need not wait for them, and one reply too many would shift them all.
+        let stands = is_final && reply.is_success() && self.leg.in_step;
         let riddle = self.leg.awaited.is_empty() && !is_goodbye(behind) && !stands;
-        // What began before the command had left answers nothing, wherever it ends.
+        // What began before the command had left answers nothing, wherever it ends. A refusal may come early.
+        let early = early || unasked && matches!(reply.code.get(), 200..=399);
         let odd = riddle || early || !is_due(&awaited.command, &reply);
         if odd || reply.code.get() == 421 && !is_final {
             self.leg.awaited.push_front(awaited);

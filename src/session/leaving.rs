@@ -7,7 +7,6 @@ impl Session {
     /// The last reply of the session. It still waits its turn behind those that the next hop owes.
     pub(super) fn send_away(&mut self, last: Reply) {
         self.owed.push(last);
-        self.transaction = None;
         self.phase = Phase::Over;
     }
 
@@ -114,6 +113,10 @@ impl Session {
 
     /// The end of a step: leaves when there is nothing left to say.
     pub(super) fn leave_if_done(&mut self, out: &mut Outputs) {
+        if let Phase::Over = self.phase {
+            self.report_chunks_left(out);
+            self.transaction = None;
+        }
         let between = matches!(self.phase, Phase::Command)
             && self.transaction.is_none()
             && self.owed.is_empty();

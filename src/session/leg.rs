@@ -76,6 +76,8 @@ pub(super) struct Leg {
     pub(super) replies: ReplyDecoder,
     /// The reply under way began before anything that it could answer had left.
     pub(super) early: bool,
+    /// When the end of data left, nothing else was awaited.
+    pub(super) in_step: bool,
     /// Within an AUTH of the client: whatever is said here now would be taken for a response.
     exchange: bool,
     /// The client has logged in here.
@@ -118,11 +120,14 @@ impl Leg {
         self.capabilities.is_some_and(|there| there.auth.has(name))
     }
 
-    /// Whether what the next hop says now can be no answer: nothing is awaited, or the end of data has not left.
-    pub(super) fn is_unasked(&self, sent: super::Sent) -> bool {
-        self.awaited.front().is_none_or(|awaited| {
-            matches!(awaited.command, Sent::EndOfData(_)) && sent == super::Sent::Partly
-        })
+    /// Whether what the next hop says now can be no answer: nothing is awaited, or what is awaited has not left. In `content` of a
+    /// chunk it may be that which has not.
+    pub(super) fn is_unasked(&self, sent: super::Sent, content: bool) -> bool {
+        let left = |awaited: &Awaited| {
+            let is_final = matches!(awaited.command, Sent::EndOfData(_));
+            sent == super::Sent::All || !is_final && (content || self.awaited.len() > 1)
+        };
+        !self.awaited.front().is_some_and(left)
     }
 
     pub(super) fn awaited_stage(&self) -> Option<Stage> {

@@ -1,5 +1,7 @@
 //! What must hold of the parsers for every sequence of bytes. Shared by the fuzzers (`targets/`) and by `tests/it/fuzz.rs`.
 
+mod who;
+
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -20,6 +22,7 @@ use rcptgate::smtp::identity::Identity;
 use rcptgate::smtp::line::{LineFault, take_line};
 use rcptgate::smtp::reply::{Reply, ReplyDecoder, ReplyFault, ReplyLimits};
 use tokio::io::{AsyncRead, ReadBuf};
+pub use who::{identity, sasl};
 
 /// Fails when something does not hold of these bytes.
 type Check = fn(&[u8]);
@@ -34,6 +37,8 @@ pub const ALL: &[(&str, Check)] = &[
     ("address", address),
     ("proxy", proxy),
     ("session", session),
+    ("sasl", sasl),
+    ("identity", identity),
 ];
 
 /// The ways to cut: byte by byte, and in two at a few places that follow from the bytes.

@@ -1,6 +1,7 @@
 //! SMTP smuggling (CVE-2023-51764, -51765, -51766 and kin): whatever stands in for an end of data, wherever it stands and
 //! however it arrives, the next hop reads one message or none, and nothing bare. The rig looks at every byte that goes there.
 
+mod chunks;
 mod within_tls;
 
 use std::collections::HashMap;

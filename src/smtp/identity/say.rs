@@ -46,17 +46,29 @@ impl Identity {
             // Room is kept for saying of each that follows that it is not known.
             let later = order.into_iter().skip(index + 1).filter(|one| listed.has(*one));
             let kept: usize = later.map(|one| one.name().len() + " =[UNAVAILABLE]".len()).sum();
-            let said = self.said(attribute, "XCLIENT");
+            let said = if attribute == Attribute::Proto {
+                self.spoken()
+            } else {
+                self.said(attribute, "XCLIENT")
+            };
             let fits = |said: &String| line.len() + said.len() + kept + 2 <= LINE_MAX;
             match (said.filter(fits), attribute) {
                 (Some(said), _) => line.push_str(&said),
-                // The protocol is one of two and cannot be unknown.
+                // The protocol cannot be said to be unknown.
                 (None, Attribute::Proto) => {}
                 (None, _) => line.push_str(&unknown()),
             }
         }
         line.push_str("\r\n");
         Some(line)
+    }
+
+    /// The protocol as XCLIENT has it: a server that refuses one value refuses them all, and knows but two. LMTP has extensions.
+    fn spoken(&self) -> Option<String> {
+        let known = [("SMTP", "SMTP"), ("ESMTP", "ESMTP"), ("LMTP", "ESMTP")];
+        let protocol = self.protocol.as_deref()?;
+        let said = known.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(protocol));
+        said.map(|(_, said)| format!(" PROTO={said}"))
     }
 
     /// ` NAME=value`; `None` when it is not known, or fits on no line.

@@ -125,3 +125,18 @@ fn no_line_is_longer_than_every_server_takes() {
     assert!(line.starts_with("XCLIENT ADDR=192.0.2.1 NAME=+2B") && line.contains(" PORT=25 "));
     assert!(line.ends_with(" LOGIN=[UNAVAILABLE] HELO=[UNAVAILABLE]\r\n"), "{line}");
 }
+
+#[test]
+fn xclient_knows_two_protocols_and_one_of_them_has_extensions() {
+    let check = |protocol: &str, said: &str| {
+        let address = "192.0.2.1".parse().expect("an address");
+        let client = Identity { protocol: Some(protocol.into()), ..Identity::of(address, 25) };
+        let line = client.xclient(Attributes::from_words(["ADDR", "PROTO"])).expect("a line");
+        assert_eq!(line, format!("XCLIENT ADDR=192.0.2.1{said}\r\n"));
+    };
+    check("SMTP", " PROTO=SMTP");
+    check("esmtp", " PROTO=ESMTP");
+    // A server that refuses one value refuses them all.
+    check("LMTP", " PROTO=ESMTP");
+    check("HTTP", "");
+}

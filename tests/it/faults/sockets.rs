@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rcptgate::credentials::Account;
 use rcptgate::event::{Act, Tenant, What};
 use rcptgate::gate::Draft;
 use rcptgate::proxy::route::Protection;
@@ -19,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::harness::{Downstream, Lab, Wish};
 use crate::live::{self, Clock, Peer};
 
-/// What the next hop is to answer when it goes wrong. AUTH takes its place here when the gate logs in.
+/// What the next hop is to answer when it goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
     Connect,
@@ -28,6 +29,7 @@ enum Stage {
     Starttls,
     Handshake,
     EhloWithin,
+    Auth,
     Mail,
     FirstRcpt,
     LaterRcpt,
@@ -38,13 +40,14 @@ enum Stage {
     Quit,
 }
 
-const STAGES: [Stage; 14] = [
+const STAGES: [Stage; 15] = [
     Stage::Connect,
     Stage::Banner,
     Stage::Ehlo,
     Stage::Starttls,
     Stage::Handshake,
     Stage::EhloWithin,
+    Stage::Auth,
     Stage::Mail,
     Stage::FirstRcpt,
     Stage::LaterRcpt,
@@ -107,6 +110,8 @@ enum Tls {
     Off,
     Opportunistic,
     Required,
+    /// Required, and the gate has a login of its own there.
+    WithLogin,
 }
 
 /// One thread a surrounding: within each the cases follow each other through one gate.
@@ -120,6 +125,8 @@ fn every_fault_at_every_stage_over_sockets() {
             (Tls::Opportunistic, smtp),
             (Tls::Required, smtp),
             (Tls::Required, lmtp),
+            (Tls::WithLogin, smtp),
+            (Tls::WithLogin, lmtp),
         ] {
             scope.spawn(move || live::run(async |clock| surrounding(tls, protocol, clock).await));
         }
@@ -132,17 +139,23 @@ async fn surrounding(tls: Tls, protocol: Protocol, clock: &Clock) {
     let protection = match tls {
         Tls::Off => Protection::Off,
         Tls::Opportunistic => Protection::Opportunistic(anybody),
-        Tls::Required => Protection::Required(anybody),
+        Tls::Required | Tls::WithLogin => Protection::Required(anybody),
     };
+    let account = (tls == Tls::WithLogin).then(account);
     let next_hop = Downstream::at(listener.local_addr().expect("an address"));
-    let lab = Lab::with(next_hop, Wish { protection, protocol, ..Wish::default() }).await;
+    let lab = Lab::with(next_hop, Wish { protection, protocol, account, ..Wish::default() }).await;
     let mut world =
         World { lab, listener, acceptor: acceptor(), clock, calls: 0, learnt: 1, hops: Vec::new() };
     for stage in STAGES {
         // How the connection was opened makes no difference to what is said on it later.
         let of_tls = [Stage::Starttls, Stage::Handshake, Stage::EhloWithin].contains(&stage);
         let opening = (stage as usize) < Stage::Mail as usize;
-        if if tls == Tls::Off { of_tls } else { !opening } {
+        let elsewhere = match tls {
+            Tls::Off => of_tls || stage == Stage::Auth,
+            Tls::Opportunistic | Tls::Required => !opening || stage == Stage::Auth,
+            Tls::WithLogin => stage != Stage::Auth,
+        };
+        if elsewhere {
             continue;
         }
         for fault in FAULTS {
@@ -154,6 +167,12 @@ async fn surrounding(tls: Tls, protocol: Protocol, clock: &Clock) {
             }
         }
     }
+}
+
+fn account() -> Account {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "hunter2\n").expect("written");
+    Account::open("ann@x.test", file.path()).expect("an account")
 }
 
 fn acceptor() -> TlsAcceptor {
@@ -205,22 +224,32 @@ impl World<'_> {
         client.say(format!("{hello} client.test\r\n").as_bytes(), self.clock).await;
         let replies = [greeting, self.replies(&mut client, 1, case).await].concat();
         assert!(replies.iter().all(|reply| reply.starts_with('2')), "{case:?}: {replies:?}");
+        if case.stage == Stage::Rset {
+            // The next hop hears of it only when there is something to forget.
+            let group = b"MAIL FROM:<s@x.test>\r\nRCPT TO:<a@y.test>\r\nRSET\r\n";
+            client.say(group, self.clock).await;
+            let begun = self.replies(&mut client, 3, case).await;
+            assert!(begun.iter().all(|reply| reply.starts_with('2')), "{case:?}: {begun:?}");
+        }
         let first = self.message(&mut client, case).await;
         self.judge(&first, case);
         let reset = self.ask(&mut client, "RSET", case).await;
         assert_eq!(reset, "250 2.0.0 rcptgate: ok", "{case:?}");
         // Whatever happened before, the session is usable and the next message passes.
         let next = self.message(&mut client, case).await;
-        if !matches!(case.stage, Stage::Rset) {
-            let passed = next.iter().all(|reply| reply.starts_with(['2', '3']));
-            assert!(passed, "{case:?}: {first:?}, then {next:?}");
-        }
+        let passed = next.iter().all(|reply| reply.starts_with(['2', '3']));
+        assert!(passed, "{case:?}: {first:?}, then {next:?}");
         assert_eq!(
             self.ask(&mut client, "QUIT", case).await,
             "221 2.0.0 rcptgate: bye",
             "{case:?}"
         );
         assert!(client.end(self.clock).await && client.input.is_empty(), "{case:?}");
+        if case.stage == Stage::Quit {
+            self.outlast_quit(case).await;
+        }
+        let happened = self.hops.first().is_some_and(|hop| !hop.first);
+        assert!(happened || case.stage == Stage::Connect, "the fault never happened: {case:?}");
         for hop in &self.hops {
             let whole = hop.content.as_ref().is_some_and(|content| content.ends_with(b"\r\n.\r\n"));
             assert!(!whole, "an end that was not the client's: {case:?}");
@@ -238,6 +267,15 @@ impl World<'_> {
         let about_one = [Stage::FirstRcpt, Stage::LaterRcpt].contains(&case.stage);
         assert!(learnt <= self.learnt || (refused && about_one), "{case:?} taught something");
         self.learnt = learnt;
+    }
+
+    /// What becomes of QUIT is nobody's business, but no connection is kept for it (F20).
+    async fn outlast_quit(&mut self, case: Case) {
+        for _ in 0..30 {
+            self.turn(case).await;
+            self.clock.pass(Duration::from_secs(1)).await;
+        }
+        assert!(self.hops.iter().all(|hop| hop.peer.is_none()), "never left: {case:?}");
     }
 
     async fn ask(&mut self, client: &mut Peer, line: &str, case: Case) -> String {
@@ -337,6 +375,8 @@ fn is_survived(case: Case) -> bool {
     let may_do_without = case.tls == Tls::Opportunistic;
     match (case.stage, case.fault) {
         (Stage::Handshake, _) => may_do_without,
+        // Only 235 is a login.
+        (Stage::Auth, fault) => fault == Fault::Drip,
         // A completion is what is due there.
         (Stage::Connect, _) => false,
         // Bare, it offers no TLS.
@@ -455,13 +495,16 @@ impl Hop {
         let extensions = if case.pipelining { "250-PIPELINING\r\n" } else { "" };
         let (stage, due) = match line.split([' ', ':']).next().unwrap_or_default() {
             "EHLO" | "HELO" if self.within_tls => {
-                (Stage::EhloWithin, format!("250-mx.test\r\n{extensions}250 8BITMIME"))
+                let offer =
+                    if case.tls == Tls::WithLogin { "AUTH PLAIN LOGIN" } else { "8BITMIME" };
+                (Stage::EhloWithin, format!("250-mx.test\r\n{extensions}250 {offer}"))
             }
             "EHLO" | "HELO" => {
                 let offer = if case.tls == Tls::Off { "8BITMIME" } else { "STARTTLS" };
                 (Stage::Ehlo, format!("250-mx.test\r\n{extensions}250 {offer}"))
             }
             "STARTTLS" => (Stage::Starttls, "220 go".to_owned()),
+            "AUTH" => (Stage::Auth, "235 2.7.0 fine".to_owned()),
             "MAIL" => (Stage::Mail, "250 fine".to_owned()),
             "RCPT" if line.contains("<a@") => (Stage::FirstRcpt, "250 fine".to_owned()),
             "RCPT" => (Stage::LaterRcpt, "250 fine".to_owned()),

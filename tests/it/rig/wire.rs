@@ -105,6 +105,11 @@ impl Wire {
         text.split("Number: ").nth(1)?.split("\r\n").next()?.parse().ok()
     }
 
+    /// The content of the chunks of the message last begun.
+    pub fn chunked(&self) -> &[u8] {
+        &self.chunks.message
+    }
+
     pub const fn in_content(&self) -> bool {
         self.content.is_some() || self.chunks.is_open()
     }
