@@ -25,20 +25,13 @@ enum Slot {
     Awaited,
 }
 
-impl Slot {
-    fn held_octets(&self) -> usize {
-        match self {
-            Self::Held(reply) => reply.text.len(),
-            Self::Ready(_) | Self::Plain(_) | Self::Awaited => 0,
-        }
-    }
-}
-
 /// A place in the queue, and how often its reply is sent.
 #[derive(Debug)]
 struct Place {
     slot: Slot,
     copies: usize,
+    /// Octets of text, if it is the next hop's.
+    octets: usize,
 }
 
 /// The queue. A slot is `first + its index`.
@@ -46,7 +39,7 @@ struct Place {
 pub(super) struct Owed {
     slots: VecDeque<Place>,
     first: u64,
-    /// Octets of text in the held replies.
+    /// Octets of text in replies of the next hop. They come in order, so where any are left the first of them waits for the disk.
     held: usize,
     /// Whether replies carry enhanced status codes: after EHLO, not after HELO.
     pub(super) enhanced: bool,
@@ -61,7 +54,7 @@ impl Owed {
         self.slots.len()
     }
 
-    /// Octets of the replies that wait for the disk.
+    /// Octets of the replies that wait for the disk, or behind one that does.
     pub(super) const fn held_octets(&self) -> usize {
         self.held
     }
@@ -73,12 +66,12 @@ impl Owed {
 
     /// Owes a reply that is known, several times over.
     pub(super) fn push_copies(&mut self, reply: Reply, copies: usize) {
-        self.slots.push_back(Place { slot: Slot::Ready(reply), copies });
+        self.slots.push_back(Place { slot: Slot::Ready(reply), copies, octets: 0 });
     }
 
     /// Owes a reply that is known and carries no enhanced status, whatever was agreed on.
     pub(super) fn push_plain(&mut self, reply: Reply) {
-        self.slots.push_back(Place { slot: Slot::Plain(reply), copies: 1 });
+        self.slots.push_back(Place { slot: Slot::Plain(reply), copies: 1, octets: 0 });
     }
 
     /// Owes a reply that the next hop must give.
@@ -88,7 +81,7 @@ impl Owed {
 
     /// Owes a reply that the next hop must give, several times over.
     pub(super) fn push_awaited_copies(&mut self, copies: usize) -> SlotId {
-        self.slots.push_back(Place { slot: Slot::Awaited, copies });
+        self.slots.push_back(Place { slot: Slot::Awaited, copies, octets: 0 });
         SlotId(self.first + self.slots.len() as u64 - 1)
     }
 
@@ -101,12 +94,12 @@ impl Owed {
 
     /// The reply for a place is known, and may go.
     pub(super) fn settle(&mut self, id: SlotId, reply: Reply) {
-        self.put(id, Slot::Ready(reply));
+        self.put(id, reply.text.len(), Slot::Ready(reply));
     }
 
     /// The reply for a place is known, and waits for [`Owed::release`].
     pub(super) fn hold(&mut self, id: SlotId, reply: Reply) {
-        self.put(id, Slot::Held(reply));
+        self.put(id, reply.text.len(), Slot::Held(reply));
     }
 
     /// Takes back a go-ahead that still waits behind others.
@@ -118,13 +111,11 @@ impl Owed {
 
     /// A held reply may go. A place that holds none, or has gone, is left alone: the driver may be late.
     pub(super) fn release(&mut self, id: SlotId) {
-        if let Some(slot) = self.slot(id)
+        if let Some(Place { slot, .. }) = self.place(id)
             && let Slot::Held(_) = slot
             && let Slot::Held(reply) = std::mem::replace(slot, Slot::Awaited)
         {
-            let octets = reply.text.len();
             *slot = Slot::Ready(reply);
-            self.held = self.held.saturating_sub(octets);
         }
     }
 
@@ -137,7 +128,7 @@ impl Owed {
 
     /// Writes the replies that are ready, as far as nothing before them is missing.
     pub(super) fn flush(&mut self, to_client: &mut BytesMut) {
-        while let Some(Place { slot, copies }) = self.slots.front() {
+        while let Some(Place { slot, copies, octets }) = self.slots.front() {
             let (reply, enhanced) = match slot {
                 Slot::Ready(reply) => (reply, self.enhanced),
                 Slot::Plain(reply) => (reply, false),
@@ -146,21 +137,18 @@ impl Owed {
             for _ in 0..*copies {
                 reply.encode(enhanced, to_client);
             }
+            self.held = self.held.saturating_sub(*octets);
             self.slots.pop_front();
             self.first += 1;
         }
     }
 
-    fn put(&mut self, id: SlotId, new: Slot) {
-        let held = new.held_octets();
-        if let Some(slot) = self.slot(id) {
-            let before = std::mem::replace(slot, new).held_octets();
-            self.held = self.held.saturating_sub(before) + held;
+    fn put(&mut self, id: SlotId, octets: usize, slot: Slot) {
+        if let Some(place) = self.place(id) {
+            let before = std::mem::replace(&mut place.octets, octets);
+            place.slot = slot;
+            self.held = self.held.saturating_sub(before) + octets;
         }
-    }
-
-    fn slot(&mut self, id: SlotId) -> Option<&mut Slot> {
-        self.place(id).map(|place| &mut place.slot)
     }
 
     fn place(&mut self, id: SlotId) -> Option<&mut Place> {

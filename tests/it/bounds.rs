@@ -14,6 +14,46 @@ use tokio::net::TcpStream;
 use crate::cli::Home;
 use crate::harness::{Client, Downstream, Lab, Wish};
 
+/// C14: what is header and what is body is not looked at, so neither many lines nor a long one is kept.
+#[test]
+fn a_bomb_of_headers_is_passed_on_as_it_comes() {
+    const PIECE: usize = 32 * 1024;
+    let many = b"X-Bomb: 0123456789abcdef\r\n".repeat(1 << 18);
+    let long = [b"X-Bomb: ".as_slice(), &vec![b'x'; 8 << 20], b"\r\n"].concat();
+    for (bomb, end) in [(many, "250 2.0.0 taken\r\n"), (long, "554 5.6.0 rcptgate:")] {
+        let mut session = Session::new(crate::rig::settings());
+        let mut out = Outputs::default();
+        session.step(Input::Accepted, &mut out);
+        let mut client =
+            BytesMut::from("EHLO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n");
+        session.step(Input::Client(&mut client), &mut out);
+        session.step(Input::Verdict(Verdict::Forward), &mut out);
+        session.step(Input::Client(&mut client), &mut out);
+        session.step(Input::Opened(Capabilities::GATE), &mut out);
+        session.step(Input::Client(&mut client), &mut out);
+        let mut replies = BytesMut::from("250 ok\r\n250 ok\r\n354 go\r\n");
+        session.step(Input::Downstream(&mut replies, Sent::All), &mut out);
+        out.to_client.clear();
+        let (mut most, mut passed) = (0, 0);
+        for piece in bomb.chunks(PIECE).chain([b".\r\n".as_slice()]) {
+            client.extend_from_slice(piece);
+            session.step(Input::Client(&mut client), &mut out);
+            most = most.max(client.len() + out.to_downstream.len() + out.to_client.len());
+            passed += out.to_downstream.len();
+            out.to_downstream.clear();
+            assert!(client.capacity() + out.to_downstream.capacity() <= 8 * PIECE);
+        }
+        assert!(most <= PIECE + 64, "{most} octets held at once");
+        if end.starts_with('2') {
+            assert!(passed > bomb.len(), "{passed} octets of {}", bomb.len());
+            let mut taken = BytesMut::from(end);
+            session.step(Input::Downstream(&mut taken, Sent::All), &mut out);
+        }
+        let told = String::from_utf8_lossy(&out.to_client).into_owned();
+        assert!(told.starts_with(end), "{told}");
+    }
+}
+
 async fn until_left(lab: &Lab) -> Vec<String> {
     let left = |line: &String| line == "QUIT" || line == "CLOSED";
     lab.downstream.until(|heard| heard.iter().any(left)).await;
@@ -160,6 +200,13 @@ fn a_log_that_nobody_reads_does_not_keep_the_program_from_ending() {
 
 #[test]
 fn a_disk_that_is_behind_holds_up_the_next_hop() {
+    slow_disk("550", 6);
+    // What may go, but for the one that waits before it, takes as much room.
+    slow_disk("250", 1);
+}
+
+/// One reply waits for the disk, and five with this code follow, of which so many wait in all.
+fn slow_disk(others: &str, waiting: usize) {
     let mut session = Session::new(crate::rig::settings());
     let mut out = Outputs::default();
     session.step(Input::Accepted, &mut out);
@@ -168,8 +215,11 @@ fn a_disk_that_is_behind_holds_up_the_next_hop() {
     let mut client = BytesMut::from(group.as_bytes());
     session.step(Input::Client(&mut client), &mut out);
     let mut tickets = Vec::new();
-    let long = format!("550-5.1.1 {}\r\n", "x".repeat(1900)).repeat(7);
-    let replies = format!("250 ok\r\n{}", format!("{long}550 5.1.1 no such user\r\n").repeat(6));
+    let reply = |code: &str| {
+        let long = format!("{code}-{}\r\n", "x".repeat(1900));
+        format!("{}{code} so it is\r\n", long.repeat(7))
+    };
+    let replies = format!("250 ok\r\n{}{}", reply("550"), reply(others).repeat(5));
     let mut replies = Some(BytesMut::from(replies.as_bytes()));
     while let Some(action) = out.actions.pop_front() {
         match action {
@@ -198,7 +248,7 @@ fn a_disk_that_is_behind_holds_up_the_next_hop() {
             session.step(Input::Downstream(&mut bytes, Sent::All), &mut out);
         }
     }
-    assert_eq!(tickets.len(), 6);
+    assert_eq!(tickets.len(), waiting);
     assert!(!session.wants_downstream(), "78 KiB wait for the disk");
     for ticket in tickets {
         session.step(Input::Settled(ticket), &mut out);

@@ -129,6 +129,33 @@ async fn opportunistic_tls_is_kept_whatever_the_certificate() {
     assert_eq!(heard.get(..5).unwrap_or_default(), begun);
 }
 
+/// The log says of each message whether its next hop has proved who it is.
+#[tokio::test]
+async fn the_log_says_what_was_proved() {
+    let authority = Authority::new();
+    let anybody = || Connector::new(&Trust::Anybody).expect("a connector");
+    let known = Connector::new(&Trust::File(authority.file())).expect("a connector");
+    for (protection, expected) in [
+        (Protection::Off, r#"tls="none" trust="" "#),
+        (Protection::Opportunistic(anybody()), r#"tls="opportunistic" trust="untrusted" "#),
+        (Protection::Required(anybody()), r#"tls="required" trust="untrusted" "#),
+        (Protection::Verify(known), r#"tls="verify" trust="verified" "#),
+    ] {
+        let (heard, _guard) = crate::login::listen();
+        let (chain, key) = authority.sign("server", &named(&["127.0.0.1"]));
+        let downstream = Downstream::with_starttls(crate::tls::server(chain, key).into()).await;
+        let lab = Lab::with(downstream, Wish { protection, ..Wish::default() }).await;
+        let mut client = lab.client().await;
+        client.ask("MAIL FROM:<a@x.test>", "250").await;
+        client.ask("RCPT TO:<b@y.test>", "250").await;
+        client.ask("DATA", "354").await;
+        client.ask("body\n.", "250").await;
+        let log = heard.text();
+        let message = log.lines().find(|line| line.contains("event=\"message\"")).expect("a line");
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+}
+
 /// A next hop that takes nobody without a certificate of this authority.
 async fn demanding(authority: &Authority) -> Downstream {
     let (chain, key) = authority.sign("server", &named(&["127.0.0.1"]));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rcptgate::proxy::Timeouts;
-use rcptgate::proxy::route::Protection;
+use rcptgate::proxy::route::{Host, Protection};
 use rcptgate::session::ClientTls;
 use tokio::net::TcpListener;
 
@@ -88,6 +88,28 @@ fn within_a_tenth(seconds: u64, due: Duration) {
     let due = due.as_secs();
     let fits = (due * 9 / 10..=due + due / 10 + 1).contains(&seconds);
     assert!(fits, "{seconds} s instead of {due} s");
+}
+
+/// The numbers themselves, since the other tests measure against them: RFC 5321 §4.5.3.2, and what clients wait.
+#[test]
+fn the_defaults_are_those_that_clients_can_live_with() {
+    let t = Timeouts::default();
+    let check = |name: &str, got: Duration, seconds: std::ops::RangeInclusive<u64>| {
+        assert!(seconds.contains(&got.as_secs()), "{name}: {got:?}, not {seconds:?} s");
+    };
+    check("H01 PROXY header", t.proxy_header, 5..=5);
+    check("H02 handshake", t.handshake, 30..=30);
+    check("H03 client", t.client, 300..=300);
+    check("H05 content", t.content, 180..=180);
+    check("H06 opening", t.opening, 1..=240);
+    check("H07 connect", t.connect, 30..=30);
+    check("H08 MAIL and RCPT", t.reply, 240..=299);
+    check("H09 DATA", t.data, 100..=119);
+    check("H10 block", t.block, 150..=179);
+    check("H11 end of data", t.end_of_data, 590..=599);
+    check("H12 RSET", t.reset, 20..=20);
+    check("H12 QUIT", t.quit, 5..=5);
+    check("drain", t.drain, 1..=60);
 }
 
 const GROUP: &str = "MAIL FROM:<s@x.test>\r\nRCPT TO:<a@y.test>\r\nDATA\r\n";
@@ -215,6 +237,46 @@ fn h07_h02_a_handshake_that_the_next_hop_stalls_is_given_up() {
     });
 }
 
+/// A port at which connections hang: nobody accepts them, and the queue of those that wait is full.
+fn hanging() -> (socket2::Socket, Vec<socket2::Socket>, u16) {
+    let socket = || {
+        let (stream, tcp) = (socket2::Type::STREAM, socket2::Protocol::TCP);
+        socket2::Socket::new(socket2::Domain::IPV4, stream, Some(tcp)).expect("a socket")
+    };
+    let listener = socket();
+    let anywhere: std::net::SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    listener.bind(&anywhere.into()).expect("a port");
+    listener.listen(0).expect("a queue");
+    let address = listener.local_addr().expect("an address");
+    let waiting = (0..4).map(|_| {
+        let client = socket();
+        client.set_nonblocking(true).expect("an option");
+        // Under way, or in the queue.
+        let _ = client.connect(&address);
+        client
+    });
+    let waiting = waiting.collect();
+    let port = address.as_socket().expect("an address").port();
+    (listener, waiting, port)
+}
+
+#[test]
+fn h07_a_connection_that_hangs_is_given_up_for_the_next_address() {
+    live::run(async |clock| {
+        let (_listener, _waiting, port) = hanging();
+        let before = vec![Host { name: "127.0.0.1".to_owned(), port }];
+        let mut world = World::new(Wish { before, ..Wish::default() }, clock).await;
+        let _greeting = world.client.line(clock).await;
+        world.says("EHLO c\r\nMAIL FROM:<s@x.test>\r\nRCPT TO:<a@y.test>\r\n").await;
+        let mut seconds = 0;
+        while live::accept_now(&world.listener, clock).await.is_none() && seconds < 2000 {
+            clock.pass(Duration::from_secs(1)).await;
+            seconds += 1;
+        }
+        within_a_tenth(seconds, Timeouts::default().connect);
+    });
+}
+
 #[test]
 fn h08_replies_to_mail_and_rcpt() {
     live::run(async |clock| {
@@ -294,6 +356,59 @@ fn h11_g07_the_final_reply_is_waited_for_as_long_as_clients_do() {
         clock.pass(Duration::from_secs(500)).await;
         world.hop_says("250 2.0.0 at last\r\n").await;
         assert_eq!(world.client.reply(clock).await, "250 2.0.0 at last");
+    });
+}
+
+/// A suspended machine: every deadline is over at once, at whatever each session was.
+#[test]
+fn h13_a_pause_longer_than_every_deadline_is_no_false_250() {
+    live::run(async |clock| {
+        let group = GROUP.trim_end_matches("DATA\r\n");
+        let (taken, content) = ("250 ok\r\n250 ok\r\n354 go\r\n", "Subject: x\r\n\r\nbody\r\n");
+        let whole = format!("{content}.\r\n");
+        let stages = [
+            ("", "", "", "421 4.4.2"),
+            (group, "", "", "451 4.4.2"),
+            (group, "250 ok\r\n", "", "451 4.4.2"),
+            (GROUP, "250 ok\r\n250 ok\r\n", "", "451 4.4.2"),
+            (GROUP, taken, content, "421 4.4.2"),
+            (
+                GROUP,
+                taken,
+                &whole,
+                "451 4.4.2 rcptgate: the next hop was lost before its final reply",
+            ),
+        ];
+        let mut worlds = Vec::new();
+        for (commands, said, content, _) in stages {
+            let mut world = World::up_to(clock, commands).await;
+            if !said.is_empty() {
+                world.hop_says(said).await;
+            }
+            world.says(content).await;
+            world.client.look(clock).await;
+            world.client.input.clear();
+            worlds.push(world);
+        }
+        // One final reply came while nobody looked: it is the truth, however late it is read.
+        let mut told_in_time = World::up_to(clock, GROUP).await;
+        told_in_time.hop_says(taken).await;
+        told_in_time.says(&whole).await;
+        told_in_time.client.look(clock).await;
+        told_in_time.client.input.clear();
+        let hop = told_in_time.hop.as_mut().expect("a next hop");
+        assert!(hop.push(b"250 2.0.0 taken\r\n", clock).await > 0);
+        clock.pass(Duration::from_secs(3600)).await;
+        for (world, (_, _, content, expected)) in worlds.iter_mut().zip(stages) {
+            world.client.look(clock).await;
+            let told = world.told();
+            assert!(told.lines().all(|line| line.starts_with(expected)), "{expected}: {told}");
+            assert!(!told.is_empty(), "{expected}");
+            if world.hop.is_some() && !content.ends_with(".\r\n") {
+                world.hop_is_broken_off().await;
+            }
+        }
+        assert_eq!(told_in_time.client.reply(clock).await, "250 2.0.0 taken");
     });
 }
 

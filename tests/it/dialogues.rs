@@ -2,10 +2,11 @@
 //! can be held against the command that it must belong to.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use rcptgate::policy::verdict::Verdict;
-use rcptgate::session::{Outcome, Settings};
+use rcptgate::session::{Access, Auth, ClientTls, Outcome, Settings, TellClient};
 use rcptgate::smtp::reply::Reply;
 
 use crate::rig::{Event, Rig, capabilities, settings};
@@ -22,12 +23,20 @@ proptest! {
         pipelining: bool,
         held: bool,
         limit in 2usize..20,
+        auth in prop::sample::select(vec![Auth::Off, Auth::Local, Auth::Relay]),
+        told: bool,
     ) {
         let mut settings = settings();
         settings.limits.pipeline = limit;
         settings.limits.errors = 10_000;
         settings.limits.junk = 10_000;
-        settings.offer = capabilities("SIZE 8BITMIME CHUNKING").offered_over();
+        settings.limits.login_failures = 10_000;
+        settings.offer = capabilities("SIZE 8BITMIME CHUNKING AUTH=PLAIN").offered_over();
+        (settings.auth, settings.tls) = (auth, ClientTls::Up);
+        settings.tell_client = if told { TellClient::Xforward } else { TellClient::Off };
+        settings.xforward = true;
+        let clients = vec!["192.0.2.0/24".parse().expect("a network")];
+        settings.xclient = Some(Arc::new(Access { xforward: clients.clone(), clients }));
         let mut world = World::new(settings, pipelining, held);
         for happening in happenings {
             world.happen(happening);
@@ -43,6 +52,18 @@ enum Said {
     Data,
     End(usize),
     Other,
+    /// AUTH, or a response, that ends with this word.
+    Login(String),
+    Xclient,
+}
+
+/// Why the client says nothing but what is due.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Due {
+    /// A response to a challenge.
+    Response,
+    /// EHLO behind XCLIENT.
+    Hello,
 }
 
 struct World {
@@ -50,8 +71,13 @@ struct World {
     pipelining: bool,
     /// Commands whose replies have not come, in order.
     owed: VecDeque<Said>,
-    /// DATA has been said: nothing may be said before its reply.
+    /// DATA, AUTH or XCLIENT has been said: nothing may be said before its reply.
     asked_for_go_ahead: bool,
+    due: Option<Due>,
+    auth: Auth,
+    logins: usize,
+    /// The connection on which the client had logged in was lost, so it was sent away.
+    over: bool,
     go_ahead: bool,
     messages: usize,
     recipients: usize,
@@ -77,9 +103,16 @@ fn verdicts() -> HashMap<String, Verdict> {
         .collect()
 }
 
+/// Whether it is AUTH, or a response.
+fn is_login(due: &str) -> bool {
+    due.starts_with("A") || due == "*"
+}
+
 impl World {
     fn new(settings: Settings, pipelining: bool, held: bool) -> Self {
+        let auth = settings.auth;
         let mut rig = Rig::new(settings, verdicts());
+        rig.users.insert("ann".into(), "secret".into());
         rig.hold_tickets = held;
         rig.client(b"EHLO client.test\r\n");
         assert_eq!(rig.replies().len(), 2);
@@ -88,6 +121,10 @@ impl World {
             pipelining,
             owed: VecDeque::new(),
             asked_for_go_ahead: false,
+            due: None,
+            auth,
+            logins: 0,
+            over: false,
             go_ahead: false,
             messages: 0,
             recipients: 0,
@@ -96,12 +133,15 @@ impl World {
     }
 
     fn happen(&mut self, (what, how): Happening) {
+        if self.over {
+            return;
+        }
         match what % 16 {
             0..=6 => self.client_goes_on(how),
             7..=11 => self.next_hop_answers(how),
             12 | 13 => self.connection(how.is_multiple_of(8)),
             14 => self.rig.settle_first(),
-            _ if how % 16 == 0 => self.rig.downstream_fin_if_open(),
+            _ if how.is_multiple_of(16) => self.rig.downstream_fin_if_open(),
             _ if how % 16 == 1 && self.rig.hop().is_some_and(|hop| hop.wire.unanswered() > 0) => {
                 self.rig.expire();
             }
@@ -123,8 +163,23 @@ impl World {
         if self.asked_for_go_ahead {
             return;
         }
-        if how % 13 > 9 {
-            return self.chunk(how);
+        match self.due.take() {
+            Some(Due::Response) => return self.log_in("", how),
+            Some(Due::Hello) => {
+                self.owed.push_back(Said::Other);
+                return self.send("EHLO client.test\r\n", how);
+            }
+            None => {}
+        }
+        match how % 13 {
+            10.. => return self.chunk(how),
+            9 if how.is_multiple_of(2) => return self.log_in("AUTH PLAIN ", how),
+            9 if how.is_multiple_of(3) => return self.become_another(how),
+            9 => {
+                self.owed.push_back(Said::Other);
+                return self.send(&format!("XFORWARD IDENT=Q{how} HELO=a+20b\r\n"), how);
+            }
+            _ => {}
         }
         let (line, said) = match how % 10 {
             0 | 1 => ("MAIL FROM:<s@x.test>".to_owned(), Said::Other),
@@ -159,6 +214,25 @@ impl World {
         self.send(&format!("BDAT {}{last}\r\n{content}", content.len()), how);
     }
 
+    /// AUTH or a response, each with a word of its own, which the next hop repeats.
+    fn log_in(&mut self, verb: &str, how: u8) {
+        self.logins += 1;
+        let word = match self.auth {
+            _ if verb.is_empty() && how.is_multiple_of(5) => "*".to_owned(),
+            Auth::Local if how.is_multiple_of(4) => "AGFubgBzZWNyZXQ=".to_owned(),
+            Auth::Local | Auth::Relay | Auth::Off => format!("AH{:02}", self.logins),
+        };
+        self.asked_for_go_ahead = true;
+        self.owed.push_back(Said::Login(word.clone()));
+        self.send(&format!("{verb}{word}\r\n"), how);
+    }
+
+    fn become_another(&mut self, how: u8) {
+        self.asked_for_go_ahead = true;
+        self.owed.push_back(Said::Xclient);
+        self.send(&format!("XCLIENT ADDR=192.0.2.{how} LOGIN=bob\r\n"), how);
+    }
+
     fn send(&mut self, text: &str, how: u8) {
         let size = usize::from(how / 10 % 7).checked_sub(1).map_or(text.len(), |size| size + 1);
         text.as_bytes().chunks(size).for_each(|piece| self.rig.client(piece));
@@ -180,6 +254,7 @@ impl World {
                 Some(number) => format!("message {number}"),
                 None => String::new(),
             },
+            None if is_login(&due) => due.rsplit(' ').next().unwrap_or_default().to_owned(),
             None => String::new(),
         };
         let reply = match how % 20 {
@@ -190,6 +265,8 @@ impl World {
             4 | 5 => format!("451 4.2.1 {about}\r\n"),
             6 | 7 => format!("550-5.1.1 not this\r\n550 5.1.1 {about}\r\n"),
             _ if due == "DATA" => "354 go\r\n".into(),
+            8..=10 if is_login(&due) => format!("334 {about}\r\n"),
+            _ if is_login(&due) => format!("235 2.7.0 {about}\r\n"),
             _ => format!("250 {about}\r\n"),
         };
         let size = usize::from(how / 20 % 5).checked_sub(1).map_or(reply.len(), |size| size + 1);
@@ -206,13 +283,19 @@ impl World {
         } else {
             let chunking = if self.recipients.is_multiple_of(7) { "" } else { "CHUNKING" };
             let pipelining = if self.pipelining { "PIPELINING" } else { "" };
-            self.rig.connect(capabilities(&format!("{pipelining} {chunking}")));
+            let others = "XFORWARD=ADDR,HELO,IDENT AUTH=PLAIN";
+            self.rig.connect(capabilities(&format!("{pipelining} {chunking} {others}")));
         }
     }
 
     /// Holds each reply against the command that is first in the queue.
     fn read(&mut self) {
         for reply in self.rig.replies() {
+            // Whatever was sent behind it is not looked at any more.
+            if reply.contains("your login with it, was lost") {
+                self.over = true;
+                break;
+            }
             let said = self.owed.pop_front().expect("a reply to nothing");
             let about = reply.split(' ').find(|word| word.ends_with("@y.test"));
             match said {
@@ -229,16 +312,28 @@ impl World {
                     assert!(own || !reply.starts_with('2'), "a false 250: {reply}");
                 }
                 Said::Other => assert!(about.is_none() && !reply.starts_with('3'), "{reply}"),
+                Said::Login(word) => {
+                    self.asked_for_go_ahead = false;
+                    self.due = reply.starts_with("334").then_some(Due::Response);
+                    let own = self.auth == Auth::Local || reply.ends_with(&word);
+                    let refused = reply.starts_with(['4', '5']);
+                    assert!(about.is_none() && (own || refused), "a login of others: {reply}");
+                }
+                Said::Xclient => {
+                    self.asked_for_go_ahead = false;
+                    self.due = reply.starts_with("220").then_some(Due::Hello);
+                    assert!(about.is_none() && (self.due.is_some() || reply.starts_with("503")));
+                }
             }
         }
-        assert!(!self.rig.closed, "nobody asked for that");
+        assert_eq!(self.rig.closed, self.over, "nobody asked for that");
     }
 
     /// Answers whatever is due, and looks at what was reported.
     fn end(&mut self) {
-        while !self.owed.is_empty() || self.go_ahead {
-            let before = (self.owed.len(), self.go_ahead);
-            if self.go_ahead {
+        while !self.over && (!self.owed.is_empty() || self.go_ahead || self.due.is_some()) {
+            let before = (self.owed.len(), self.go_ahead, self.due);
+            if self.go_ahead || self.due.is_some() {
                 self.client_goes_on(1);
             }
             self.connection(false);
@@ -246,7 +341,7 @@ impl World {
             let due = self.rig.hop().is_some_and(|hop| hop.wire.unanswered() > 0);
             self.next_hop_answers(19);
             self.read();
-            let moved = before != (self.owed.len(), self.go_ahead) || due;
+            let moved = before != (self.owed.len(), self.go_ahead, self.due) || due;
             assert!(
                 moved || self.rig.has_tickets(),
                 "stuck: {:?} {:?}",

@@ -2,6 +2,7 @@
 //! `tests/README.md` says what each kind of test is for.
 
 mod admin;
+mod backpressure;
 mod bounds;
 mod certificates;
 mod cli;
@@ -16,6 +17,7 @@ mod greeting;
 mod harness;
 mod identity;
 mod injection;
+mod killed;
 mod live;
 mod lmtp;
 mod login;
