@@ -60,10 +60,6 @@ pub(super) enum Step {
     Password(Secret),
     /// The driver checks.
     Checking,
-    /// EHLO waits for a connection, to see what is offered there.
-    Greeting,
-    /// AUTH waits for a connection.
-    Opening(Start),
     /// The next hop answers; with what the client is told instead, if the exchange was called off.
     Relaying(Option<Reply>),
     /// Its challenge is out: the next line is for it.
@@ -75,20 +71,7 @@ pub(super) enum Step {
 impl Step {
     /// Whether it is the driver's turn.
     pub(super) const fn is_with_driver(&self) -> bool {
-        match self {
-            Self::Checking | Self::Greeting | Self::Opening(_) => true,
-            Self::Plain
-            | Self::User
-            | Self::Password(_)
-            | Self::Relaying(_)
-            | Self::Relayed
-            | Self::Lost => false,
-        }
-    }
-
-    /// Whether bytes of the client are to be looked at: a response, or a violation. Behind EHLO they may wait.
-    pub(super) const fn listens(&self) -> bool {
-        !matches!(self, Self::Greeting)
+        matches!(self, Self::Checking)
     }
 }
 
@@ -193,7 +176,7 @@ impl Session {
     /// Takes a response from the client. Says whether commands may follow at once.
     pub(super) fn login_bytes(&mut self, bytes: &mut BytesMut, out: &mut Outputs) -> bool {
         let Phase::Login(step) = &self.phase else { return true };
-        if bytes.is_empty() || !step.listens() {
+        if bytes.is_empty() {
             return false;
         }
         if step.is_with_driver() || matches!(step, Step::Relaying(_)) {
@@ -210,7 +193,7 @@ impl Session {
         };
         self.turns += 1;
         if bytes.is_empty() {
-            if let Phase::Login(step) = std::mem::replace(&mut self.phase, Phase::Command) {
+            if let Phase::Login(step) = self.phase.take() {
                 match step {
                     Step::Relayed => self.relay_response(&line, out),
                     Step::Lost => self.login_unavailable(out),
@@ -218,8 +201,6 @@ impl Session {
                     | Step::User
                     | Step::Password(_)
                     | Step::Checking
-                    | Step::Greeting
-                    | Step::Opening(_)
                     | Step::Relaying(_) => self.respond(&step, sasl::response(&line), out),
                 }
             }
@@ -231,7 +212,7 @@ impl Session {
     }
 
     fn response_fault(&mut self, fault: LineFault, out: &mut Outputs) {
-        let phase = std::mem::replace(&mut self.phase, Phase::Command);
+        let phase = self.phase.take();
         if matches!(phase, Phase::Login(Step::Relayed)) {
             return self.relay_fault(fault, out);
         }
@@ -247,15 +228,9 @@ impl Session {
             (Step::Plain, Ok(message)) => sasl::plain(&message),
             (Step::User, Ok(user)) => return self.challenge(Step::Password(user), PASSWORD),
             (Step::Password(user), Ok(password)) => sasl::login(user.expose(), password.expose()),
-            (
-                Step::Checking
-                | Step::Greeting
-                | Step::Opening(_)
-                | Step::Relaying(_)
-                | Step::Relayed
-                | Step::Lost,
-                Ok(_),
-            ) => Err(SaslFault::Malformed),
+            (Step::Checking | Step::Relaying(_) | Step::Relayed | Step::Lost, Ok(_)) => {
+                Err(SaslFault::Malformed)
+            }
         };
         match login {
             Ok(login) => self.check(login, out),

@@ -4,8 +4,9 @@
 //! reply to the LAST one is the end of the message. A chunk that is refused, by anybody, ends the transaction, and the chunks
 //! that the client had sent behind it are thrown away: a message must never be put together from what is left of it.
 
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 
+use super::content::{Charge, Unwanted, fault_reply};
 use super::leg::{Awaited, Sent};
 use super::owed::SlotId;
 use super::transaction::{Envelope, MailState, Transaction};
@@ -13,27 +14,8 @@ use super::{Action, Answered, Arc, Outcome, Outputs, Phase, Protocol, Session, r
 use crate::bounce::Stage;
 use crate::smtp::chunk::{ChunkDecoder, Form};
 use crate::smtp::command::Chunk;
-use crate::smtp::data::{DataFault, Progress};
+use crate::smtp::data::Progress;
 use crate::smtp::reply::{Reply, Severity};
-
-/// A chunk that is thrown away, octet for octet; then the client is told.
-#[derive(Debug)]
-pub(super) struct Unwanted {
-    left: u64,
-    /// So much is thrown away at most; who sends more is left.
-    patience: u64,
-    reply: Reply,
-    copies: usize,
-    charge: Charge,
-}
-
-/// What a refused chunk counts as.
-#[derive(Clone, Copy, Debug)]
-enum Charge {
-    Nothing,
-    Junk,
-    Error,
-}
 
 /// Octets of a chunk below which it counts as a command that does nothing, unless it is the last: each costs the next hop a reply.
 const TINY: u64 = 256;
@@ -72,7 +54,7 @@ impl Session {
                 }
                 self.report_chunks(Outcome::Aborted, &reply, out);
                 self.drop_transaction(out);
-                self.throw_away(chunk.octets, chunk.last, reply, charge);
+                self.phase = Phase::Discard(self.refused(chunk.octets, chunk.last, reply, charge));
             }
         }
     }
@@ -115,39 +97,12 @@ impl Session {
         Err((fault, Charge::Nothing))
     }
 
-    /// Takes content of the chunk under way. Says whether commands may follow at once.
-    pub(super) fn chunk(&mut self, bytes: &mut BytesMut, out: &mut Outputs) -> bool {
-        match std::mem::replace(&mut self.phase, Phase::Command) {
-            Phase::Chunk(decoder) => self.pass_chunk(decoder, bytes, out),
-            Phase::Discard(unwanted) => self.discard(unwanted, bytes),
-            phase @ (Phase::Command
-            | Phase::Asking(_)
-            | Phase::Opening(_)
-            | Phase::Securing
-            | Phase::Login(_)
-            | Phase::GoAhead
-            | Phase::Content(_)
-            | Phase::Swallow(..)
-            | Phase::Final(_)
-            | Phase::Over) => self.phase = phase,
-        }
-        match self.phase {
-            Phase::Chunk(_) => false,
-            Phase::Discard(_) => !bytes.is_empty(),
-            Phase::Command
-            | Phase::Asking(_)
-            | Phase::Opening(_)
-            | Phase::Securing
-            | Phase::Login(_)
-            | Phase::GoAhead
-            | Phase::Content(_)
-            | Phase::Swallow(..)
-            | Phase::Final(_)
-            | Phase::Over => true,
-        }
-    }
-
-    fn pass_chunk(&mut self, mut decoder: ChunkDecoder, bytes: &mut BytesMut, out: &mut Outputs) {
+    pub(super) fn pass_chunk(
+        &mut self,
+        mut decoder: ChunkDecoder,
+        bytes: &mut BytesMut,
+        out: &mut Outputs,
+    ) {
         match decoder.transfer(bytes, &mut out.to_downstream) {
             Ok(Progress::More) => self.phase = Phase::Chunk(decoder),
             Ok(Progress::End) => {
@@ -160,17 +115,20 @@ impl Session {
                 let (slot, envelope) = (self.owed.push_awaited(), transaction.envelope.clone());
                 self.leg.awaited.push_back(Awaited { command: Sent::Chunk(slot), envelope });
             }
-            Err(fault) => self.break_off_chunk(decoder, fault_reply(fault), out),
+            Err(fault) => {
+                let unwanted = self.break_off_chunk(&decoder, fault_reply(fault), out);
+                self.discard(unwanted, bytes);
+            }
         }
     }
 
     /// Breaks the message off within a chunk: the next hop is left without the rest of it, the client's rest is thrown away.
     pub(super) fn break_off_chunk(
         &mut self,
-        decoder: ChunkDecoder,
+        decoder: &ChunkDecoder,
         reply: Reply,
         out: &mut Outputs,
-    ) {
+    ) -> Unwanted {
         self.finals = self.finals_due();
         self.finish(Outcome::Aborted, decoder.octets(), &reply, out);
         // Recipients that have not been answered are not to blame for the content.
@@ -180,34 +138,7 @@ impl Session {
                 self.abort_leg(&reply, out);
             }
         }
-        self.throw_away(decoder.left(), decoder.is_last(), reply, Charge::Nothing);
-    }
-
-    fn throw_away(&mut self, left: u64, last: bool, reply: Reply, charge: Charge) {
-        self.excused = true;
-        // In LMTP the last chunk owes each accepted recipient a reply (RFC 2033 §4.2).
-        let copies = if last { self.finals } else { 1 };
-        let patience = self.thrown_away_max();
-        self.phase = Phase::Discard(Unwanted { left, patience, reply, copies, charge });
-    }
-
-    fn discard(&mut self, mut unwanted: Unwanted, bytes: &mut BytesMut) {
-        let there = bytes.len().min(usize::try_from(unwanted.left).unwrap_or(usize::MAX));
-        bytes.advance(there);
-        unwanted.left -= there as u64;
-        unwanted.patience = unwanted.patience.saturating_sub(there as u64);
-        if unwanted.left > 0 && unwanted.patience > 0 {
-            return self.phase = Phase::Discard(unwanted);
-        }
-        self.owed.push_copies(unwanted.reply, unwanted.copies);
-        if unwanted.left > 0 {
-            return self.phase = Phase::Over;
-        }
-        match unwanted.charge {
-            Charge::Nothing => {}
-            Charge::Junk => self.count_junk(),
-            Charge::Error => self.count_error(),
-        }
+        self.refused(decoder.left(), decoder.is_last(), reply, Charge::Nothing)
     }
 
     /// The next hop answered a chunk that is not the last. Its 2yz says nothing of the message.
@@ -242,12 +173,13 @@ impl Session {
             self.owed.settle(slot, replies::NO_MAIL);
         }
         self.finals = 1;
-        match std::mem::replace(&mut self.phase, Phase::Command) {
+        match self.phase.take() {
             Phase::Chunk(decoder) => {
                 self.finish(Outcome::Refused, decoder.octets(), reply, out);
                 self.abort_leg(reply, out);
                 let (left, last) = (decoder.left(), decoder.is_last());
-                return self.throw_away(left, last, replies::NO_MAIL, Charge::Nothing);
+                let unwanted = self.refused(left, last, replies::NO_MAIL, Charge::Nothing);
+                return self.phase = Phase::Discard(unwanted);
             }
             Phase::Final(octets) => self.finish(Outcome::Refused, octets, reply, out),
             phase @ (Phase::Command
@@ -338,12 +270,5 @@ fn answer_all(transaction: &Transaction, reply: &Reply, out: &mut Outputs) {
             recipients,
             ticket: None,
         }));
-    }
-}
-
-fn fault_reply(fault: DataFault) -> Reply {
-    match fault {
-        DataFault::Smuggling => replies::BARE_IN_CONTENT,
-        DataFault::LineTooLong => replies::CONTENT_LINE,
     }
 }

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::auth;
-use super::{Outputs, Phase, Protocol, Session, replies};
+use super::{Need, Outputs, Phase, Protocol, Session, replies};
 use crate::smtp::command::{Command, is_bdat};
 use crate::smtp::line::{LineFault, take_line};
 use crate::smtp::reply::Reply;
@@ -28,18 +28,13 @@ impl Session {
                         Err(fault) => self.line_fault(fault),
                     }
                 }
-                Phase::Chunk(_) | Phase::Discard(_) => {
-                    if !self.chunk(bytes, out) {
-                        return;
-                    }
-                }
                 // The go-ahead waits behind a reply that is not on disk: the client cannot have seen it.
                 Phase::Content(_) | Phase::Swallow(..)
                     if !self.owed.is_empty() && !bytes.is_empty() =>
                 {
                     self.out_of_step(out);
                 }
-                Phase::Content(_) | Phase::Swallow(..) => {
+                Phase::Content(_) | Phase::Swallow(..) | Phase::Chunk(_) | Phase::Discard(_) => {
                     if !self.content(bytes, out) {
                         return;
                     }
@@ -47,6 +42,8 @@ impl Session {
                 // Nothing may follow DATA before 354 (RFC 2920 §3.1): content taken for commands, or the reverse, is how
                 // mail is smuggled.
                 Phase::GoAhead if !bytes.is_empty() => self.out_of_step(out),
+                // Nor may anything follow AUTH before its reply: see `auth`.
+                Phase::Opening(Need::Login(_)) if !bytes.is_empty() => self.out_of_step(out),
                 Phase::Login(_) => {
                     if !self.login_bytes(bytes, out) {
                         return;
@@ -66,10 +63,6 @@ impl Session {
     /// the last command first.
     pub(super) fn is_held_up(&self) -> bool {
         self.owes_too_much() || self.leg.is_lock_step_busy()
-    }
-
-    pub(super) const fn is_in_content(&self) -> bool {
-        matches!(self.phase, Phase::Content(_) | Phase::Chunk(_))
     }
 
     fn owes_too_much(&self) -> bool {

@@ -1,8 +1,8 @@
-//! From 354 to the final reply.
+//! Content: how it passes to the next hop or is thrown away, and how it ended.
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 
 use super::leg::{Awaited, Sent};
 use super::{Action, Finished, Outcome, Outputs, Phase, Session, replies};
@@ -14,6 +14,25 @@ use crate::smtp::reply::Reply;
 const SWALLOWED_MAX: u64 = 4;
 const SWALLOWED_MIN: u64 = 1024 * 1024;
 
+/// A chunk that is thrown away, octet for octet; then the client is told.
+#[derive(Debug)]
+pub(super) struct Unwanted {
+    left: u64,
+    /// So much is thrown away at most; who sends more is left.
+    patience: u64,
+    reply: Reply,
+    copies: usize,
+    charge: Charge,
+}
+
+/// What a refused chunk counts as.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Charge {
+    Nothing,
+    Junk,
+    Error,
+}
+
 impl Session {
     /// The next hop said 354 and so does the gate.
     pub(super) fn begin_content(&mut self) {
@@ -22,74 +41,91 @@ impl Session {
 
     /// Takes content from the client. Says whether commands may follow at once.
     pub(super) fn content(&mut self, bytes: &mut BytesMut, out: &mut Outputs) -> bool {
-        match std::mem::replace(&mut self.phase, Phase::Command) {
+        match self.phase.take() {
             Phase::Content(decoder) => self.pass_on(decoder, bytes, out),
-            Phase::Swallow(mut decoder, reply) => match decoder.swallow(bytes) {
-                Progress::End => self.owed.push_copies(reply, self.finals),
-                Progress::More if self.is_endless(&decoder) => {
-                    self.owed.push_copies(reply, self.finals);
-                    self.phase = Phase::Over;
-                }
-                Progress::More => {
-                    self.phase = Phase::Swallow(decoder, reply);
-                    return false;
-                }
-            },
+            Phase::Swallow(decoder, reply) => self.swallow(decoder, reply, bytes),
+            Phase::Chunk(decoder) => self.pass_chunk(decoder, bytes, out),
+            Phase::Discard(unwanted) => self.discard(unwanted, bytes),
             phase @ (Phase::Command
             | Phase::Asking(_)
             | Phase::Opening(_)
             | Phase::Securing
             | Phase::Login(_)
             | Phase::GoAhead
-            | Phase::Chunk(_)
-            | Phase::Discard(_)
             | Phase::Final(_)
             | Phase::Over) => self.phase = phase,
         }
-        match self.phase {
-            Phase::Content(_) => false,
-            Phase::Swallow(..) => !bytes.is_empty(),
-            Phase::Command
-            | Phase::Asking(_)
-            | Phase::Opening(_)
-            | Phase::Securing
-            | Phase::Login(_)
-            | Phase::GoAhead
-            | Phase::Chunk(_)
-            | Phase::Discard(_)
-            | Phase::Final(_)
-            | Phase::Over => true,
-        }
+        !self.phase.is_content()
     }
 
     fn pass_on(&mut self, mut decoder: DataDecoder, bytes: &mut BytesMut, out: &mut Outputs) {
         let kept = out.to_downstream.len();
         let fault = match decoder.transfer(bytes, &mut out.to_downstream) {
-            Err(DataFault::Smuggling) => replies::BARE_IN_CONTENT,
-            Err(DataFault::LineTooLong) => replies::CONTENT_LINE,
+            Err(fault) => fault_reply(fault),
             Ok(Progress::More) if self.is_too_large(&decoder) => replies::TOO_LARGE,
             Ok(Progress::More) => return self.phase = Phase::Content(decoder),
             Ok(Progress::End) if self.is_too_large(&decoder) => {
                 // The end is among the bytes just added: it must not go out.
                 out.to_downstream.truncate(kept);
                 self.break_off(decoder.octets(), &replies::TOO_LARGE, out);
-                self.phase = Phase::Command;
                 return self.owed.push_copies(replies::TOO_LARGE, self.finals);
             }
             Ok(Progress::End) => return self.end_content(decoder.octets()),
         };
         self.break_off(decoder.octets(), &fault, out);
-        self.phase = Phase::Swallow(decoder, fault);
+        self.swallow(decoder, fault, bytes);
+    }
+
+    /// Throws content away up to its end. A client whose content has none is left rather than read for ever, and whatever more
+    /// it sends is no command.
+    fn swallow(&mut self, mut decoder: DataDecoder, reply: Reply, bytes: &mut BytesMut) {
+        let progress = decoder.swallow(bytes);
+        let endless = decoder.octets() > self.thrown_away_max();
+        self.phase = match progress {
+            Progress::More if !endless => return self.phase = Phase::Swallow(decoder, reply),
+            Progress::More => Phase::Over,
+            Progress::End => Phase::Command,
+        };
+        self.owed.push_copies(reply, self.finals);
+    }
+
+    /// A chunk of which so many octets are still to come is not taken.
+    pub(super) fn refused(
+        &mut self,
+        left: u64,
+        last: bool,
+        reply: Reply,
+        charge: Charge,
+    ) -> Unwanted {
+        self.excused = true;
+        // In LMTP the last chunk owes each accepted recipient a reply (RFC 2033 §4.2).
+        let copies = if last { self.finals } else { 1 };
+        let patience = self.thrown_away_max();
+        Unwanted { left, patience, reply, copies, charge }
+    }
+
+    /// Throws a chunk away, and says so when it is over.
+    pub(super) fn discard(&mut self, mut unwanted: Unwanted, bytes: &mut BytesMut) {
+        let there = bytes.len().min(usize::try_from(unwanted.left).unwrap_or(usize::MAX));
+        bytes.advance(there);
+        unwanted.left -= there as u64;
+        unwanted.patience = unwanted.patience.saturating_sub(there as u64);
+        if unwanted.left > 0 && unwanted.patience > 0 {
+            return self.phase = Phase::Discard(unwanted);
+        }
+        self.owed.push_copies(unwanted.reply, unwanted.copies);
+        if unwanted.left > 0 {
+            return self.phase = Phase::Over;
+        }
+        match unwanted.charge {
+            Charge::Nothing => {}
+            Charge::Junk => self.count_junk(),
+            Charge::Error => self.count_error(),
+        }
     }
 
     fn is_too_large(&self, decoder: &DataDecoder) -> bool {
         self.settings.limits.size > 0 && decoder.message_octets() > self.settings.limits.size
-    }
-
-    /// Whether what is thrown away has been enough: the client is left rather than read to its end, and whatever more it sends is
-    /// no command.
-    fn is_endless(&self, decoder: &DataDecoder) -> bool {
-        decoder.octets() > self.thrown_away_max()
     }
 
     /// Octets of content that are read in order to be thrown away.
@@ -149,5 +185,13 @@ impl Session {
             reply: reply.clone(),
             client_gone: self.client_gone,
         }));
+    }
+}
+
+/// What the client is told of content that is no content.
+pub(super) const fn fault_reply(fault: DataFault) -> Reply {
+    match fault {
+        DataFault::Smuggling => replies::BARE_IN_CONTENT,
+        DataFault::LineTooLong => replies::CONTENT_LINE,
     }
 }

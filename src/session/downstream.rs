@@ -22,7 +22,8 @@ impl Session {
                 Ok(Some(reply)) => self.downstream_reply(reply, bytes, sent, out),
                 Ok(None) => {
                     let begun = !bytes.is_empty() || self.leg.replies.is_within();
-                    self.leg.early |= begun && self.leg.is_unasked(sent, self.is_in_content());
+                    self.leg.early |=
+                        begun && self.leg.is_unasked(sent, self.phase.passes_content());
                     return;
                 }
                 Err(_) => self.lose_leg(&replies::VIOLATION, out),
@@ -33,7 +34,7 @@ impl Session {
 
     fn downstream_reply(&mut self, reply: Reply, behind: &[u8], sent: Sent, out: &mut Outputs) {
         self.turns += 1;
-        let unasked = self.leg.is_unasked(sent, self.is_in_content());
+        let unasked = self.leg.is_unasked(sent, self.phase.passes_content());
         let early = std::mem::take(&mut self.leg.early) && reply.code.get() != 421;
         let Some(awaited) = self.leg.awaited.pop_front() else {
             return self.unasked(&reply, out);
@@ -73,7 +74,7 @@ impl Session {
     /// A reply to nothing. During content it is an early refusal, which Postfix and others do send; otherwise the server is
     /// saying goodbye, or is out of step.
     fn unasked(&mut self, reply: &Reply, out: &mut Outputs) {
-        self.lose_leg(&early_refusal(reply, self.is_in_content()), out);
+        self.lose_leg(&early_refusal(reply, self.phase.passes_content()), out);
     }
 
     /// A reply to an end of data that has not left here: it is about what came before, and the end never goes out.

@@ -5,14 +5,12 @@ use std::sync::Arc;
 use super::parameters::is_xtext;
 use super::transaction::{Asked, Envelope, MailState, Transaction};
 use super::{
-    Action, Answered, Auth, ClientTls, Farewell, Outcome, Outputs, Phase, Protocol, Session,
-    replies,
+    Action, Answered, ClientTls, Need, Outcome, Outputs, Phase, Protocol, Session, replies,
 };
 use crate::bounce::Stage;
 use crate::policy::verdict::Verdict;
 use crate::smtp::address::{Recipient, ReversePath};
 use crate::smtp::command::Parameter;
-use crate::smtp::extensions::Capabilities;
 use crate::smtp::reply::Reply;
 
 impl Session {
@@ -133,7 +131,7 @@ impl Session {
 
     pub(super) fn judged(&mut self, verdict: Verdict, out: &mut Outputs) {
         let Phase::Asking(_) = self.phase else { return };
-        let Phase::Asking(asked) = std::mem::replace(&mut self.phase, Phase::Command) else {
+        let Phase::Asking(asked) = self.phase.take() else {
             return;
         };
         match verdict {
@@ -153,37 +151,10 @@ impl Session {
             return self.turn_away(asked.recipient, replies::LOST, out);
         }
         if !self.leg.is_open() {
-            self.phase = Phase::Opening(asked);
+            self.phase = Phase::Opening(Need::Recipient(asked));
             return out.actions.push_back(Action::Open);
         }
         self.send_rcpt(asked, out);
-    }
-
-    pub(super) fn opened(&mut self, capabilities: Capabilities, out: &mut Outputs) {
-        if self.settings.auth == Auth::Relay {
-            self.settings.offer.auth = capabilities.auth;
-        }
-        match std::mem::replace(&mut self.phase, Phase::Command) {
-            Phase::Login(step) => self.opened_for_login(step, capabilities, out),
-            Phase::Opening(asked) => {
-                self.leg.open(capabilities);
-                self.send_rcpt(asked, out);
-            }
-            // The client left meanwhile: nobody would ever close it.
-            phase @ (Phase::Command
-            | Phase::Asking(_)
-            | Phase::Securing
-            | Phase::GoAhead
-            | Phase::Content(_)
-            | Phase::Swallow(..)
-            | Phase::Chunk(_)
-            | Phase::Discard(_)
-            | Phase::Final(_)
-            | Phase::Over) => {
-                self.phase = phase;
-                out.actions.push_back(Action::CloseDownstream(Farewell::Quit));
-            }
-        }
     }
 
     /// Answers for a next hop that cannot be asked: no evidence, but the operator wants to see it.
@@ -199,23 +170,6 @@ impl Session {
             }));
         }
         self.owed.push(reply);
-    }
-
-    pub(super) fn not_opened(&mut self, reply: Reply, out: &mut Outputs) {
-        if let Phase::Login(_) = self.phase
-            && let Phase::Login(step) = std::mem::replace(&mut self.phase, Phase::Command)
-        {
-            return self.not_opened_for_login(step, out);
-        }
-        if let Phase::Opening(_) = self.phase
-            && let Phase::Opening(asked) = std::mem::replace(&mut self.phase, Phase::Command)
-        {
-            self.turn_away(asked.recipient, reply.clone(), out);
-            // One attempt a transaction: its further recipients need the same next hop.
-            if let Some(transaction) = &mut self.transaction {
-                transaction.mail = MailState::Failed(reply);
-            }
-        }
     }
 
     /// DATA for nobody.

@@ -25,21 +25,12 @@ impl Session {
 
     pub(super) fn client_closed(&mut self, out: &mut Outputs) {
         self.client_gone = true;
-        match self.phase {
-            // The message may have been accepted: only the next hop's reply tells (RFC 1047), so it is awaited and recorded.
-            Phase::Final(_) | Phase::Over => {}
-            // A client that half-closes may still read what it is owed.
-            Phase::Command if !self.owed.is_empty() => {}
-            Phase::Command
-            | Phase::Asking(_)
-            | Phase::Opening(_)
-            | Phase::Securing
-            | Phase::Login(_)
-            | Phase::GoAhead
-            | Phase::Content(_)
-            | Phase::Swallow(..)
-            | Phase::Chunk(_)
-            | Phase::Discard(_) => self.give_up(out),
+        // The message may have been accepted: only the next hop's reply tells (RFC 1047), so it is awaited and recorded.
+        let ends_anyway = matches!(self.phase, Phase::Final(_) | Phase::Over);
+        // A client that half-closes may still read what it is owed.
+        let reads_on = matches!(self.phase, Phase::Command) && !self.owed.is_empty();
+        if !ends_anyway && !reads_on {
+            self.give_up(out);
         }
     }
 
@@ -47,19 +38,8 @@ impl Session {
     /// [`Self::client_closed`], it is recorded.
     pub(super) fn client_lost(&mut self, out: &mut Outputs) {
         self.client_gone = true;
-        match self.phase {
-            Phase::Final(_) => {}
-            Phase::Command
-            | Phase::Asking(_)
-            | Phase::Opening(_)
-            | Phase::Securing
-            | Phase::Login(_)
-            | Phase::GoAhead
-            | Phase::Content(_)
-            | Phase::Chunk(_)
-            | Phase::Discard(_)
-            | Phase::Swallow(..)
-            | Phase::Over => self.give_up(out),
+        if !matches!(self.phase, Phase::Final(_)) {
+            self.give_up(out);
         }
     }
 
@@ -67,7 +47,7 @@ impl Session {
         match waiting {
             // A deadline may fire in the instant in which what it waited for arrived.
             Waiting::Client | Waiting::Content if waiting != self.waiting() => {}
-            Waiting::Downstream(_) if self.leg.is_idle() && !self.is_in_content() => {}
+            Waiting::Downstream(_) if self.leg.is_idle() && !self.phase.passes_content() => {}
             Waiting::Client if self.draining => self.send_away(replies::SHUTDOWN),
             Waiting::Client => self.send_away(replies::IDLE),
             Waiting::Content => {
@@ -82,25 +62,9 @@ impl Session {
 
     /// Nothing further is worth doing for this client: the transaction is broken off without an end.
     pub(super) fn give_up(&mut self, out: &mut Outputs) {
-        match &self.phase {
-            Phase::Content(decoder) => {
-                let octets = decoder.octets();
-                self.break_off(octets, &replies::CLIENT_LOST, out);
-            }
-            Phase::Chunk(decoder) => {
-                let octets = decoder.octets();
-                self.break_off(octets, &replies::CLIENT_LOST, out);
-            }
-            Phase::GoAhead => self.break_off(0, &replies::CLIENT_LOST, out),
-            Phase::Command
-            | Phase::Asking(_)
-            | Phase::Opening(_)
-            | Phase::Securing
-            | Phase::Login(_)
-            | Phase::Swallow(..)
-            | Phase::Discard(_)
-            | Phase::Final(_)
-            | Phase::Over => {
+        match self.phase.begun() {
+            Some(octets) => self.break_off(octets, &replies::CLIENT_LOST, out),
+            None => {
                 self.report_chunks_left(out);
                 self.transaction = None;
                 if !self.leg.is_idle() {

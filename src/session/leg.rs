@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::owed::SlotId;
 use super::transaction::{Asked, Envelope, MailState, Transaction};
-use super::{Action, Answered, Farewell, Outcome, Outputs, Phase, Session, replies};
+use super::{Action, Answered, Auth, Farewell, Need, Outcome, Outputs, Phase, Session, replies};
 use crate::bounce::Stage;
 use crate::smtp::address::Recipient;
 use crate::smtp::extensions::Capabilities;
@@ -179,6 +179,58 @@ impl Leg {
 }
 
 impl Session {
+    pub(super) fn opened(&mut self, capabilities: Capabilities, out: &mut Outputs) {
+        if self.settings.auth == Auth::Relay {
+            self.settings.offer.auth = capabilities.auth;
+        }
+        let Some(need) = self.need() else {
+            // The client left meanwhile: nobody would ever close it.
+            return out.actions.push_back(Action::CloseDownstream(Farewell::Quit));
+        };
+        self.leg.open(capabilities);
+        match need {
+            Need::Recipient(asked) => self.send_rcpt(asked, out),
+            Need::Hello => self.greet_back(),
+            Need::Login(start) => self.send_auth(&start, out),
+        }
+    }
+
+    pub(super) fn not_opened(&mut self, reply: Reply, out: &mut Outputs) {
+        match self.need() {
+            Some(Need::Recipient(asked)) => {
+                self.turn_away(asked.recipient, reply.clone(), out);
+                // One attempt a transaction: its further recipients need the same next hop.
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.mail = MailState::Failed(reply);
+                }
+            }
+            Some(Need::Hello) => self.mechanisms_unseen(),
+            Some(Need::Login(_)) => self.login_unavailable(out),
+            None => {}
+        }
+    }
+
+    /// What the connection that was asked for is needed for, if it still is.
+    fn need(&mut self) -> Option<Need> {
+        match self.phase.take() {
+            Phase::Opening(need) => Some(need),
+            phase @ (Phase::Command
+            | Phase::Asking(_)
+            | Phase::Securing
+            | Phase::Login(_)
+            | Phase::GoAhead
+            | Phase::Content(_)
+            | Phase::Swallow(..)
+            | Phase::Chunk(_)
+            | Phase::Discard(_)
+            | Phase::Final(_)
+            | Phase::Over) => {
+                self.phase = phase;
+                None
+            }
+        }
+    }
+
     /// Leaves the next hop, if there is one, when nothing is awaited; at once when something is.
     pub(super) fn close_leg(&mut self, farewell: Farewell, out: &mut Outputs) {
         if !self.leg.is_open() {
@@ -227,12 +279,15 @@ impl Session {
         if !self.leg.is_open() {
             return;
         }
-        match std::mem::replace(&mut self.phase, Phase::Command) {
+        match self.phase.take() {
             Phase::Content(decoder) => {
                 self.break_off(decoder.octets(), reply, out);
                 self.phase = Phase::Swallow(decoder, reply.clone());
             }
-            Phase::Chunk(decoder) => self.break_off_chunk(decoder, reply.clone(), out),
+            Phase::Chunk(decoder) => {
+                let unwanted = self.break_off_chunk(&decoder, reply.clone(), out);
+                self.phase = Phase::Discard(unwanted);
+            }
             Phase::Final(octets) => {
                 self.finals = self.finals_due();
                 self.finish(Outcome::Unknown, octets, &replies::UNKNOWN_OUTCOME, out);

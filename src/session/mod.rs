@@ -8,6 +8,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `exchange` | what a driver puts in and gets out |
+//! | `phase` | where a conversation stands |
 //! | `client` | framing of the client's bytes, which command goes where, what idle talk and errors count |
 //! | `hello` | greeting and EHLO: what is offered |
 //! | `leaving` | how a session ends |
@@ -16,7 +17,7 @@
 //! | `parameters` | what MAIL and RCPT may carry |
 //! | `onward` | MAIL, RCPT, DATA to the next hop |
 //! | `auth` | AUTH from the client, checked here or relayed |
-//! | `content` | from 354 to the final reply |
+//! | `content` | content that passes or is thrown away, and the report of how it ended |
 //! | `chunks` | BDAT |
 //! | `downstream` | the next hop's replies |
 //! | `leg` | the connection to the next hop, and its loss |
@@ -42,6 +43,7 @@ mod onward;
 pub mod opening;
 mod owed;
 mod parameters;
+mod phase;
 mod replies;
 mod settings;
 mod tls;
@@ -49,14 +51,10 @@ mod transaction;
 
 use std::sync::Arc;
 
-use crate::smtp::chunk::ChunkDecoder;
-use crate::smtp::data::DataDecoder;
 use crate::smtp::identity::Identity;
-use crate::smtp::reply::Reply;
 
+use auth::LoggedIn;
 pub use auth::{Auth, Checked};
-use auth::{LoggedIn, Step};
-use chunks::Unwanted;
 pub use exchange::{
     Action, Answered, Farewell, Finished, Input, Outcome, Outputs, Sent, Ticket, Waiting,
 };
@@ -64,39 +62,11 @@ pub use identity::Access;
 use identity::Peer;
 use leg::Leg;
 use owed::Owed;
+use phase::{Need, Phase};
 pub use settings::{Limits, Protocol, Settings, TellClient};
 pub use tls::ClientTls;
 pub use transaction::Envelope;
-use transaction::{Asked, MailState, Transaction};
-
-/// Where the conversation stands.
-#[derive(Debug)]
-enum Phase {
-    /// Taking commands.
-    Command,
-    /// Waiting for the verdict on this recipient; no further command is taken.
-    Asking(Asked),
-    /// Waiting for a connection for this recipient; no further command is taken.
-    Opening(Asked),
-    /// DATA has gone out; any byte of the client before its answer is a violation.
-    GoAhead,
-    /// Content passes to the next hop.
-    Content(DataDecoder),
-    /// Content is thrown away up to its end; then the client is told this.
-    Swallow(DataDecoder, Reply),
-    /// Content of a chunk passes to the next hop, of which octets are still to come.
-    Chunk(ChunkDecoder),
-    /// A chunk is thrown away, octet for octet.
-    Discard(Unwanted),
-    /// The end of data has gone out; no command is taken before its answer.
-    Final(u64),
-    /// The client is being sent away, or has gone.
-    Over,
-    /// STARTTLS was answered: nothing is taken before the handshake is done.
-    Securing,
-    /// Within an AUTH that has not been answered.
-    Login(Step),
-}
+use transaction::{MailState, Transaction};
 
 /// Octets of replies waiting for the disk above which no more are taken from the next hop.
 const HELD_MAX: usize = 64 * 1024;
@@ -223,9 +193,10 @@ impl Session {
             | Phase::GoAhead
             | Phase::Chunk(_)
             | Phase::Discard(_) => true,
-            Phase::Login(ref step) => step.listens(),
+            // Within AUTH a response or a violation; behind EHLO and RCPT it may wait.
+            Phase::Login(_) | Phase::Opening(Need::Login(_)) => true,
             Phase::Asking(_)
-            | Phase::Opening(_)
+            | Phase::Opening(Need::Recipient(_) | Need::Hello)
             | Phase::Securing
             | Phase::Final(_)
             | Phase::Over => false,

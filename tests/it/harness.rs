@@ -1,7 +1,10 @@
 //! A gate in this process between a raw client and a scripted next hop, all on loopback and on ports that the system picks.
 
+mod client;
+mod downstream;
+
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use rcptgate::bounce::classify::Classifier;
@@ -18,14 +21,12 @@ use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
 use rcptgate::session::{Auth, ClientTls, Limits, Protocol, TellClient};
 use rcptgate::smtp::extensions::Extension;
 use rcptgate::tls::Certificate;
-use tokio::io::{
-    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufStream,
-};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub use client::Client;
+pub use downstream::Downstream;
 
 /// A gate and its surroundings. Dropping it ends everything.
 pub struct Lab {
@@ -158,8 +159,7 @@ impl Lab {
 
     /// Ends everything but the next hop's memory.
     pub fn into_downstream(self) -> Downstream {
-        let Downstream { address, heard, news } = &self.downstream;
-        Downstream { address: *address, heard: Arc::clone(heard), news: Arc::clone(news) }
+        self.downstream.clone()
     }
 
     /// Makes a domain disposable.
@@ -190,251 +190,5 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         self.halt.cancel();
-    }
-}
-
-/// A client that says what it is told to.
-pub struct Client {
-    read: BufReader<Box<dyn AsyncRead + Send + Unpin>>,
-    write: Box<dyn AsyncWrite + Send + Unpin>,
-}
-
-impl Client {
-    pub async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("a connection");
-        stream.set_nodelay(true).expect("an option");
-        Self::over(stream)
-    }
-
-    /// A client over a connection that is there already.
-    pub fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
-        let (read, write) = tokio::io::split(stream);
-        Self { read: BufReader::new(Box::new(read)), write: Box::new(write) }
-    }
-
-    /// Sends a line, or several joined by `\n`, in one write.
-    pub async fn send(&mut self, lines: &str) {
-        let bytes = format!("{}\r\n", lines.replace('\n', "\r\n"));
-        self.raw(bytes.as_bytes()).await;
-    }
-
-    pub async fn raw(&mut self, bytes: &[u8]) {
-        self.write.write_all(bytes).await.expect("a write");
-        self.write.flush().await.expect("a flush");
-    }
-
-    /// The next reply, its lines joined by `\n`; empty at the end of the connection.
-    pub async fn reply(&mut self) -> String {
-        let mut reply = String::new();
-        loop {
-            let mut line = String::new();
-            let read = self.read.read_line(&mut line).await.unwrap_or(0);
-            if read == 0 {
-                return reply;
-            }
-            let line = line.strip_suffix("\r\n").expect("a whole line");
-            if !reply.is_empty() {
-                reply.push('\n');
-            }
-            reply.push_str(line);
-            if line.as_bytes().get(3) != Some(&b'-') {
-                return reply;
-            }
-        }
-    }
-
-    /// Reads a reply that must start with this.
-    pub async fn expect(&mut self, start: &str) -> String {
-        let reply = self.reply().await;
-        assert!(reply.starts_with(start), "expected {start:?}, got {reply:?}");
-        reply
-    }
-
-    /// Sends and reads the reply.
-    pub async fn ask(&mut self, line: &str, start: &str) -> String {
-        self.send(line).await;
-        self.expect(start).await
-    }
-
-    /// The end of the connection.
-    pub async fn expect_end(&mut self) {
-        let mut rest = Vec::new();
-        let _ = self.read.read_to_end(&mut rest).await;
-        assert!(rest.is_empty(), "{:?}", String::from_utf8_lossy(&rest));
-    }
-}
-
-/// How a next hop answers a line; `None` closes the connection. Content ends with a line `.`, which is asked about as `.`.
-pub type Answer = dyn Fn(&str) -> Option<String> + Send + Sync;
-
-/// A next hop that answers as it is told to and writes down what it hears.
-pub struct Downstream {
-    pub address: SocketAddr,
-    heard: Arc<Mutex<Vec<String>>>,
-    news: Arc<Notify>,
-}
-
-impl Downstream {
-    /// Accepts everything, but answers these prefixes of lines in these ways.
-    pub async fn answering(answers: &[(&str, &str)]) -> Self {
-        let answers: Vec<(String, String)> = answers
-            .iter()
-            .map(|(line, answer)| ((*line).to_owned(), (*answer).to_owned()))
-            .collect();
-        Self::start(Arc::new(move |line: &str| {
-            let found = answers.iter().find(|(start, _)| line.starts_with(start.as_str()));
-            Some(found.map_or_else(|| usual(line), |(_, answer)| answer.clone()))
-        }))
-        .await
-    }
-
-    pub async fn start(answer: Arc<Answer>) -> Self {
-        Self::listen(answer, None).await
-    }
-
-    /// A next hop that the test itself plays at this address.
-    pub fn at(address: SocketAddr) -> Self {
-        Self { address, heard: Arc::default(), news: Arc::default() }
-    }
-
-    /// Accepts everything, within TLS once it is asked for; `TLS` is heard when the handshake is done.
-    pub async fn with_starttls(acceptor: TlsAcceptor) -> Self {
-        let answer = |line: &str| {
-            Some(match line {
-                "STARTTLS" => "220 go".to_owned(),
-                line if line.starts_with("EHLO") => {
-                    "250-sink.test\r\n250-REQUIRETLS\r\n250 STARTTLS".to_owned()
-                }
-                _ => usual(line),
-            })
-        };
-        Self::listen(Arc::new(answer), Some(acceptor)).await
-    }
-
-    /// Likewise, and answers these prefixes of lines in these ways; all is offered in the clear and within TLS.
-    pub async fn within_tls(
-        acceptor: TlsAcceptor,
-        answers: &[(&'static str, &'static str)],
-    ) -> Self {
-        let answers = answers.to_vec();
-        let answer = move |line: &str| {
-            let found = answers.iter().find(|(start, _)| line.starts_with(start));
-            Some(match found {
-                Some((_, answer)) => (*answer).to_owned(),
-                None if line == "STARTTLS" => "220 go".to_owned(),
-                None => usual(line),
-            })
-        };
-        Self::listen(Arc::new(answer), Some(acceptor)).await
-    }
-
-    async fn listen(answer: Arc<Answer>, acceptor: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let news = Arc::new(Notify::new());
-        let log = Log { lines: Arc::clone(&heard), news: Arc::clone(&news) };
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                log.add("CONNECT");
-                let (answer, log, acceptor) = (Arc::clone(&answer), log.clone(), acceptor.clone());
-                tokio::spawn(async move {
-                    let mut stream = stream;
-                    if converse(&mut stream, "", &answer, &log).await == Then::Secure
-                        && let Some(acceptor) = acceptor
-                        && let Ok(mut stream) = acceptor.accept(stream).await
-                    {
-                        log.add("TLS");
-                        converse(&mut stream, WITHIN_TLS, &answer, &log).await;
-                    }
-                    log.add("CLOSED");
-                });
-            }
-        });
-        Self { address, heard, news }
-    }
-
-    /// Everything heard so far: `CONNECT`, command lines, lines of content, `CLOSED`.
-    pub fn heard(&self) -> Vec<String> {
-        self.heard.lock().expect("the log").clone()
-    }
-
-    /// Waits until what has been heard is as wanted.
-    pub async fn until(&self, wanted: impl Fn(&[String]) -> bool) {
-        loop {
-            let more = self.news.notified();
-            if wanted(&self.heard()) {
-                return;
-            }
-            more.await;
-        }
-    }
-}
-
-fn usual(line: &str) -> String {
-    match line.split(' ').next().unwrap_or_default() {
-        "" => "220 sink.test ESMTP".to_owned(),
-        "EHLO" => {
-            "250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 100000000".to_owned()
-        }
-        "DATA" => "354 go on".to_owned(),
-        "." => "250 2.0.0 ok queued as SINK1".to_owned(),
-        "QUIT" => "221 bye".to_owned(),
-        _ => "250 2.1.0 ok".to_owned(),
-    }
-}
-
-/// What a next hop has heard.
-#[derive(Clone)]
-struct Log {
-    lines: Arc<Mutex<Vec<String>>>,
-    news: Arc<Notify>,
-}
-
-impl Log {
-    fn add(&self, line: &str) {
-        self.lines.lock().expect("the log").push(line.to_owned());
-        self.news.notify_waiters();
-    }
-}
-
-/// What follows a conversation.
-#[derive(PartialEq)]
-enum Then {
-    Secure,
-    Nothing,
-}
-
-/// What is asked first within TLS: nothing is said to it, since a server greets only once.
-const WITHIN_TLS: &str = "(within TLS)";
-
-async fn converse(
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    first: &str,
-    answer: &Arc<Answer>,
-    log: &Log,
-) -> Then {
-    let mut stream = BufStream::new(stream);
-    let (mut question, mut content) = (first.to_owned(), false);
-    loop {
-        if (!content || question == ".") && question != WITHIN_TLS {
-            let Some(said) = answer(&question) else { return Then::Nothing };
-            content = said.starts_with("354");
-            let bytes = if said.is_empty() { said } else { format!("{said}\r\n") };
-            let sent =
-                stream.write_all(bytes.as_bytes()).await.is_ok() && stream.flush().await.is_ok();
-            if question == "STARTTLS" && sent {
-                return Then::Secure;
-            }
-            if !sent {
-                return Then::Nothing;
-            }
-        }
-        let mut line = Vec::new();
-        if stream.read_until(b'\n', &mut line).await.unwrap_or(0) == 0 {
-            return Then::Nothing;
-        }
-        question = String::from_utf8_lossy(&line).trim_end_matches("\r\n").to_owned();
-        log.add(&question);
     }
 }

@@ -14,10 +14,9 @@ use bytes::BytesMut;
 use super::super::leg::{Awaited, Sent};
 use super::super::owed::SlotId;
 use super::super::transaction::Envelope;
-use super::super::{Action, Farewell, Outputs, Phase, Session, replies};
+use super::super::{Action, Need, Outputs, Phase, Session, replies};
 use super::{Auth, Checked, ClientTls, LoggedIn, Step};
 use crate::smtp::address::ReversePath;
-use crate::smtp::extensions::Capabilities;
 use crate::smtp::line::LineFault;
 use crate::smtp::reply::{Reply, Severity};
 use crate::smtp::sasl::{self, SaslFault, Start};
@@ -33,7 +32,7 @@ impl Session {
 
     /// EHLO waits.
     pub(in crate::session) fn see_mechanisms(&mut self, out: &mut Outputs) {
-        self.phase = Phase::Login(Step::Greeting);
+        self.phase = Phase::Opening(Need::Hello);
         out.actions.push_back(Action::Open);
     }
 
@@ -48,60 +47,22 @@ impl Session {
         } else if self.leg.is_open() {
             self.send_auth(&start, out);
         } else {
-            self.phase = Phase::Login(Step::Opening(start));
+            self.phase = Phase::Opening(Need::Login(start));
             out.actions.push_back(Action::Open);
-        }
-    }
-
-    /// A connection that EHLO or AUTH waits for is there.
-    pub(in crate::session) fn opened_for_login(
-        &mut self,
-        step: Step,
-        there: Capabilities,
-        out: &mut Outputs,
-    ) {
-        match step {
-            Step::Greeting => {
-                self.leg.open(there);
-                self.greet_back();
-            }
-            Step::Opening(start) => {
-                self.leg.open(there);
-                self.send_auth(&start, out);
-            }
-            Step::Plain
-            | Step::User
-            | Step::Password(_)
-            | Step::Checking
-            | Step::Relaying(_)
-            | Step::Relayed
-            | Step::Lost => {
-                self.phase = Phase::Login(step);
-                out.actions.push_back(Action::CloseDownstream(Farewell::Quit));
-            }
         }
     }
 
     /// There is no connection. Without AUTH in the reply to EHLO a client would think that it can never log in here; whoever
     /// needs no login goes on.
-    pub(in crate::session) fn not_opened_for_login(&mut self, step: Step, out: &mut Outputs) {
-        match step {
-            Step::Greeting if self.settings.may_relay && !self.settings.auth_required => {
-                self.greet_back();
-            }
-            Step::Greeting => self.send_away(replies::NO_NEXT_HOP),
-            Step::Opening(_) => self.login_unavailable(out),
-            Step::Plain
-            | Step::User
-            | Step::Password(_)
-            | Step::Checking
-            | Step::Relaying(_)
-            | Step::Relayed
-            | Step::Lost => self.phase = Phase::Login(step),
+    pub(in crate::session) fn mechanisms_unseen(&mut self) {
+        if self.settings.may_relay && !self.settings.auth_required {
+            self.greet_back();
+        } else {
+            self.send_away(replies::NO_NEXT_HOP);
         }
     }
 
-    fn send_auth(&mut self, start: &Start, out: &mut Outputs) {
+    pub(in crate::session) fn send_auth(&mut self, start: &Start, out: &mut Outputs) {
         // What was offered may have been another host's, or yesterday's.
         if !self.leg.takes_mechanism(&start.mechanism) {
             return self.error(replies::UNKNOWN_MECHANISM);
@@ -164,7 +125,7 @@ impl Session {
         reply: Reply,
         out: &mut Outputs,
     ) {
-        let phase = std::mem::replace(&mut self.phase, Phase::Command);
+        let phase = self.phase.take();
         let told = if let Phase::Login(Step::Relaying(told)) = phase { told } else { None };
         self.leg.in_exchange(reply.severity() == Severity::Intermediate);
         match (told, reply.severity()) {
@@ -205,17 +166,13 @@ impl Session {
             Step::Relaying(_) => Phase::Command,
             // The client was asked for a response: what it sends next is one, and must not be taken for a command.
             Step::Relayed => Phase::Login(Step::Lost),
-            Step::Plain
-            | Step::User
-            | Step::Password(_)
-            | Step::Checking
-            | Step::Greeting
-            | Step::Opening(_)
-            | Step::Lost => Phase::Login(step),
+            Step::Plain | Step::User | Step::Password(_) | Step::Checking | Step::Lost => {
+                Phase::Login(step)
+            }
         };
     }
 
-    pub(super) fn login_unavailable(&mut self, out: &mut Outputs) {
+    pub(in crate::session) fn login_unavailable(&mut self, out: &mut Outputs) {
         self.owed.push(replies::LOGIN_LOST);
         out.actions.push_back(Action::LoginRelayed(Checked::Unavailable));
     }
