@@ -290,7 +290,7 @@ impl Session {
             | Phase::Content(_)
             | Phase::Swallow(..)
             | Phase::Chunk(_)
-            | Phase::Discard(_) => self.give_up(out),
+            | Phase::Discard(_) => self.give_up(&replies::CLIENT_LOST, out),
         }
     }
 
@@ -310,7 +310,7 @@ impl Session {
             | Phase::Chunk(_)
             | Phase::Discard(_)
             | Phase::Swallow(..)
-            | Phase::Over => self.give_up(out),
+            | Phase::Over => self.give_up(&replies::CLIENT_LOST, out),
         }
     }
 
@@ -323,7 +323,7 @@ impl Session {
             Waiting::Client => self.send_away(replies::IDLE),
             Waiting::Content => {
                 self.owed.push(replies::IDLE);
-                self.give_up(out);
+                self.give_up(&replies::IDLE, out);
             }
             Waiting::Downstream(_) => self.lose_leg(&replies::TIMED_OUT, out),
             Waiting::Driver => self.owed.release_all(),
@@ -332,17 +332,18 @@ impl Session {
     }
 
     /// Nothing further is worth doing for this client: the transaction is broken off without an end.
-    pub(super) fn give_up(&mut self, out: &mut Outputs) {
+    pub(super) fn give_up(&mut self, reply: &Reply, out: &mut Outputs) {
+        self.stop_opening_again();
         match &self.phase {
             Phase::Content(decoder) => {
                 let octets = decoder.octets();
-                self.break_off(octets, &replies::CLIENT_LOST, out);
+                self.break_off(octets, reply, out);
             }
             Phase::Chunk(decoder) => {
                 let octets = decoder.octets();
-                self.break_off(octets, &replies::CLIENT_LOST, out);
+                self.break_off(octets, reply, out);
             }
-            Phase::GoAhead => self.break_off(0, &replies::CLIENT_LOST, out),
+            Phase::GoAhead => self.break_off(0, reply, out),
             Phase::Command
             | Phase::Asking(_)
             | Phase::Opening(_)
@@ -355,7 +356,7 @@ impl Session {
                 self.report_chunks_left(out);
                 self.transaction = None;
                 if !self.leg.is_idle() {
-                    self.abort_leg(&replies::CLIENT_LOST, out);
+                    self.abort_leg(reply, out);
                 }
             }
         }
@@ -380,7 +381,7 @@ impl Session {
             && self.transaction.is_none()
             && self.owed.is_empty();
         if self.client_gone && matches!(self.phase, Phase::Command) && self.owed.is_empty() {
-            self.give_up(out);
+            self.give_up(&replies::CLIENT_LOST, out);
         } else if between && self.draining && self.greeted.is_some() {
             replies::SHUTDOWN.encode(self.owed.enhanced, &mut out.to_client);
             self.phase = Phase::Over;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::again::Opening;
+use super::owed::SlotId;
 use super::transaction::{Asked, Envelope, MailState, Transaction, Wants};
 use super::{
     Action, Answered, Auth, ClientTls, Farewell, Outcome, Outputs, Phase, Protocol, Session,
@@ -191,16 +193,19 @@ impl Session {
         let Some(transaction) = &self.transaction else { return };
         if let MailState::Failed(reply) = &transaction.mail {
             let reply = reply.clone();
-            return self.turn_away(asked.recipient, reply, out);
+            let slot = self.owed.push_awaited();
+            return self.turn_away(asked.recipient, slot, reply, out);
         }
         if self.login_is_lost() {
-            return self.turn_away(asked.recipient, replies::LOST, out);
+            let slot = self.owed.push_awaited();
+            return self.turn_away(asked.recipient, slot, replies::LOST, out);
         }
         if !self.leg.is_open() {
-            self.phase = Phase::Opening(asked);
+            self.phase = Phase::Opening(Opening::First(asked));
             return out.actions.push_back(Action::Open);
         }
-        self.send_rcpt(asked, out);
+        let slot = self.owed.push_awaited();
+        self.send_rcpt(asked, slot, out);
     }
 
     pub(super) fn opened(&mut self, capabilities: Capabilities, out: &mut Outputs) {
@@ -209,9 +214,13 @@ impl Session {
         }
         match std::mem::replace(&mut self.phase, Phase::Command) {
             Phase::Login(step) => self.opened_for_login(step, capabilities, out),
-            Phase::Opening(asked) => {
+            Phase::Opening(Opening::First(asked)) => {
                 self.leg.open(capabilities);
-                self.send_rcpt(asked, out);
+                let slot = self.owed.push_awaited();
+                self.send_rcpt(asked, slot, out);
+            }
+            Phase::Opening(Opening::Again(awaited)) => {
+                self.opened_again(awaited, capabilities, out)
             }
             // The client left meanwhile: nobody would ever close it.
             phase @ (Phase::Command
@@ -231,7 +240,13 @@ impl Session {
     }
 
     /// Answers for a next hop that cannot be asked: no evidence, but the operator wants to see it.
-    pub(super) fn turn_away(&mut self, recipient: Recipient, reply: Reply, out: &mut Outputs) {
+    pub(super) fn turn_away(
+        &mut self,
+        recipient: Recipient,
+        slot: SlotId,
+        reply: Reply,
+        out: &mut Outputs,
+    ) {
         if let Some(transaction) = &self.transaction {
             out.actions.push_back(Action::Answered(Answered {
                 envelope: Arc::clone(&transaction.envelope),
@@ -242,7 +257,7 @@ impl Session {
                 ticket: None,
             }));
         }
-        self.owed.push(reply);
+        self.owed.settle(slot, reply);
     }
 
     pub(super) fn not_opened(&mut self, reply: Reply, out: &mut Outputs) {
@@ -252,9 +267,14 @@ impl Session {
             return self.not_opened_for_login(step, out);
         }
         if let Phase::Opening(_) = self.phase
-            && let Phase::Opening(asked) = std::mem::replace(&mut self.phase, Phase::Command)
+            && let Phase::Opening(opening) = std::mem::replace(&mut self.phase, Phase::Command)
         {
-            self.turn_away(asked.recipient, reply.clone(), out);
+            let asked = match opening {
+                Opening::First(asked) => asked,
+                Opening::Again(awaited) => return self.not_opened_again(awaited, &reply, out),
+            };
+            let slot = self.owed.push_awaited();
+            self.turn_away(asked.recipient, slot, reply.clone(), out);
             // One attempt a transaction: its further recipients need the same next hop.
             if let Some(transaction) = &mut self.transaction {
                 transaction.mail = MailState::Failed(reply);

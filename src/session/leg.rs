@@ -8,7 +8,6 @@ use super::owed::SlotId;
 use super::transaction::{Asked, Envelope, MailState, Transaction};
 use super::{Action, Answered, Farewell, Outcome, Outputs, Phase, Session, replies};
 use crate::bounce::Stage;
-use crate::smtp::address::Recipient;
 use crate::smtp::command::Parameter;
 use crate::smtp::extensions::{Capabilities, Size};
 use crate::smtp::reply::{Reply, ReplyDecoder, ReplyLimits};
@@ -28,7 +27,7 @@ pub(super) enum Sent {
     /// Who the client is; MAIL follows.
     Xforward,
     Mail,
-    Rcpt(Recipient, SlotId),
+    Rcpt(Asked, SlotId),
     Data(SlotId),
     /// A chunk that is not the last.
     Chunk(SlotId),
@@ -84,6 +83,10 @@ pub(super) struct Leg {
     exchange: bool,
     /// The client has logged in here.
     logged_in: bool,
+    /// A transaction has begun here.
+    pub(super) used: bool,
+    /// Another had begun here before the one under way, none of whose commands has been answered.
+    pub(super) unanswered: bool,
 }
 
 impl Leg {
@@ -182,15 +185,16 @@ impl Leg {
 
 impl Session {
     /// Sends MAIL if it has not gone, then RCPT; behind PIPELINING both in one write.
-    pub(super) fn send_rcpt(&mut self, asked: Asked, out: &mut Outputs) {
+    pub(super) fn send_rcpt(&mut self, asked: Asked, slot: SlotId, out: &mut Outputs) {
         let Some(there) = self.leg.capabilities else { return };
         let introduction = self.introduction(there.xforward);
         let Some(transaction) = &mut self.transaction else { return };
         if let Some(refusal) = lacking(transaction, &asked, &there) {
-            return self.turn_away(asked.recipient, refusal, out);
+            return self.turn_away(asked.recipient, slot, refusal, out);
         }
         if let MailState::Unsent = transaction.mail {
             transaction.mail = MailState::Sent;
+            self.leg.begin();
             if introduction.is_empty() {
                 write_mail(transaction, &there, &mut out.to_downstream);
                 let envelope = Arc::clone(&transaction.envelope);
@@ -206,7 +210,6 @@ impl Session {
         }
         transaction.pending += 1;
         let envelope = Arc::clone(&transaction.envelope);
-        let slot = self.owed.push_awaited();
         if self.leg.is_lock_step_busy() {
             self.leg.held = Some((asked, slot));
         } else {
@@ -225,14 +228,18 @@ impl Session {
         // Writing to a `BytesMut` cannot fail: it grows.
         let _ = asked.recipient.show(&mut out.to_downstream);
         write_parameters(&asked.parameters, &mut out.to_downstream);
-        let command = Sent::Rcpt(asked.recipient, slot);
+        let command = Sent::Rcpt(asked, slot);
         self.leg.awaited.push_back(Awaited { command, envelope });
     }
 
     pub(super) fn send_data(&mut self, out: &mut Outputs) {
+        let slot = self.owed.push_awaited();
+        self.write_data(slot, out);
+    }
+
+    pub(super) fn write_data(&mut self, slot: SlotId, out: &mut Outputs) {
         let Some(transaction) = &self.transaction else { return };
         out.to_downstream.extend_from_slice(b"DATA\r\n");
-        let slot = self.owed.push_awaited();
         let envelope = Arc::clone(&transaction.envelope);
         self.leg.awaited.push_back(Awaited { command: Sent::Data(slot), envelope });
         self.phase = Phase::GoAhead;
@@ -256,10 +263,7 @@ impl Session {
             out.actions.push_back(Action::CloseDownstream(Farewell::Abort));
         }
         let mut leg = std::mem::take(&mut self.leg);
-        if let (Some((asked, slot)), Some(before)) = (leg.held.take(), leg.awaited.back()) {
-            let (command, envelope) = (Sent::Rcpt(asked.recipient, slot), before.envelope.clone());
-            leg.awaited.push_back(Awaited { command, envelope });
-        }
+        leg.await_held();
         for awaited in leg.awaited {
             let Some(slot) = awaited.command.slot() else { continue };
             let reply = match &awaited.command {
@@ -283,9 +287,12 @@ impl Session {
     /// The next hop is lost, whatever was going on. The client's session goes on: to a client with one relay host, a closed
     /// connection or a 421 would hold up all of its mail.
     pub(super) fn lose_leg(&mut self, reply: &Reply, out: &mut Outputs) {
-        if !self.leg.is_open() {
-            return;
+        if self.leg.is_open() {
+            self.lost(reply, out);
         }
+    }
+
+    pub(super) fn lost(&mut self, reply: &Reply, out: &mut Outputs) {
         match std::mem::replace(&mut self.phase, Phase::Command) {
             Phase::Content(decoder) => {
                 self.break_off(decoder.octets(), reply, out);
@@ -325,10 +332,10 @@ impl Session {
 
 /// A recipient whose answer never came: for the log, no evidence.
 fn report_lost(awaited: Awaited, reply: &Reply, out: &mut Outputs) {
-    if let Sent::Rcpt(recipient, _) = awaited.command {
+    if let Sent::Rcpt(asked, _) = awaited.command {
         out.actions.push_back(Action::Answered(Answered {
             envelope: awaited.envelope,
-            recipient,
+            recipient: asked.recipient,
             stage: Stage::Connect,
             reply: reply.clone(),
             recipients: 1,

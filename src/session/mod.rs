@@ -16,6 +16,7 @@
 //! | `chunks` | BDAT |
 //! | `downstream` | the next hop's replies |
 //! | `leg` | the connection to the next hop, and its loss |
+//! | `again` | a kept connection that was lost before it answered |
 //! | `owed` | replies owed to the client |
 //! | `transaction` | MAIL to end of data |
 //! | `opening` | greeting and EHLO of a fresh connection to the next hop |
@@ -23,6 +24,7 @@
 //! | `settings` | what a session is set up with |
 //! | `replies` | what the gate itself says |
 
+mod again;
 mod auth;
 mod chunks;
 mod client;
@@ -46,6 +48,7 @@ use crate::smtp::data::DataDecoder;
 use crate::smtp::identity::Identity;
 use crate::smtp::reply::Reply;
 
+use again::Opening;
 pub use auth::{Auth, Checked};
 use auth::{LoggedIn, Step};
 use chunks::Unwanted;
@@ -68,8 +71,8 @@ enum Phase {
     Command,
     /// Waiting for the verdict on this recipient; no further command is taken.
     Asking(Asked),
-    /// Waiting for a connection for this recipient; no further command is taken.
-    Opening(Asked),
+    /// Waiting for a connection; no further command is taken.
+    Opening(Opening),
     /// DATA has gone out; any byte of the client before its answer is a violation.
     GoAhead,
     /// Content passes to the next hop.
@@ -164,7 +167,7 @@ impl Session {
             Input::Opened(capabilities) => self.opened(capabilities, out),
             Input::NotOpened(reply) => self.not_opened(reply, out),
             Input::Downstream(bytes, sent) => self.downstream_bytes(bytes, sent, out),
-            Input::DownstreamClosed => self.lose_leg(&replies::LOST, out),
+            Input::DownstreamClosed => self.lose_leg_or_begin_again(&replies::LOST, out),
             Input::Settled(ticket) => self.owed.release(ticket),
             Input::Expired(waiting) => self.expired(waiting, out),
             Input::Secured => self.secured(out),
