@@ -46,9 +46,10 @@ impl Identity {
             // Room is kept for saying of each that follows that it is not known.
             let later = order.into_iter().skip(index + 1).filter(|one| listed.has(*one));
             let kept: usize = later.map(|one| one.name().len() + " =[UNAVAILABLE]".len()).sum();
-            let said = match attribute {
-                Attribute::Proto => self.spoken(),
-                one => self.said(one, "XCLIENT"),
+            let said = if attribute == Attribute::Proto {
+                self.spoken()
+            } else {
+                self.said(attribute, "XCLIENT")
             };
             let fits = |said: &String| line.len() + said.len() + kept + 2 <= LINE_MAX;
             match (said.filter(fits), attribute) {
