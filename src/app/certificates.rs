@@ -1,6 +1,6 @@
 //! The certificates of the program: read again when they change, and watched as their end draws near.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,11 +30,13 @@ impl Certificates {
 
     /// Reads all of them again; false when one has a fault. That one stays as it was.
     pub(super) fn reload(&self) -> bool {
+        let before = self.ends();
         let own = self.listeners.iter().map(Certificate::reload);
         let results: Vec<_> = own.chain(self.connector.iter().map(Connector::reload)).collect();
         let whole = results.iter().all(Result::is_ok);
         results.into_iter().filter_map(Result::err).for_each(|fault| kept(&fault));
-        self.look(Timestamp::now());
+        // What was not exchanged is warned about in its turn: files of all kinds are read again together, however often.
+        self.look(Timestamp::now(), &before);
         whole
     }
 
@@ -43,17 +45,26 @@ impl Certificates {
         let mut ticks = tokio::time::interval(EVERY);
         loop {
             ticks.tick().await;
-            self.look(Timestamp::now());
+            self.look(Timestamp::now(), &[]);
         }
     }
 
-    fn look(&self, now: Timestamp) {
+    /// When those in force end.
+    fn ends(&self) -> Vec<(PathBuf, Timestamp)> {
         let own = self.listeners.iter().map(Certificate::expiry);
-        for (file, not_after) in own.chain(self.connector.iter().filter_map(Connector::expiry)) {
-            let Some(not_after) = not_after else { continue };
-            self.metrics.certificate(&file.display().to_string(), not_after.as_millis() / 1000);
-            if let Some(result) = state(not_after, now) {
-                warn(file, not_after, result);
+        own.chain(self.connector.iter().filter_map(Connector::expiry))
+            .filter_map(|(file, not_after)| Some((file.to_owned(), not_after?)))
+            .collect()
+    }
+
+    fn look(&self, now: Timestamp, known: &[(PathBuf, Timestamp)]) {
+        for end in self.ends() {
+            let (file, not_after) = (end.0.display().to_string(), end.1);
+            self.metrics.certificate(&file, not_after.as_millis() / 1000);
+            if !known.contains(&end)
+                && let Some(result) = state(not_after, now)
+            {
+                tracing::warn!(event = "certificate", result, file, not_after = %not_after);
             }
         }
     }
@@ -61,11 +72,6 @@ impl Certificates {
 
 fn kept(fault: &TlsFault) {
     tracing::error!(event = "reload", result = "kept", error = %fault);
-}
-
-fn warn(file: &Path, not_after: Timestamp, result: &str) {
-    let file = file.display().to_string();
-    tracing::warn!(event = "certificate", result, file, not_after = %not_after);
 }
 
 /// What there is to say of a certificate that ends then.

@@ -207,7 +207,8 @@ pub struct Quarantine {
     /// The address
     #[arg(value_name = "ADDRESS")]
     pub address: String,
-    /// For how long, such as 36h, 7d or 2weeks; without, until it is released
+    /// For how long, such as 36h, 7d or 2weeks; without, until it is released. However short, the reply is a final 550 that
+    /// does not say when it ends
     #[arg(long = "for", value_name = "7d", value_parser = length)]
     pub length: Option<Duration>,
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! `rcptgate check`: says everything that is wrong with a configuration, its lists and its policy, and opens nothing.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use serde_json::json;
@@ -118,6 +118,16 @@ fn cautions(settings: &Settings) -> Vec<String> {
             let why = "everybody on this machine can read the hashes of passwords";
             cautions.push(format!("listen[{index}].credentials {file}: {why}; chmod o-r"));
         }
+        cautions.extend(key_for_everyone(&format!("listen[{index}].key"), &listen.certificate));
+        let anyone = |networks: &[IpNet]| networks.iter().any(|network| network.prefix_len() == 0);
+        for (key, networks) in
+            [("xclient", &listen.xclient), ("proxy_protocol", &listen.proxy_protocol)]
+        {
+            if anyone(networks) {
+                let why = "anyone may claim to be a client that may relay";
+                cautions.push(format!("listen[{index}].{key} has everybody: {why}"));
+            }
+        }
         let ip = listen.address.ip();
         let near = |network: &IpNet| network.network().is_loopback();
         if !ip.is_loopback()
@@ -129,6 +139,7 @@ fn cautions(settings: &Settings) -> Vec<String> {
             cautions.push(format!("listen[{index}].address {ip} with such clients: {why}"));
         }
     }
+    cautions.extend(key_for_everyone("downstream.key", &settings.downstream.certificate));
     if let Some((_, file)) = &settings.downstream.login
         && readable_by_everyone(file)
     {
@@ -140,6 +151,13 @@ fn cautions(settings: &Settings) -> Vec<String> {
         cautions.push(format!("admin.listen {admin} can be reached from other machines"));
     }
     cautions
+}
+
+/// A private key that is none.
+fn key_for_everyone(name: &str, pair: &Option<(PathBuf, PathBuf)>) -> Option<String> {
+    let (_, key) = pair.as_ref()?;
+    let why = "everybody on this machine can read the private key";
+    readable_by_everyone(key).then(|| format!("{name} {}: {why}; chmod o-r", key.display()))
 }
 
 #[cfg(test)]
@@ -192,6 +210,24 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_everybody_can_read_is_cautioned_against() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = folder.path().join("a.key");
+        std::fs::write(&key, "").expect("a file");
+        let check = |mode: u32, expected: usize| {
+            std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).expect("a mode");
+            let mut settings = Settings::defaults(Path::new("c.toml"));
+            settings.listen[0].certificate = Some(("a.pem".into(), key.clone()));
+            settings.downstream.certificate = Some(("a.pem".into(), key.clone()));
+            let told = cautions(&settings);
+            assert_eq!(told.len(), expected, "{mode:o}: {told:?}");
+        };
+        check(0o644, 2);
+        check(0o640, 0);
+    }
+
+    #[test]
     fn an_open_relay_is_cautioned_against() {
         let mut settings = Settings::defaults(Path::new("c.toml"));
         assert_eq!(cautions(&settings), Vec::<String>::new());
@@ -199,6 +235,12 @@ mod tests {
         settings.admin.listen = Some(([0, 0, 0, 0], 8025).into());
         assert_eq!(cautions(&settings).len(), 2);
         settings.admin.listen = None;
+        settings.listen[0] = ListenSettings::default();
+        settings.listen[0].xclient = vec!["::/0".parse().expect("a network")];
+        assert_eq!(
+            cautions(&settings),
+            ["listen[0].xclient has everybody: anyone may claim to be a client that may relay"]
+        );
         settings.listen[0] = ListenSettings::default();
         settings.listen[0].address = ([192, 0, 2, 1], 25).into();
         assert_eq!(

@@ -107,6 +107,8 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
     let certificate = table.parsed("certificate", path).zip(table.parsed("key", path));
     if tls != ListenTls::Off && !(table.has("certificate") && table.has("key")) {
         table.fault("tls", "needs certificate = \"FILE\" and key = \"FILE\", both PEM");
+    } else if tls == ListenTls::Off && table.has("certificate") {
+        table.fault("certificate", "is shown within TLS only; tls = \"off\" has none");
     }
     let clients = table.parsed_list("clients", parse_network).unwrap_or(default.clients);
     if table.is_empty_list("clients") {

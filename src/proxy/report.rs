@@ -30,7 +30,7 @@ const PASSED_MAX: usize = 1024;
 pub(super) struct Reporter {
     door: Arc<Door>,
     client: String,
-    /// The user that XCLIENT named.
+    /// The user that logged in, or that XCLIENT named.
     login: Option<String>,
     session: String,
     /// Verdict and reason of a recipient that nothing speaks against, as the log has them.
@@ -165,6 +165,9 @@ impl Reporter {
         self.door.metrics.finished(outcome, finished.client_gone);
         self.passed.clear();
         let envelope = &finished.envelope;
+        // Of a message that its client left, the reply is nobody's.
+        let left = finished.client_gone && finished.outcome == Outcome::Aborted;
+        let heard = (!left).then_some(&finished.reply);
         tracing::info!(
             event = "message",
             outcome,
@@ -181,7 +184,7 @@ impl Reporter {
             trust = next_hop.map_or("", |hop| hop.trust),
             downstream_id = queue_id(&finished.reply).unwrap_or_default(),
             client_gone = finished.client_gone,
-            reply = self.shown(&finished.reply),
+            reply = heard.map(|reply| self.shown(reply)).unwrap_or_default(),
         );
         if finished.outcome == Outcome::Delivered {
             let now = Timestamp::now();

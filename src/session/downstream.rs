@@ -47,20 +47,30 @@ impl Session {
         // a server may say it at any time (RFC 5321 §3.8); and a 2yz to our end of data stands, whatever follows, unless it left
         // behind commands that had no reply: a chunk need not wait for them, and one reply too many would shift them all.
         let stands = is_final && reply.is_success() && self.leg.in_step;
-        let riddle = self.leg.awaited.is_empty() && !is_goodbye(behind) && !stands;
+        // Nor is a refusal behind 354: whatever the segments are, it is one within content.
+        let refused = matches!(awaited.command, Command::Data(_))
+            && matches!(behind.first(), Some(b'4' | b'5'));
+        let riddle = !refused && self.leg.awaited.is_empty() && !is_goodbye(behind) && !stands;
         // What began before the command had left answers nothing, wherever it ends. A refusal may come early.
         let early = early || unasked && matches!(reply.code.get(), 200..=399);
         let odd = riddle || early || !is_due(&awaited.command, &reply);
         if odd || reply.code.get() == 421 && !is_final {
             self.leg.awaited.push_front(awaited);
-            let told = if odd { replies::VIOLATION } else { replies::instead_of_421(&reply) };
-            return self.lose_leg(&told, out);
+            if odd {
+                return self.lose_leg(&replies::VIOLATION, out);
+            }
+            return self.lose_leg_or_begin_again(&replies::instead_of_421(&reply), out);
+        }
+        if !matches!(awaited.command, Command::Rset) {
+            self.leg.answered();
         }
         let Awaited { command, envelope } = awaited;
         match command {
             Command::Xforward => self.introduced(&envelope, reply, out),
             Command::Mail => self.mail_answered(&envelope, reply, out),
-            Command::Rcpt(to, slot) => self.rcpt_answered(envelope, to, slot, reply, out),
+            Command::Rcpt(asked, slot) => {
+                self.rcpt_answered(envelope, asked.recipient, slot, reply, out);
+            }
             Command::Data(slot) => self.data_answered(slot, reply, out),
             Command::Chunk(slot) => self.chunk_answered(&envelope, slot, reply, out),
             Command::EndOfData(slot) => self.message_answered(slot, reply, out),

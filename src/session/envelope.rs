@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::owed::SlotId;
 use super::parameters::is_xtext;
 use super::transaction::{Asked, Envelope, MailState, Transaction};
 use super::{
@@ -145,20 +146,29 @@ impl Session {
         let Some(transaction) = &self.transaction else { return };
         if let MailState::Failed(reply) = &transaction.mail {
             let reply = reply.clone();
-            return self.turn_away(asked.recipient, reply, out);
+            let slot = self.owed.push_awaited();
+            return self.turn_away(asked.recipient, slot, reply, out);
         }
         if self.login_is_lost() {
-            return self.turn_away(asked.recipient, replies::LOST, out);
+            let slot = self.owed.push_awaited();
+            return self.turn_away(asked.recipient, slot, replies::LOST, out);
         }
         if !self.leg.is_open() {
             self.phase = Phase::Opening(Need::Recipient(asked));
             return out.actions.push_back(Action::Open);
         }
-        self.send_rcpt(asked, out);
+        let slot = self.owed.push_awaited();
+        self.send_rcpt(asked, slot, out);
     }
 
     /// Answers for a next hop that cannot be asked: no evidence, but the operator wants to see it.
-    pub(super) fn turn_away(&mut self, recipient: Recipient, reply: Reply, out: &mut Outputs) {
+    pub(super) fn turn_away(
+        &mut self,
+        recipient: Recipient,
+        slot: SlotId,
+        reply: Reply,
+        out: &mut Outputs,
+    ) {
         if let Some(transaction) = &self.transaction {
             out.actions.push_back(Action::Answered(Answered {
                 envelope: Arc::clone(&transaction.envelope),
@@ -169,7 +179,7 @@ impl Session {
                 ticket: None,
             }));
         }
-        self.owed.push(reply);
+        self.owed.settle(slot, reply);
     }
 
     /// DATA for nobody.

@@ -30,7 +30,7 @@ impl Session {
         // A client that half-closes may still read what it is owed.
         let reads_on = matches!(self.phase, Phase::Command) && !self.owed.is_empty();
         if !ends_anyway && !reads_on {
-            self.give_up(out);
+            self.give_up(&replies::CLIENT_LOST, out);
         }
     }
 
@@ -39,7 +39,7 @@ impl Session {
     pub(super) fn client_lost(&mut self, out: &mut Outputs) {
         self.client_gone = true;
         if !matches!(self.phase, Phase::Final(_)) {
-            self.give_up(out);
+            self.give_up(&replies::CLIENT_LOST, out);
         }
     }
 
@@ -52,7 +52,7 @@ impl Session {
             Waiting::Client => self.send_away(replies::IDLE),
             Waiting::Content => {
                 self.owed.push(replies::IDLE);
-                self.give_up(out);
+                self.give_up(&replies::IDLE, out);
             }
             Waiting::Downstream(_) => self.lose_leg(&replies::TIMED_OUT, out),
             Waiting::Driver => self.owed.release_all(),
@@ -61,14 +61,15 @@ impl Session {
     }
 
     /// Nothing further is worth doing for this client: the transaction is broken off without an end.
-    pub(super) fn give_up(&mut self, out: &mut Outputs) {
+    pub(super) fn give_up(&mut self, reply: &Reply, out: &mut Outputs) {
+        self.stop_opening_again();
         match self.phase.begun() {
-            Some(octets) => self.break_off(octets, &replies::CLIENT_LOST, out),
+            Some(octets) => self.break_off(octets, reply, out),
             None => {
                 self.report_chunks_left(out);
                 self.transaction = None;
                 if !self.leg.is_idle() {
-                    self.abort_leg(&replies::CLIENT_LOST, out);
+                    self.abort_leg(reply, out);
                 }
             }
         }
@@ -85,7 +86,7 @@ impl Session {
             && self.transaction.is_none()
             && self.owed.is_empty();
         if self.client_gone && matches!(self.phase, Phase::Command) && self.owed.is_empty() {
-            self.give_up(out);
+            self.give_up(&replies::CLIENT_LOST, out);
         } else if between && self.draining && self.greeted.is_some() {
             replies::SHUTDOWN.encode(self.owed.enhanced, &mut out.to_client);
             self.phase = Phase::Over;

@@ -7,7 +7,6 @@ use super::owed::SlotId;
 use super::transaction::{Asked, Envelope, MailState, Transaction};
 use super::{Action, Answered, Auth, Farewell, Need, Outcome, Outputs, Phase, Session, replies};
 use crate::bounce::Stage;
-use crate::smtp::address::Recipient;
 use crate::smtp::extensions::Capabilities;
 use crate::smtp::reply::{Reply, ReplyDecoder, ReplyLimits};
 use crate::smtp::sasl::LINE_MAX;
@@ -26,7 +25,7 @@ pub(super) enum Sent {
     /// Who the client is; MAIL follows.
     Xforward,
     Mail,
-    Rcpt(Recipient, SlotId),
+    Rcpt(Asked, SlotId),
     Data(SlotId),
     /// A chunk that is not the last.
     Chunk(SlotId),
@@ -82,6 +81,10 @@ pub(super) struct Leg {
     exchange: bool,
     /// The client has logged in here.
     logged_in: bool,
+    /// A transaction has begun here.
+    pub(super) used: bool,
+    /// Another had begun here before the one under way, none of whose commands has been answered.
+    pub(super) unanswered: bool,
 }
 
 impl Leg {
@@ -189,16 +192,21 @@ impl Session {
         };
         self.leg.open(capabilities);
         match need {
-            Need::Recipient(asked) => self.send_rcpt(asked, out),
+            Need::Recipient(asked) => {
+                let slot = self.owed.push_awaited();
+                self.send_rcpt(asked, slot, out);
+            }
             Need::Hello => self.greet_back(),
             Need::Login(start) => self.send_auth(&start, out),
+            Need::Again(awaited) => self.opened_again(awaited, &capabilities, out),
         }
     }
 
     pub(super) fn not_opened(&mut self, reply: Reply, out: &mut Outputs) {
         match self.need() {
             Some(Need::Recipient(asked)) => {
-                self.turn_away(asked.recipient, reply.clone(), out);
+                let slot = self.owed.push_awaited();
+                self.turn_away(asked.recipient, slot, reply.clone(), out);
                 // One attempt a transaction: its further recipients need the same next hop.
                 if let Some(transaction) = &mut self.transaction {
                     transaction.mail = MailState::Failed(reply);
@@ -206,6 +214,7 @@ impl Session {
             }
             Some(Need::Hello) => self.mechanisms_unseen(),
             Some(Need::Login(_)) => self.login_unavailable(out),
+            Some(Need::Again(awaited)) => self.not_opened_again(awaited, &reply, out),
             None => {}
         }
     }
@@ -249,10 +258,7 @@ impl Session {
             out.actions.push_back(Action::CloseDownstream(Farewell::Abort));
         }
         let mut leg = std::mem::take(&mut self.leg);
-        if let (Some((asked, slot)), Some(before)) = (leg.held.take(), leg.awaited.back()) {
-            let (command, envelope) = (Sent::Rcpt(asked.recipient, slot), before.envelope.clone());
-            leg.awaited.push_back(Awaited { command, envelope });
-        }
+        leg.await_held();
         for awaited in leg.awaited {
             let Some(slot) = awaited.command.slot() else { continue };
             let reply = match &awaited.command {
@@ -276,9 +282,12 @@ impl Session {
     /// The next hop is lost, whatever was going on. The client's session goes on: to a client with one relay host, a closed
     /// connection or a 421 would hold up all of its mail.
     pub(super) fn lose_leg(&mut self, reply: &Reply, out: &mut Outputs) {
-        if !self.leg.is_open() {
-            return;
+        if self.leg.is_open() {
+            self.lost(reply, out);
         }
+    }
+
+    pub(super) fn lost(&mut self, reply: &Reply, out: &mut Outputs) {
         match self.phase.take() {
             Phase::Content(decoder) => {
                 self.break_off(decoder.octets(), reply, out);
@@ -321,10 +330,10 @@ impl Session {
 
 /// A recipient whose answer never came: for the log, no evidence.
 fn report_lost(awaited: Awaited, reply: &Reply, out: &mut Outputs) {
-    if let Sent::Rcpt(recipient, _) = awaited.command {
+    if let Sent::Rcpt(asked, _) = awaited.command {
         out.actions.push_back(Action::Answered(Answered {
             envelope: awaited.envelope,
-            recipient,
+            recipient: asked.recipient,
             stage: Stage::Connect,
             reply: reply.clone(),
             recipients: 1,

@@ -21,6 +21,7 @@
 //! | `chunks` | BDAT |
 //! | `downstream` | the next hop's replies |
 //! | `leg` | the connection to the next hop, and its loss |
+//! | `again` | a kept connection that was lost before it answered |
 //! | `owed` | replies owed to the client |
 //! | `transaction` | MAIL to end of data |
 //! | `opening` | a fresh connection to the next hop: greeting, EHLO, STARTTLS, XCLIENT, AUTH |
@@ -28,6 +29,7 @@
 //! | `settings` | what a session is set up with |
 //! | `replies` | what the gate itself says |
 
+mod again;
 mod auth;
 mod chunks;
 mod client;
@@ -142,7 +144,7 @@ impl Session {
             Input::Opened(capabilities) => self.opened(capabilities, out),
             Input::NotOpened(reply) => self.not_opened(reply, out),
             Input::Downstream(bytes, sent) => self.downstream_bytes(bytes, sent, out),
-            Input::DownstreamClosed => self.lose_leg(&replies::LOST, out),
+            Input::DownstreamClosed => self.lose_leg_or_begin_again(&replies::LOST, out),
             Input::Settled(ticket) => self.owed.release(ticket),
             Input::Expired(waiting) => self.expired(waiting, out),
             Input::Secured => self.secured(out),
@@ -196,7 +198,7 @@ impl Session {
             // Within AUTH a response or a violation; behind EHLO and RCPT it may wait.
             Phase::Login(_) | Phase::Opening(Need::Login(_)) => true,
             Phase::Asking(_)
-            | Phase::Opening(Need::Recipient(_) | Need::Hello)
+            | Phase::Opening(Need::Recipient(_) | Need::Hello | Need::Again(_))
             | Phase::Securing
             | Phase::Final(_)
             | Phase::Over => false,

@@ -13,15 +13,16 @@ use crate::smtp::reply::Reply;
 
 impl Session {
     /// Sends MAIL if it has not gone, then RCPT; behind PIPELINING both in one write.
-    pub(super) fn send_rcpt(&mut self, asked: Asked, out: &mut Outputs) {
+    pub(super) fn send_rcpt(&mut self, asked: Asked, slot: SlotId, out: &mut Outputs) {
         let Some(there) = self.leg.capabilities() else { return };
         let introduction = self.introduction(there.xforward);
         let Some(transaction) = &mut self.transaction else { return };
         if let Some(refusal) = lacking(transaction, &asked, &there) {
-            return self.turn_away(asked.recipient, refusal, out);
+            return self.turn_away(asked.recipient, slot, refusal, out);
         }
         if let MailState::Unsent = transaction.mail {
             transaction.mail = MailState::Sent;
+            self.leg.begin();
             if introduction.is_empty() {
                 write_mail(transaction, &there, &mut out.to_downstream);
                 let envelope = Arc::clone(&transaction.envelope);
@@ -37,7 +38,6 @@ impl Session {
         }
         transaction.pending += 1;
         let envelope = Arc::clone(&transaction.envelope);
-        let slot = self.owed.push_awaited();
         if self.leg.is_lock_step_busy() {
             self.leg.held = Some((asked, slot));
         } else {
@@ -56,14 +56,18 @@ impl Session {
         // Writing to a `BytesMut` cannot fail: it grows.
         let _ = asked.recipient.show(&mut out.to_downstream);
         write_parameters(&asked.parameters, &mut out.to_downstream);
-        let command = Sent::Rcpt(asked.recipient, slot);
+        let command = Sent::Rcpt(asked, slot);
         self.leg.awaited.push_back(Awaited { command, envelope });
     }
 
     pub(super) fn send_data(&mut self, out: &mut Outputs) {
+        let slot = self.owed.push_awaited();
+        self.write_data(slot, out);
+    }
+
+    pub(super) fn write_data(&mut self, slot: SlotId, out: &mut Outputs) {
         let Some(transaction) = &self.transaction else { return };
         out.to_downstream.extend_from_slice(b"DATA\r\n");
-        let slot = self.owed.push_awaited();
         let envelope = Arc::clone(&transaction.envelope);
         self.leg.awaited.push_back(Awaited { command: Sent::Data(slot), envelope });
         self.phase = Phase::GoAhead;

@@ -1,7 +1,10 @@
 //! Where a conversation stands.
 
+use std::collections::VecDeque;
+
 use super::auth::Step;
 use super::content::Unwanted;
+use super::leg::Awaited;
 use super::transaction::Asked;
 use crate::smtp::chunk::ChunkDecoder;
 use crate::smtp::data::DataDecoder;
@@ -46,6 +49,8 @@ pub(super) enum Need {
     Hello,
     /// This AUTH.
     Login(Start),
+    /// What was sent over a kept connection that was lost before it answered.
+    Again(VecDeque<Awaited>),
 }
 
 impl Phase {

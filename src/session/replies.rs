@@ -101,7 +101,9 @@ pub(super) const NO_DSN_THERE: Reply =
 
 pub(super) const LOST: Reply = reply(451, (4, 4, 2), "rcptgate: connection to the next hop lost");
 pub(super) const BROKEN_OFF: Reply = reply(451, (4, 5, 0), "rcptgate: broken off with the message");
-pub(super) const CLIENT_LOST: Reply = reply(451, (4, 4, 2), "rcptgate: the client was lost");
+/// What nobody hears, for the log.
+pub(super) const CLIENT_LOST: Reply =
+    reply(451, (4, 4, 2), "rcptgate: not sent, the client had gone");
 pub(super) const TIMED_OUT: Reply = reply(451, (4, 4, 2), "rcptgate: the next hop took too long");
 pub(super) const NO_TLS: Reply =
     reply(451, (4, 7, 5), "rcptgate: the next hop does not offer the TLS that is required");

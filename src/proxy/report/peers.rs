@@ -39,6 +39,7 @@ impl Reporter {
         let result = match checked {
             Checked::Right(tenant) => {
                 self.tenant = tenant.unwrap_or_else(|| self.door.settings.tenant.clone());
+                self.login = Some(self.door.addresses.scrub(user).into_owned());
                 "ok"
             }
             Checked::Wrong => "failed",
