@@ -7,10 +7,11 @@
 use bytes::BytesMut;
 
 use super::content::{Charge, Unwanted, fault_reply};
+use super::downstream::answer_all;
 use super::leg::{Awaited, Sent};
 use super::owed::SlotId;
-use super::transaction::{Envelope, MailState, Transaction};
-use super::{Action, Answered, Arc, Outcome, Outputs, Phase, Protocol, Session, replies};
+use super::transaction::Envelope;
+use super::{Arc, Outcome, Outputs, Phase, Protocol, Session, replies};
 use crate::bounce::Stage;
 use crate::smtp::chunk::{ChunkDecoder, Form};
 use crate::smtp::command::Chunk;
@@ -72,14 +73,8 @@ impl Session {
         if transaction.asked == 0 {
             return Err((replies::NO_RCPT, Charge::Error));
         }
-        match &transaction.mail {
-            MailState::Failed(reply) if !transaction.accepted.is_empty() => {
-                return Err((reply.clone(), Charge::Nothing));
-            }
-            MailState::Sent if transaction.pending > 0 || !transaction.accepted.is_empty() => {}
-            MailState::Failed(_) | MailState::Unsent | MailState::Sent => {
-                return Err((no_valid_rcpt, Charge::Nothing));
-            }
+        if let Some(refusal) = transaction.no_content(no_valid_rcpt) {
+            return Err((refusal, Charge::Nothing));
         }
         if !there.is_some_and(|there| there.chunking) {
             return Err((replies::NO_CHUNKING_THERE, Charge::Nothing));
@@ -157,7 +152,7 @@ impl Session {
             true => nobody,
             false if reply.is_success() => return self.owed.settle(slot, reply),
             false => {
-                answer_all(transaction, &reply, out);
+                answer_all(transaction, Stage::Data, &reply, None, out);
                 reply
             }
         };
@@ -255,20 +250,5 @@ impl Session {
             (Protocol::Lmtp, Some(transaction)) => transaction.accepted.len().max(1),
             (Protocol::Lmtp, None) | (Protocol::Smtp, _) => 1,
         }
-    }
-}
-
-/// Tells of a refusal that is about a piece of the message: for the log, evidence about nobody.
-fn answer_all(transaction: &Transaction, reply: &Reply, out: &mut Outputs) {
-    let recipients = u32::try_from(transaction.accepted.len()).unwrap_or(u32::MAX);
-    for recipient in &transaction.accepted {
-        out.actions.push_back(Action::Answered(Answered {
-            envelope: Arc::clone(&transaction.envelope),
-            recipient: recipient.clone(),
-            stage: Stage::Data,
-            reply: reply.clone(),
-            recipients,
-            ticket: None,
-        }));
     }
 }

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 
 use super::leg::{Awaited, Sent as Command};
 use super::owed::SlotId;
-use super::transaction::{Envelope, MailState};
+use super::transaction::{Envelope, MailState, Transaction};
 use super::{Action, Answered, Outcome, Outputs, Phase, Sent, Session, replies};
 use crate::bounce::Stage;
 use crate::smtp::address::Recipient;
@@ -140,8 +140,7 @@ impl Session {
         }
         self.owed.settle(slot, reply.clone());
         let envelope = Arc::clone(envelope);
-        let (stage, reply) = (Stage::Mail, reply.clone());
-        let answered = Answered { envelope, recipient, stage, reply, recipients: 1, ticket: None };
+        let answered = Answered::alone(envelope, recipient, Stage::Mail, reply.clone());
         out.actions.push_back(Action::Answered(answered));
     }
 
@@ -169,9 +168,8 @@ impl Session {
             self.owed.hold(slot, for_client(&reply));
             ticket = Some(slot);
         }
-        let stage = Stage::Rcpt;
-        let answered = Answered { envelope, recipient, stage, reply, recipients: 1, ticket };
-        out.actions.push_back(Action::Answered(answered));
+        let answered = Answered::alone(envelope, recipient, Stage::Rcpt, reply);
+        out.actions.push_back(Action::Answered(Answered { ticket, ..answered }));
     }
 
     fn data_answered(&mut self, slot: SlotId, reply: Reply, out: &mut Outputs) {
@@ -225,24 +223,30 @@ impl Session {
         let Some(transaction) = &self.transaction else { return };
         let goodbye = reply.code.get() == 421;
         let alone = transaction.accepted.len() == 1 && !goodbye;
-        let recipients = u32::try_from(transaction.accepted.len()).unwrap_or(u32::MAX);
-        for recipient in &transaction.accepted {
-            out.actions.push_back(Action::Answered(Answered {
-                envelope: Arc::clone(&transaction.envelope),
-                recipient: recipient.clone(),
-                stage,
-                reply: reply.clone(),
-                recipients,
-                ticket: alone.then_some(slot),
-            }));
-        }
+        answer_all(transaction, stage, reply, alone.then_some(slot), out);
         let told = if goodbye { replies::instead_of_421(reply) } else { reply.clone() };
         if alone { self.owed.hold(slot, told) } else { self.owed.settle(slot, told) }
     }
 
     /// The transaction under way, if it is the one that a reply belongs to.
-    pub(super) fn current(&mut self, envelope: &Arc<Envelope>) -> Option<&mut super::Transaction> {
+    pub(super) fn current(&mut self, envelope: &Arc<Envelope>) -> Option<&mut Transaction> {
         self.transaction.as_mut().filter(|now| Arc::ptr_eq(&now.envelope, envelope))
+    }
+}
+
+/// Tells of a refusal that is about the message, or a piece of it, for each recipient that had been accepted.
+pub(super) fn answer_all(
+    transaction: &Transaction,
+    stage: Stage,
+    reply: &Reply,
+    ticket: Option<SlotId>,
+    out: &mut Outputs,
+) {
+    let recipients = u32::try_from(transaction.accepted.len()).unwrap_or(u32::MAX);
+    for recipient in &transaction.accepted {
+        let (envelope, recipient) = (Arc::clone(&transaction.envelope), recipient.clone());
+        let answered = Answered::alone(envelope, recipient, stage, reply.clone());
+        out.actions.push_back(Action::Answered(Answered { recipients, ticket, ..answered }));
     }
 }
 

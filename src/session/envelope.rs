@@ -170,14 +170,9 @@ impl Session {
         out: &mut Outputs,
     ) {
         if let Some(transaction) = &self.transaction {
-            out.actions.push_back(Action::Answered(Answered {
-                envelope: Arc::clone(&transaction.envelope),
-                recipient,
-                stage: Stage::Connect,
-                reply: reply.clone(),
-                recipients: 1,
-                ticket: None,
-            }));
+            let envelope = Arc::clone(&transaction.envelope);
+            let answered = Answered::alone(envelope, recipient, Stage::Connect, reply.clone());
+            out.actions.push_back(Action::Answered(answered));
         }
         self.owed.settle(slot, reply);
     }
@@ -211,12 +206,8 @@ impl Session {
         if transaction.asked == 0 {
             return self.error(replies::NO_RCPT);
         }
-        let refusal = match &transaction.mail {
-            MailState::Failed(reply) if !transaction.accepted.is_empty() => reply.clone(),
-            MailState::Sent if transaction.pending > 0 || !transaction.accepted.is_empty() => {
-                return self.send_data(out);
-            }
-            MailState::Failed(_) | MailState::Unsent | MailState::Sent => self.no_valid_rcpt(),
+        let Some(refusal) = transaction.no_content(self.no_valid_rcpt()) else {
+            return self.send_data(out);
         };
         // The transaction ends here as it does when the next hop refuses DATA: nothing of it is left for the next message.
         self.report(Outcome::Aborted, 0, &refusal, out);

@@ -118,6 +118,18 @@ pub struct Answered {
     pub ticket: Option<Ticket>,
 }
 
+impl Answered {
+    /// About one recipient, with no reply waiting for the event.
+    pub(super) const fn alone(
+        envelope: Arc<Envelope>,
+        recipient: Recipient,
+        stage: Stage,
+        reply: Reply,
+    ) -> Self {
+        Self { envelope, recipient, stage, reply, recipients: 1, ticket: None }
+    }
+}
+
 /// How a transaction that came as far as DATA ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {

@@ -331,13 +331,8 @@ impl Session {
 /// A recipient whose answer never came: for the log, no evidence.
 fn report_lost(awaited: Awaited, reply: &Reply, out: &mut Outputs) {
     if let Sent::Rcpt(asked, _) = awaited.command {
-        out.actions.push_back(Action::Answered(Answered {
-            envelope: awaited.envelope,
-            recipient: asked.recipient,
-            stage: Stage::Connect,
-            reply: reply.clone(),
-            recipients: 1,
-            ticket: None,
-        }));
+        let (envelope, reply) = (awaited.envelope, reply.clone());
+        let answered = Answered::alone(envelope, asked.recipient, Stage::Connect, reply);
+        out.actions.push_back(Action::Answered(answered));
     }
 }

@@ -70,3 +70,15 @@ pub(super) struct Transaction {
     /// Between two chunks, what the next one goes on from.
     pub(super) chunks: Option<ChunkDecoder>,
 }
+
+impl Transaction {
+    /// Why the next hop is not to have the content, if so: it failed, or there is nobody to have it for.
+    pub(super) fn no_content(&self, nobody: Reply) -> Option<Reply> {
+        let anyone = !self.accepted.is_empty();
+        match &self.mail {
+            MailState::Failed(reply) if anyone => Some(reply.clone()),
+            MailState::Sent if anyone || self.pending > 0 => None,
+            MailState::Failed(_) | MailState::Unsent | MailState::Sent => Some(nobody),
+        }
+    }
+}
