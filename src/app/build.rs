@@ -125,6 +125,7 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
         timeouts: Timeouts {
             client: times.client_idle,
             drain: times.drain,
+            crowded: times.crowded,
             content: times.data_idle,
             proxy_header: times.proxy_header,
             greeting: times.greeting,

@@ -54,6 +54,8 @@ pub struct TimeoutSettings {
     pub client_idle: Duration,
     /// The same within a transaction, once the program is to end.
     pub drain: Duration,
+    /// The same, and for a TLS handshake, in a session that begins when connections are running out.
+    pub crowded: Duration,
     /// For the client's next block of content.
     pub data_idle: Duration,
     /// For the PROXY header of a load balancer.
@@ -89,6 +91,7 @@ impl Default for TimeoutSettings {
         Self {
             client_idle: Duration::from_secs(300),
             drain: Duration::from_secs(30),
+            crowded: Duration::from_secs(10),
             data_idle: Duration::from_secs(180),
             proxy_header: Duration::from_secs(5),
             greeting: Duration::ZERO,

@@ -323,6 +323,7 @@ fn timeouts(table: Table<'_, '_>) -> TimeoutSettings {
     let timeouts = TimeoutSettings {
         client_idle: wait("client_idle", default.client_idle),
         drain: wait("drain", default.drain),
+        crowded: wait("crowded", default.crowded),
         data_idle: wait("data_idle", default.data_idle),
         proxy_header: wait("proxy_header", default.proxy_header),
         greeting: table.span("greeting", default.greeting, NO_WAIT),

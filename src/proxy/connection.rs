@@ -23,7 +23,7 @@ use super::header;
 use super::report::Reporter;
 use super::side::{NEXT_READ, Reading, Side};
 use super::stream::Stream;
-use super::{Door, DoorSettings};
+use super::{Door, DoorSettings, Timeouts};
 use crate::bounce::Stage;
 use crate::credentials::Checked;
 use crate::session::{
@@ -42,11 +42,17 @@ type Checking = Pin<Box<dyn Future<Output = (String, Checked)> + Send>>;
 type Opening = Pin<Box<dyn Future<Output = Result<Leg, Reply>> + Send>>;
 
 /// Drives one session to its end.
-pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, door: Arc<Door>) {
+pub(super) async fn run(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    number: u64,
+    door: Arc<Door>,
+    timeouts: Timeouts,
+) {
     let _ = stream.set_nodelay(true);
     let mut client = peer;
     if DoorSettings::lists(&door.settings.proxies, peer.ip()) {
-        match timeout(door.settings.timeouts.proxy_header, header::read(&mut stream)).await {
+        match timeout(timeouts.proxy_header, header::read(&mut stream)).await {
             Ok(Ok(given)) => client = given.unwrap_or(peer),
             // Who the client is cannot be told, so whether it may relay cannot either.
             Ok(Err(_)) | Err(_) => {
@@ -60,14 +66,14 @@ pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, do
     let mut side = Side::new(Stream::Clear(stream));
     let reporter = Reporter::new(Arc::clone(&door), client, number);
     if settings.tls == ClientTls::Up {
-        let (patience, acceptor) = (door.settings.timeouts.handshake, &door.settings.acceptor);
+        let (patience, acceptor) = (timeouts.handshake, &door.settings.acceptor);
         let mut nothing = BytesMut::new();
         let handshake = timeout(patience, side.secure(&mut nothing, acceptor.as_ref()));
         if !handshake.await.unwrap_or(false) {
             return reporter.handshake_failed();
         }
     }
-    let spoke_first = side.speaks_first(door.settings.timeouts.greeting).await;
+    let spoke_first = side.speaks_first(timeouts.greeting).await;
     Connection {
         session: Session::new(settings),
         out: Outputs::default(),
@@ -78,6 +84,7 @@ pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, number: u64, do
         settling: JoinSet::new(),
         reporter,
         door,
+        timeouts,
         next_hop: None,
         upgrade: false,
     }
@@ -136,6 +143,7 @@ struct Wanted {
 
 struct Connection {
     door: Arc<Door>,
+    timeouts: Timeouts,
     session: Session,
     out: Outputs,
     client: Side,
@@ -151,7 +159,7 @@ struct Connection {
 
 impl Connection {
     async fn drive(mut self, first: Input<'_>) {
-        let mut sleep = Box::pin(tokio::time::sleep(self.door.settings.timeouts.client));
+        let mut sleep = Box::pin(tokio::time::sleep(self.timeouts.client));
         let mut watch = Watch::default();
         let door = Arc::clone(&self.door);
         let drain = pin!(door.drain.cancelled());
@@ -159,7 +167,7 @@ impl Connection {
         let mut ends = Ends { drain, halt, drained: false };
         self.session.step(first, &mut self.out);
         while self.act() && self.secure().await {
-            watch.set(&self.session, &self.door.settings.timeouts, sleep.as_mut());
+            watch.set(&self.session, &self.timeouts, sleep.as_mut());
             let before = self.client.input.len();
             let woken = self.wait(sleep.as_mut(), &mut ends).await;
             let taken = self.client.input.len().saturating_sub(before);

@@ -57,20 +57,25 @@ fn begin(
     sessions: &TaskTracker,
 ) {
     let address = client.ip().to_canonical();
-    if let Err(full) = enter(counts, address, door) {
-        door.metrics.session_refused(full.name);
-        tracing::warn!(event = "connect", result = "refused", client = %address, reason = full.name);
-        // One write that fits any socket buffer: nobody is waited for.
-        let _ = stream.try_write(full.reply);
-        return;
-    }
+    let crowded = match enter(counts, address, door) {
+        Ok(crowded) => crowded,
+        Err(full) => {
+            door.metrics.session_refused(full.name);
+            tracing::warn!(event = "connect", result = "refused", client = %address, reason = full.name);
+            // One write that fits any socket buffer: nobody is waited for.
+            let _ = stream.try_write(full.reply);
+            return;
+        }
+    };
+    let timeouts = door.settings.timeouts;
+    let timeouts = if crowded { timeouts.when_crowded() } else { timeouts };
     let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
     let place = Place { counts: Arc::clone(counts), address };
     let door = Arc::clone(door);
     sessions.spawn(async move {
         // Given back when the session ends, also by a panic.
         let _place = place;
-        connection::run(stream, client, number, door).await;
+        connection::run(stream, client, number, door, timeouts).await;
     });
 }
 
@@ -80,7 +85,8 @@ struct Full {
     reply: &'static [u8],
 }
 
-fn enter(counts: &Mutex<Counts>, client: IpAddr, door: &Door) -> Result<(), Full> {
+/// Takes a place. Says whether few are left: a fifth or less.
+fn enter(counts: &Mutex<Counts>, client: IpAddr, door: &Door) -> Result<bool, Full> {
     let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
     if counts.all >= door.settings.connections {
         let reply = b"421 4.3.2 rcptgate: too many connections\r\n";
@@ -97,7 +103,7 @@ fn enter(counts: &Mutex<Counts>, client: IpAddr, door: &Door) -> Result<(), Full
     }
     counts.all += 1;
     *counts.by_client.entry(client).or_default() += 1;
-    Ok(())
+    Ok(counts.all.saturating_mul(5) > door.settings.connections.saturating_mul(4))
 }
 
 /// A place among the connections.

@@ -118,6 +118,8 @@ pub struct Timeouts {
     pub client: Duration,
     /// The same within a transaction, once the program is to end.
     pub drain: Duration,
+    /// The same, and for the TLS handshake, in a session that begins when places are running out.
+    pub crowded: Duration,
     /// The client's next piece of content.
     pub content: Duration,
     /// The PROXY header of a load balancer.
@@ -148,12 +150,22 @@ pub struct Timeouts {
     pub durable: Duration,
 }
 
+impl Timeouts {
+    /// What a client gets when places are running out: enough for one that means to send mail, too little for one that sits there
+    /// (Postfix `stress`).
+    fn when_crowded(self) -> Self {
+        let least = |one: Duration| one.min(self.crowded);
+        Self { client: least(self.client), handshake: least(self.handshake), ..self }
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self {
             client: seconds(300),
             drain: seconds(30),
+            crowded: seconds(10),
             content: seconds(180),
             proxy_header: seconds(5),
             greeting: Duration::ZERO,

@@ -153,6 +153,28 @@ fn h03_an_idle_client_is_sent_away() {
 }
 
 #[test]
+fn h03_who_comes_when_places_run_out_has_less_time_and_who_was_there_has_not() {
+    live::run(async |clock| {
+        let mut world = World::new(Wish { connections: 5, ..Wish::default() }, clock).await;
+        let mut others = Vec::new();
+        for _ in 0..3 {
+            others.push(Peer::connect(world.lab.door).await);
+            let _greeting = others.last_mut().expect("a client").line(clock).await;
+        }
+        // The fifth of five; four fifths were taken by those before.
+        let fourth = std::mem::replace(&mut world.client, Peer::connect(world.lab.door).await);
+        others.push(fourth);
+        let _greeting = world.client.line(clock).await;
+        let seconds = world.seconds().await;
+        within_a_tenth(seconds, Timeouts::default().crowded);
+        assert!(world.told().starts_with("421 4.4.2"), "{}", world.told());
+        world.client = others.pop().expect("a client");
+        let seconds = seconds + world.seconds().await;
+        assert!(seconds > 2 * Timeouts::default().crowded.as_secs(), "{seconds}");
+    });
+}
+
+#[test]
 fn h04_a_command_that_comes_by_drips_has_no_more_time() {
     live::run(async |clock| {
         let mut world = World::up_to(clock, "").await;

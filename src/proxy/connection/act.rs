@@ -28,7 +28,7 @@ impl Connection {
         if !std::mem::take(&mut self.upgrade) {
             return true;
         }
-        let patience = self.door.settings.timeouts.handshake;
+        let patience = self.timeouts.handshake;
         let (out, client) = (&mut self.out.to_client, &mut self.client);
         // What came in the clear must not be taken for what is said within TLS.
         let secured = client.input.is_empty()
@@ -150,7 +150,7 @@ impl Connection {
         let Some(leg) = self.leg.take() else { return };
         // Dropping closes it, without an end that the client did not send.
         if farewell == Farewell::Quit && leg.state == Reading::Open {
-            downstream::quit(leg.stream, self.door.settings.timeouts.quit);
+            downstream::quit(leg.stream, self.timeouts.quit);
         }
     }
 
