@@ -16,6 +16,7 @@ pub mod log;
 pub mod metrics;
 pub mod policy;
 pub mod proxy;
+pub mod routing;
 pub mod session;
 pub mod smtp;
 pub mod store;
