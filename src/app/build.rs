@@ -9,15 +9,16 @@ use std::sync::Arc;
 use super::Parts;
 use crate::bounce::classify::Classifier;
 use crate::config::{
-    self, AddressForm, ConfigError, DownstreamSettings, DownstreamTls, ListenAuth, ListenProtocol,
-    ListenSettings, ListenTls, LiveLists, OnStoreFailure, Settings,
+    self, AddressForm, ConfigError, DownstreamTls, ListenAuth, ListenProtocol, ListenSettings,
+    ListenTls, LiveLists, OnStoreFailure, RouteKind, Settings, SourceSettings, WaySettings,
 };
 use crate::credentials::{Account, Credentials};
 use crate::failure::Failure;
 use crate::gate::{self, GateSettings};
 use crate::log::Addresses;
-use crate::proxy::route::{Host, Protection};
-use crate::proxy::{DoorSettings, Timeouts};
+use crate::proxy::route::{Host, Protection, RouteSettings, Way};
+use crate::proxy::source::Source;
+use crate::proxy::{DoorSettings, PoolLimits, Timeouts};
 use crate::session::{Auth, ClientTls, Limits, Protocol};
 use crate::tls::{Certificate, Connector, Trust};
 
@@ -42,7 +43,7 @@ pub fn parts(settings: &Settings) -> Result<(Parts, LiveLists), Failure> {
     let live = LiveLists::open(settings.lists.clone()).map_err(|errors| faults(&errors))?;
     let lists = crate::lists::Lists::clone(&live.current().load());
     let policy = config::load_policy(&settings.policy, &lists).map_err(|errors| faults(&errors))?;
-    let hosts = settings.downstream.hosts.iter();
+    let (routes, rest) = ways(settings)?;
     let parts = Parts {
         gate: gate_settings(settings),
         policy,
@@ -53,9 +54,15 @@ pub fn parts(settings: &Settings) -> Result<(Parts, LiveLists), Failure> {
             .iter()
             .map(|listen| door(settings, listen))
             .collect::<Result<_, _>>()?,
-        hosts: hosts.map(|host| Host { name: host.host.clone(), port: host.port }).collect(),
-        tls: protection(&settings.downstream)?,
-        account: account(&settings.downstream)?,
+        routes,
+        rest,
+        pool: PoolLimits {
+            connections: settings.limits.kept_connections,
+            alike: settings.limits.kept_alike,
+            idle: settings.timeouts.kept_connection,
+            age: settings.timeouts.connection_age,
+        },
+        admin: settings.admin.listen.filter(|admin| admin.port() != 0),
         dns: settings.dns.servers.clone(),
         addresses: addresses(settings)?,
     };
@@ -166,19 +173,54 @@ fn credentials(
     opened.map(Some).map_err(|fault| Failure::Config(fault.to_string()))
 }
 
-fn account(downstream: &DownstreamSettings) -> Result<Option<Account>, Failure> {
-    let Some((user, file)) = &downstream.login else { return Ok(None) };
+/// The ways out: those for some domains, in order, and the one for all the rest.
+///
+/// # Errors
+/// A file of theirs cannot be used.
+pub fn ways(settings: &Settings) -> Result<(Vec<RouteSettings>, RouteSettings), Failure> {
+    let listed = settings.routes.iter().map(way).collect::<Result<_, _>>()?;
+    Ok((listed, way(&settings.downstream.way)?))
+}
+
+fn way(settings: &WaySettings) -> Result<RouteSettings, Failure> {
+    let is_mx = matches!(settings.route, RouteKind::Mx(_));
+    let looked_up = is_mx && settings.tls != DownstreamTls::Off;
+    let host = |host: &config::HostPort| Host { name: host.host.clone(), port: host.port };
+    Ok(RouteSettings {
+        text: format!("{settings:?}"),
+        domains: settings.domains.iter().collect(),
+        way: match &settings.route {
+            RouteKind::Fixed(hosts) => Way::Fixed(hosts.iter().map(host).collect()),
+            RouteKind::Mx(port) => Way::Mx { port: *port },
+            RouteKind::Original => Way::Original,
+        },
+        lmtp: settings.lmtp,
+        protection: protection(settings)?,
+        dane: looked_up && settings.dane.unwrap_or(true),
+        mta_sts: looked_up && settings.mta_sts.unwrap_or(true),
+        source: match settings.source {
+            SourceSettings::Any => Source::Any,
+            SourceSettings::Address(address) => Source::Address(address),
+            SourceSettings::Client => Source::Client,
+        },
+        account: account(settings)?,
+        concurrency: settings.concurrency,
+    })
+}
+
+fn account(way: &WaySettings) -> Result<Option<Account>, Failure> {
+    let Some((user, file)) = &way.login else { return Ok(None) };
     let opened = Account::open(user, file);
     opened.map(Some).map_err(|error| Failure::Config(format!("{}: {error}", file.display())))
 }
 
-fn protection(downstream: &DownstreamSettings) -> Result<Protection, Failure> {
+fn protection(way: &WaySettings) -> Result<Protection, Failure> {
     let connector = |trust: &Trust| {
-        Connector::presenting(trust, downstream.certificate.clone())
+        Connector::presenting(trust, way.certificate.clone())
             .map_err(|fault| Failure::Config(fault.to_string()))
     };
-    let named = || downstream.ca.clone().map_or(Trust::System, Trust::File);
-    Ok(match downstream.tls {
+    let named = || way.ca.clone().map_or(Trust::System, Trust::File);
+    Ok(match way.tls {
         DownstreamTls::Off => Protection::Off,
         DownstreamTls::Opportunistic => Protection::Opportunistic(connector(&Trust::Anybody)?),
         DownstreamTls::Required => Protection::Required(connector(&Trust::Anybody)?),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::Metrics;
+use crate::proxy::route::Routes;
 use crate::time::Timestamp;
 use crate::tls::{Certificate, Connector, TlsFault};
 
@@ -13,11 +14,11 @@ const NEAR: Duration = Duration::from_secs(14 * 86_400);
 /// How often the log says so.
 const EVERY: Duration = Duration::from_secs(12 * 3600);
 
-/// Those of the listeners, and what is shown to the next hop.
+/// Those of the listeners, and what is shown to next hops.
 #[derive(Clone)]
 pub(super) struct Certificates {
     pub(super) listeners: Vec<Certificate>,
-    pub(super) connector: Option<Connector>,
+    pub(super) routes: Routes,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -25,14 +26,15 @@ impl Certificates {
     /// The files to watch.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let own = self.listeners.iter().flat_map(Certificate::files);
-        own.chain(self.connector.iter().flat_map(Connector::files)).collect()
+        own.chain(self.routes.connectors().iter().flat_map(Connector::files)).collect()
     }
 
     /// Reads all of them again; false when one has a fault. That one stays as it was.
     pub(super) fn reload(&self) -> bool {
         let before = self.ends();
         let own = self.listeners.iter().map(Certificate::reload);
-        let results: Vec<_> = own.chain(self.connector.iter().map(Connector::reload)).collect();
+        let connectors = self.routes.connectors();
+        let results: Vec<_> = own.chain(connectors.iter().map(Connector::reload)).collect();
         let whole = results.iter().all(Result::is_ok);
         results.into_iter().filter_map(Result::err).for_each(|fault| kept(&fault));
         // What was not exchanged is warned about in its turn: files of all kinds are read again together, however often.
@@ -52,7 +54,8 @@ impl Certificates {
     /// When those in force end.
     fn ends(&self) -> Vec<(PathBuf, Timestamp)> {
         let own = self.listeners.iter().map(Certificate::expiry);
-        own.chain(self.connector.iter().filter_map(Connector::expiry))
+        let connectors = self.routes.connectors();
+        own.chain(connectors.iter().filter_map(Connector::expiry))
             .filter_map(|(file, not_after)| Some((file.to_owned(), not_after?)))
             .collect()
     }
@@ -88,6 +91,8 @@ fn state(not_after: Timestamp, now: Timestamp) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::Resolver;
+    use crate::proxy::route::Protection;
 
     #[test]
     fn the_end_of_one_that_has_expired_is_a_figure_like_any_other() {
@@ -102,7 +107,9 @@ mod tests {
         std::fs::write(&key, own.serialize_pem()).expect("a file");
         let listeners = vec![Certificate::open(&chain, &key).expect("a certificate")];
         let metrics = Arc::new(Metrics::new());
-        let all = Certificates { listeners, connector: None, metrics: Arc::clone(&metrics) };
+        let resolver = Resolver::new(&[]).expect("a resolver");
+        let routes = Routes::fixed(Vec::new(), Protection::Off, resolver);
+        let all = Certificates { listeners, routes, metrics: Arc::clone(&metrics) };
         assert!(all.reload());
         let text = metrics.text();
         let expected =

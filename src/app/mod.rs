@@ -8,6 +8,7 @@ pub mod build;
 mod certificates;
 mod limits;
 mod serve;
+mod ways;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bounce::classify::Classifier;
-use crate::credentials::{Account, Credentials};
+use crate::credentials::Credentials;
 use crate::dns::Resolver;
 use crate::failure::Failure;
 use crate::gate::{Gate, GateError, GateSettings, Mode, OpenReport};
@@ -27,10 +28,11 @@ use crate::log::Addresses;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::policy::verdict::Listing;
-use crate::proxy::route::{Host, Protection, Route};
-use crate::proxy::{Door, DoorSettings, listener};
+use crate::proxy::outbound::{Outbound, Own};
+use crate::proxy::route::{RouteSettings, Routes};
+use crate::proxy::{Door, DoorSettings, PoolLimits, listener};
 use crate::store::StoreError;
-use crate::tls::{Certificate, Connector};
+use crate::tls::Certificate;
 
 use limits::{affordable, raise_descriptors};
 pub use serve::serve;
@@ -52,12 +54,14 @@ pub struct Parts {
     pub lists: Lists,
     /// SMTP listeners.
     pub doors: Vec<(SocketAddr, DoorSettings)>,
-    /// The next hop.
-    pub hosts: Vec<Host>,
-    /// How the way there is protected.
-    pub tls: Protection,
-    /// The gate's own login there.
-    pub account: Option<Account>,
+    /// Ways out by recipient domain, in order.
+    pub routes: Vec<RouteSettings>,
+    /// The way out for all the rest.
+    pub rest: RouteSettings,
+    /// What is kept of connections to next hops.
+    pub pool: PoolLimits,
+    /// Where else the program listens; port 0 is none.
+    pub admin: Option<SocketAddr>,
     /// Name servers; the system's when there are none.
     pub dns: Vec<SocketAddr>,
     /// How the log shows addresses.
@@ -78,12 +82,10 @@ pub struct Running {
     pub addresses: Addresses,
     /// The certificates of the listeners.
     pub certificates: Vec<Certificate>,
-    /// TLS towards the next hop.
-    pub connector: Option<Connector>,
     /// The users of the listeners.
     pub credentials: Vec<Credentials>,
-    /// The gate's own login with the next hop.
-    pub account: Option<Account>,
+    /// Where mail goes.
+    pub routes: Routes,
     drain: CancellationToken,
     halt: CancellationToken,
     sessions: TaskTracker,
@@ -125,6 +127,13 @@ fn put_lists(gate: &Gate, lists: Arc<Lists>) {
     }));
 }
 
+/// The word by which this process knows itself: 64 bits of chance.
+fn instance() -> Result<Arc<str>, Failure> {
+    let mut word = [0; 8];
+    getrandom::fill(&mut word).map_err(|error| Failure::Internal(error.to_string()))?;
+    Ok(format!("{:016x}", u64::from_be_bytes(word)).into())
+}
+
 impl From<GateError> for Failure {
     fn from(error: GateError) -> Self {
         match &error {
@@ -149,9 +158,7 @@ impl Running {
         let (gate, report) = open_gate(gate, policy, classifier, lists, progress)?;
         let metrics = Arc::new(Metrics::new());
         let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
-        let connector = parts.tls.connector().cloned();
-        let route =
-            Route::fixed(parts.hosts, parts.tls, resolver).logging_in(parts.account.clone());
+        let routes = Routes::new(parts.routes, parts.rest, resolver);
         let certificates =
             parts.doors.iter().filter_map(|(_, settings)| settings.acceptor.clone()).collect();
         let credentials =
@@ -165,11 +172,17 @@ impl Running {
         }
         let sessions = TaskTracker::new();
         let mut doors = Vec::new();
+        let mut own = Own { addresses: Vec::from_iter(parts.admin), instance: instance()? };
+        for (listener, _) in &bound {
+            own.addresses.push(listener.local_addr()?);
+        }
+        let goodbye = bound.first().map_or(Duration::ZERO, |(_, door)| door.timeouts.quit);
+        let outbound = Arc::new(Outbound::new(routes, own, parts.pool, goodbye));
         for (listener, settings) in bound {
             doors.push(listener.local_addr()?);
             let door = Door {
                 gate: gate.clone(),
-                route: route.clone(),
+                outbound: Arc::clone(&outbound),
                 metrics: Arc::clone(&metrics),
                 addresses: parts.addresses,
                 settings: DoorSettings { monitor, ..settings },
@@ -186,9 +199,8 @@ impl Running {
             report,
             addresses,
             certificates,
-            connector,
             credentials,
-            account: parts.account,
+            routes: outbound.routes.clone(),
             drain,
             halt,
             sessions,

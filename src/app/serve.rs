@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::certificates::Certificates;
+use super::ways::Ways;
 use super::{Running, build, replace_lists};
 use crate::admin;
 use crate::config::{self, LiveLists, Reload, Settings};
@@ -20,7 +21,7 @@ use crate::store::lock::DataLock;
 use crate::watch::Watch;
 
 /// Faults of one file that are logged at a reload; `rcptgate check` tells all.
-const LOGGED_MAX: usize = 20;
+pub(super) const LOGGED_MAX: usize = 20;
 
 /// Runs the gate. Returns when it has been told to end and everything under way is done.
 ///
@@ -52,7 +53,7 @@ async fn run(
     let running = Running::start(parts, progress()).await?;
     opened(&running);
     let live = Arc::new(Mutex::new(live));
-    let watch = watch(&running, &live)?;
+    let watch = watch(settings, &running, &live)?;
     let doors = settings.listen.iter().zip(&running.doors);
     let mut listening: Vec<_> =
         doors.map(|(listen, address)| format!("{}={address}", listen.protocol.name())).collect();
@@ -128,12 +129,16 @@ fn start_admin(
     Ok(())
 }
 
-/// Watches lists and certificates, and puts them in force when they change.
-fn watch(running: &Running, live: &Arc<Mutex<LiveLists>>) -> Result<Watch, Failure> {
+/// Watches lists, certificates and routes, and puts them in force when they change.
+fn watch(
+    settings: &Settings,
+    running: &Running,
+    live: &Arc<Mutex<LiveLists>>,
+) -> Result<Watch, Failure> {
     let mut files = live.lock().unwrap_or_else(PoisonError::into_inner).files();
     let certificates = Certificates {
         listeners: running.certificates.clone(),
-        connector: running.connector.clone(),
+        routes: running.routes.clone(),
         metrics: Arc::clone(&running.metrics),
     };
     files.extend(certificates.files());
@@ -141,14 +146,17 @@ fn watch(running: &Running, live: &Arc<Mutex<LiveLists>>) -> Result<Watch, Failu
     let (gate, metrics, live) =
         (running.gate.clone(), Arc::clone(&running.metrics), Arc::clone(live));
     files.extend(running.credentials.iter().map(Credentials::file));
-    files.extend(running.account.as_ref().map(Account::file));
-    let (account, credentials) = (running.account.clone(), running.credentials.clone());
+    files.extend(running.routes.accounts().iter().map(Account::file));
+    files.push(settings.file.clone());
+    let (routes, credentials) = (running.routes.clone(), running.credentials.clone());
+    let mut ways = Ways::new(settings.clone(), running.routes.clone());
     let watch = Watch::start(files, move |_change| {
         let lists = reload(&gate, &live).is_ok();
         let certificates = certificates.reload();
         let users = credentials.iter().filter(|one| !reload_credentials(one)).count() == 0;
-        let password = account.as_ref().is_none_or(reload_account);
-        metrics.reloaded(if lists && certificates && users && password {
+        let password = routes.accounts().iter().filter(|one| !reload_account(one)).count() == 0;
+        let ways = ways.reload();
+        metrics.reloaded(if lists && certificates && users && password && ways {
             "swapped"
         } else {
             "kept"

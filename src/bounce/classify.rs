@@ -73,6 +73,9 @@ impl Classifier {
         if !matches!(reply.severity(), Severity::Transient | Severity::Permanent) {
             return nothing("not-a-failure");
         }
+        if stage == Stage::Lookup {
+            return no_mail_there(reply);
+        }
         let normal = normalize(reply);
         // A report of what another host said at MAIL is about the sender, wherever the report itself comes up.
         let stage = normal.stage.unwrap_or(stage);
@@ -121,6 +124,17 @@ impl Classifier {
     }
 }
 
+/// What DNS itself says of a domain: that it does not exist (RFC 3463 X.1.2), or takes no mail (RFC 7505).
+fn no_mail_there(reply: &Reply) -> Classification {
+    if reply.severity() != Severity::Permanent {
+        return nothing("lookup-failed");
+    }
+    let category = Category::DomainUnknown;
+    let null = reply.status.is_some_and(|status| (status.subject, status.detail) == (1, 10));
+    let rule = if null { "dns-null-mx" } else { "dns-no-such-domain" };
+    Classification { category, scope: Scope::Domain, effect: category.effect(), rule: rule.into() }
+}
+
 fn nothing(rule: &str) -> Classification {
     Classification {
         category: Category::Undetermined,
@@ -135,7 +149,12 @@ fn category_at(stage: Stage, category: Category, transient: bool) -> Category {
     match (stage, category) {
         // Before RCPT nobody but the sender can be unknown.
         (
-            Stage::Connect | Stage::Ehlo | Stage::Starttls | Stage::Auth | Stage::Mail,
+            Stage::Lookup
+            | Stage::Connect
+            | Stage::Ehlo
+            | Stage::Starttls
+            | Stage::Auth
+            | Stage::Mail,
             Category::UserUnknown | Category::DomainUnknown,
         ) => Category::AuthFailed,
         // A 4yz is never hard: the receiver itself says that it does not know yet.
@@ -152,7 +171,8 @@ fn category_at(stage: Stage, category: Category, transient: bool) -> Category {
 fn scope_at(stage: Stage, category: Category, recipients: u32, hit: Hit<'_>) -> Scope {
     let scope = scope_of(hit.rule, category);
     match stage {
-        Stage::Connect
+        Stage::Lookup
+        | Stage::Connect
         | Stage::Ehlo
         | Stage::Starttls
         | Stage::Auth

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
+    /// The gate's own look-up of the domain, where its answer is that the domain takes no mail.
+    Lookup,
     /// The greeting, or its absence.
     #[serde(alias = "conn", alias = "banner", alias = "greeting")]
     Connect,
@@ -187,6 +189,7 @@ impl Stage {
     /// The name as logs and records have it.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Lookup => "lookup",
             Self::Connect => "connect",
             Self::Ehlo => "ehlo",
             Self::Starttls => "starttls",

@@ -7,7 +7,8 @@ use ipnet::IpNet;
 use serde_json::json;
 
 use crate::config::{
-    self, ConfigError, DownstreamTls, ListenAuth, ListenTls, Mode, PolicySource, Settings,
+    self, ConfigError, DnssecChoice, ListenAuth, ListenTls, Mode, PolicySource, RouteKind,
+    Settings, WaySettings,
 };
 use crate::credentials::readable_by_everyone;
 use crate::failure::Failure;
@@ -68,14 +69,10 @@ fn summary(
             "  listen      {address} {protocol} for {clients}, {tls}{auth}, tenant {tenant}"
         )?;
     }
-    let hosts: Vec<String> = settings.downstream.hosts.iter().map(ToString::to_string).collect();
-    let tls = match settings.downstream.tls {
-        DownstreamTls::Off => "off",
-        DownstreamTls::Opportunistic => "opportunistic",
-        DownstreamTls::Required => "required",
-        DownstreamTls::Verify => "verify",
-    };
-    writeln!(out, "  downstream  {}, tls {tls}", hosts.join(", "))?;
+    for way in &settings.routes {
+        writeln!(out, "  route       {} to {}", way.domains.join(" "), shown(way))?;
+    }
+    writeln!(out, "  downstream  {}", shown(&settings.downstream.way))?;
     let policy = match &settings.policy.source {
         PolicySource::Preset(name) => name.clone(),
         PolicySource::File(file) => file.display().to_string(),
@@ -139,16 +136,45 @@ fn cautions(settings: &Settings) -> Vec<String> {
             cautions.push(format!("listen[{index}].address {ip} with such clients: {why}"));
         }
     }
-    cautions.extend(key_for_everyone("downstream.key", &settings.downstream.certificate));
-    if let Some((_, file)) = &settings.downstream.login
+    cautions.extend(of_way("downstream", &settings.downstream.way));
+    for (index, way) in settings.routes.iter().enumerate() {
+        cautions.extend(of_way(&format!("route[{index}]"), way));
+    }
+    let remote = settings.dns.servers.iter().find(|server| !server.ip().is_loopback());
+    if let (Some(DnssecChoice::TrustAd), Some(server)) = (settings.dns.dnssec, remote) {
+        let why = "whoever sits between can forge what it vouches for";
+        cautions.push(format!("dns.dnssec trusts {server}, which is not on this machine: {why}"));
+    }
+    if let Some(admin) = settings.admin.listen.filter(|admin| !admin.ip().is_loopback()) {
+        cautions.push(format!("admin.listen {admin} can be reached from other machines"));
+    }
+    cautions
+}
+
+/// A way out, on one line.
+fn shown(way: &WaySettings) -> String {
+    let hosts = match &way.route {
+        RouteKind::Fixed(hosts) => {
+            hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        }
+        RouteKind::Mx(25) => "the mail hosts of the domain".to_owned(),
+        RouteKind::Mx(port) => format!("the mail hosts of the domain, port {port}"),
+        RouteKind::Original => "where redirected connections were going".to_owned(),
+    };
+    let lmtp = if way.lmtp { ", lmtp" } else { "" };
+    format!("{hosts}{lmtp}, tls {}", way.tls.name())
+}
+
+/// What of a way out is better otherwise.
+fn of_way(name: &str, way: &WaySettings) -> Vec<String> {
+    let key = key_for_everyone(&format!("{name}.key"), &way.certificate);
+    let mut cautions: Vec<_> = key.into_iter().collect();
+    if let Some((_, file)) = &way.login
         && readable_by_everyone(file)
     {
         let file = file.display();
         let why = "everybody on this machine can read the password";
-        cautions.push(format!("downstream.password_file {file}: {why}; chmod o-r"));
-    }
-    if let Some(admin) = settings.admin.listen.filter(|admin| !admin.ip().is_loopback()) {
-        cautions.push(format!("admin.listen {admin} can be reached from other machines"));
+        cautions.push(format!("{name}.password_file {file}: {why}; chmod o-r"));
     }
     cautions
 }
@@ -219,7 +245,7 @@ mod tests {
             std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).expect("a mode");
             let mut settings = Settings::defaults(Path::new("c.toml"));
             settings.listen[0].certificate = Some(("a.pem".into(), key.clone()));
-            settings.downstream.certificate = Some(("a.pem".into(), key.clone()));
+            settings.downstream.way.certificate = Some(("a.pem".into(), key.clone()));
             let told = cautions(&settings);
             assert_eq!(told.len(), expected, "{mode:o}: {told:?}");
         };

@@ -27,6 +27,10 @@ pub struct LimitSettings {
     pub data_rate: u64,
     /// Transactions of one session.
     pub transactions: usize,
+    /// Connections to next hops that are kept for other sessions, in all; 0 keeps none.
+    pub kept_connections: usize,
+    /// The same of one kind.
+    pub kept_alike: usize,
 }
 
 impl Default for LimitSettings {
@@ -43,6 +47,8 @@ impl Default for LimitSettings {
             login_checks: 2,
             data_rate: 500,
             transactions: 1000,
+            kept_connections: 100,
+            kept_alike: 10,
         }
     }
 }
@@ -84,6 +90,10 @@ pub struct TimeoutSettings {
     pub quit: Duration,
     /// How long a downstream connection is kept between two transactions of a session.
     pub idle_connection: Duration,
+    /// How long a connection that no session uses is kept.
+    pub kept_connection: Duration,
+    /// How old a connection gets that serves several sessions.
+    pub connection_age: Duration,
 }
 
 impl Default for TimeoutSettings {
@@ -106,6 +116,8 @@ impl Default for TimeoutSettings {
             reset: Duration::from_secs(20),
             quit: Duration::from_secs(5),
             idle_connection: Duration::from_secs(30),
+            kept_connection: Duration::from_secs(10),
+            connection_age: Duration::from_secs(300),
         }
     }
 }

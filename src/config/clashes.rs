@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 
+use crate::session::TellClient;
+
 use super::reader::Table;
-use super::settings::{DownstreamTls, ListenAuth, Settings};
+use super::settings::{DnssecChoice, ListenAuth, Settings};
+use super::ways::{RouteKind, SourceSettings};
 
 /// Tells of listeners in each other's way, of passwords that would go in the clear, of mail that would come back.
 pub(super) fn clashes(settings: &Settings, top: &Table<'_, '_>) {
@@ -18,13 +21,18 @@ pub(super) fn clashes(settings: &Settings, top: &Table<'_, '_>) {
     for (index, listener) in settings.listen.iter().enumerate() {
         if listener.auth == ListenAuth::Relay {
             let fault = |why: &str| top.fault_below("listen", index, "auth", why);
-            match settings.downstream.tls {
-                DownstreamTls::Off | DownstreamTls::Opportunistic => fault(
+            if !settings.downstream.way.tls.is_certain() {
+                fault(
                     "needs downstream.tls = \"required\" or \"verify\": no password in the clear",
-                ),
-                DownstreamTls::Required | DownstreamTls::Verify => {}
+                );
             }
-            if settings.downstream.login.is_some() {
+            let one_host = matches!(settings.downstream.way.route, RouteKind::Fixed(_));
+            if !one_host || !settings.routes.is_empty() {
+                fault(
+                    "needs route = \"fixed\" and no [[route]]: one next hop that knows the users",
+                );
+            }
+            if settings.downstream.way.login.is_some() {
                 fault("the next hop takes one login a connection, and downstream.username is one");
             }
         }
@@ -34,13 +42,42 @@ pub(super) fn clashes(settings: &Settings, top: &Table<'_, '_>) {
     {
         top.table("admin").fault("listen", format!("{admin} is taken by a listener, {other}"));
     }
-    for host in &settings.downstream.hosts {
+    routes(settings, top);
+    let RouteKind::Fixed(hosts) = &settings.downstream.way.route else { return };
+    for host in hosts {
         let own = taken.iter().find(|own| {
             host.host.parse().is_ok_and(|ip| same_place(**own, SocketAddr::new(ip, host.port)))
         });
         if let Some(own) = own {
             let why = format!("mail to {host} would come back in at {own}");
             top.table("downstream").fault("hosts", why);
+        }
+    }
+}
+
+/// What of the routes does not go with the rest.
+fn routes(settings: &Settings, top: &Table<'_, '_>) {
+    let way = &settings.downstream.way;
+    if way.route == RouteKind::Original && !settings.routes.is_empty() {
+        let why = "with downstream.route = \"original\" mail goes where it was going, whatever its domain";
+        top.fault_below("route", 0, "domains", why);
+    }
+    let ways = settings.routes.iter().enumerate().map(|(index, way)| (Some(index), way));
+    for (index, way) in ways.chain([(None, way)]) {
+        let fault = |key: &str, why: &str| match index {
+            Some(index) => top.fault_below("route", index, key, why),
+            None => top.table("downstream").fault(key, why),
+        };
+        if way.dane == Some(true) && settings.dns.dnssec == Some(DnssecChoice::Off) {
+            fault("dane", "needs dns.dnssec = \"trust-ad\" and a name server that validates");
+        }
+        if way.source == SourceSettings::Client
+            && settings.downstream.tell_client != TellClient::Off
+        {
+            fault(
+                "source",
+                "the client's address says who it is; tell_client is for other sources",
+            );
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::tls::{Acceptor, Connector, TlsFault, Trust};
 use super::lists::{cannot_read, read, read_list};
 use super::reader::Table;
 use super::settings::{PolicySource, Settings};
+use super::ways::WaySettings;
 
 /// Files that cannot be read, and certificates that cannot be used. What stands in lists and policy is looked at elsewhere.
 pub(super) fn tried(settings: &Settings, top: &Table<'_, '_>) {
@@ -35,21 +36,39 @@ pub(super) fn tried(settings: &Settings, top: &Table<'_, '_>) {
             top.fault_below("listen", index, name, why);
         }
     }
-    if let Some((chain, key)) = &settings.downstream.certificate {
-        for (name, why) in pair(chain, key) {
-            top.table("downstream").fault(name, why);
+    let ways = settings.routes.iter().enumerate().map(|(index, way)| (Some(index), way));
+    for (index, way) in ways.chain([(None, &settings.downstream.way)]) {
+        for (key, why) in of_way(way) {
+            match index {
+                Some(index) => top.fault_below("route", index, key, why),
+                None => top.table("downstream").fault(key, why),
+            }
         }
     }
-    if let Some((user, file)) = &settings.downstream.login
-        && let Err(error) = Account::open(user, file)
-    {
-        top.table("downstream").fault("password_file", cannot_read(file, &error));
-    }
-    if let Some(file) = &settings.downstream.ca
+    if let Some(file) = &settings.downstream.sts.ca
         && let Err(fault) = Connector::new(&Trust::File(file.clone()))
     {
-        top.table("downstream").fault("ca", fault.to_string());
+        top.table("downstream").fault("mta_sts_ca", fault.to_string());
     }
+}
+
+/// What is wrong with the files of one way out.
+fn of_way(way: &WaySettings) -> Vec<(&'static str, String)> {
+    let mut faults = Vec::new();
+    if let Some((chain, key)) = &way.certificate {
+        faults.extend(pair(chain, key));
+    }
+    if let Some((user, file)) = &way.login
+        && let Err(error) = Account::open(user, file)
+    {
+        faults.push(("password_file", cannot_read(file, &error)));
+    }
+    if let Some(file) = &way.ca
+        && let Err(fault) = Connector::new(&Trust::File(file.clone()))
+    {
+        faults.push(("ca", fault.to_string()));
+    }
+    faults
 }
 
 /// What is wrong with a certificate and its key.

@@ -5,6 +5,7 @@
 //! | `settings` | what a configuration says, with its defaults |
 //! | `bounds` | those of its settings that are limits |
 //! | `sections` | the keys of each section |
+//! | `ways` | the ways out: `[downstream]` and `[[route]]` |
 //! | `values` | values that are written as text |
 //! | `reader` | TOML key by key, with faults by line, key and value |
 //! | `lists` | list and policy files |
@@ -22,6 +23,7 @@ mod reader;
 mod sections;
 mod settings;
 mod values;
+mod ways;
 
 use std::env;
 use std::ffi::OsString;
@@ -35,11 +37,14 @@ pub use error::{ConfigError, listed};
 pub use lists::{load_lists, load_policy};
 pub use live::{LiveLists, Reload};
 pub use settings::{
-    AddressForm, AdminSettings, DnsSettings, DownstreamSettings, DownstreamTls, LimitSettings,
-    ListFile, ListPaths, ListenAuth, ListenProtocol, ListenSettings, ListenTls, LogSettings, Mode,
-    OnStoreFailure, PolicyChoice, PolicySource, Settings, StoreSettings, TimeoutSettings,
+    AddressForm, AdminSettings, DnsSettings, DnssecChoice, LimitSettings, ListFile, ListPaths,
+    ListenAuth, ListenProtocol, ListenSettings, ListenTls, LogSettings, Mode, OnStoreFailure,
+    PolicyChoice, PolicySource, Settings, StoreSettings, TimeoutSettings,
 };
 pub use values::HostPort;
+pub use ways::{
+    DownstreamSettings, DownstreamTls, RouteKind, SourceSettings, StsSettings, WaySettings,
+};
 
 /// Where a configuration is looked for when no file and no `$RCPTGATE_CONFIG` is given, in this order.
 const PLACES: [&str; 2] = ["config/rcptgate.toml", "/etc/rcptgate/rcptgate.toml"];

@@ -7,20 +7,19 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::credentials::check_name;
 use crate::event::Tenant;
 use crate::log::Format;
 use crate::policy::Policy;
-use crate::session::TellClient;
 
 use super::clashes::clashes;
 use super::files;
 use super::reader::Table;
 use super::settings::*;
 use super::values::{
-    parse_address, parse_extension, parse_host_port, parse_hostname, parse_name, parse_network,
+    not_empty, parse_address, parse_extension, parse_hostname, parse_name, parse_network,
     parse_server,
 };
+use super::ways;
 
 /// Any count is bounded: a slip of the pen must not lift a limit.
 const COUNT: RangeInclusive<usize> = 1..=1_000_000;
@@ -48,7 +47,8 @@ pub(super) fn settings(file: &Path, top: Table<'_, '_>, files: Files) -> Setting
             .parsed("data_dir", |text| folder(&beside(file, not_empty(text)?)))
             .unwrap_or(defaults.data_dir),
         listen: listen(&top, file),
-        downstream: downstream(top.table("downstream"), file),
+        routes: routes(&top, file),
+        downstream: ways::downstream(top.table("downstream"), file),
         dns: dns(top.table("dns")),
         lists: lists(top.table("lists"), defaults.lists, file),
         policy: policy(top.table("policy"), file),
@@ -72,10 +72,6 @@ fn machine_name() -> String {
     parse_name(name.trim()).unwrap_or_else(|_| "localhost".to_owned())
 }
 
-fn not_empty(text: &str) -> Result<&str, String> {
-    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text) }
-}
-
 fn folder(path: &Path) -> Result<std::path::PathBuf, String> {
     if path.exists() && !path.is_dir() {
         return Err(format!("{} is no folder", path.display()));
@@ -89,6 +85,11 @@ fn listen(top: &Table<'_, '_>, file: &Path) -> Vec<ListenSettings> {
         top.fault("listen", "without a listener no mail comes in");
     }
     tables.into_iter().map(|table| listener(table, file)).collect()
+}
+
+fn routes(top: &Table<'_, '_>, file: &Path) -> Vec<ways::WaySettings> {
+    let tables = top.tables("route").unwrap_or_default();
+    tables.into_iter().map(|table| ways::route(table, file)).collect()
 }
 
 fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
@@ -159,73 +160,12 @@ fn auth(table: &Table<'_, '_>, tls: ListenTls, file: &Path) -> (ListenAuth, bool
     (auth, required, credentials.filter(|_| auth == ListenAuth::Local))
 }
 
-fn downstream(table: Table<'_, '_>, file: &Path) -> DownstreamSettings {
-    table.choice("route", (), &[("fixed", ())], &["mx", "original"]);
-    let tls = [
-        ("off", DownstreamTls::Off),
-        ("opportunistic", DownstreamTls::Opportunistic),
-        ("required", DownstreamTls::Required),
-        ("verify", DownstreamTls::Verify),
-    ];
-    let tls = table.choice("tls", DownstreamTls::default(), &tls, &[]);
-    let ca = table.parsed("ca", |text| not_empty(text).map(|text| beside(file, text)));
-    if ca.is_some() && tls != DownstreamTls::Verify {
-        table.fault("ca", "is used with tls = \"verify\" only");
-    }
-    let path = |text: &str| not_empty(text).map(|text| beside(file, text));
-    let certificate = table.parsed("certificate", path).zip(table.parsed("key", path));
-    if table.has("certificate") != table.has("key") {
-        let given = if table.has("key") { "key" } else { "certificate" };
-        table.fault(given, "certificate = \"FILE\" and key = \"FILE\" belong together, both PEM");
-    } else if certificate.is_some() && tls == DownstreamTls::Off {
-        table.fault("certificate", "is shown within TLS only; tls = \"off\" has none");
-    }
-    let hosts = table.parsed_list("hosts", parse_host_port);
-    if !table.has("hosts") || table.is_empty_list("hosts") {
-        table.fault("hosts", "route = \"fixed\" needs a host, such as [\"smtp.example.net:25\"]");
-    }
-    let tell = [
-        ("off", TellClient::Off),
-        ("xforward", TellClient::Xforward),
-        ("xclient", TellClient::Xclient),
-    ];
-    let tell_client = table.choice("tell_client", TellClient::default(), &tell, &[]);
-    let hosts = hosts.unwrap_or_default();
-    let login = login(&table, tls, file);
-    let settings = DownstreamSettings { hosts, tls, ca, certificate, tell_client, login };
-    table.done();
-    settings
-}
-
-/// The gate's own login with the next hop.
-fn login(table: &Table<'_, '_>, tls: DownstreamTls, file: &Path) -> Option<(String, PathBuf)> {
-    let username = table.parsed("username", |text| check_name(text).map(|()| text.to_owned()));
-    let password =
-        table.parsed("password_file", |text| not_empty(text).map(|text| beside(file, text)));
-    match (table.has("username"), table.has("password_file")) {
-        (true, false) => table.fault("username", "needs password_file = \"FILE\""),
-        (false, true) => table.fault("password_file", "needs username = \"NAME\""),
-        (true, true) | (false, false) => {}
-    }
-    match tls {
-        DownstreamTls::Off | DownstreamTls::Opportunistic if table.has("username") => {
-            table.fault(
-                "username",
-                "needs tls = \"required\" or \"verify\": no password in the clear",
-            );
-        }
-        DownstreamTls::Off
-        | DownstreamTls::Opportunistic
-        | DownstreamTls::Required
-        | DownstreamTls::Verify => {}
-    }
-    username.zip(password)
-}
-
 fn dns(table: Table<'_, '_>) -> DnsSettings {
     let servers = table.parsed_list("servers", parse_server).unwrap_or_default();
+    let words = [("off", Some(DnssecChoice::Off)), ("trust-ad", Some(DnssecChoice::TrustAd))];
+    let dnssec = table.choice("dnssec", None, &words, &[]);
     table.done();
-    DnsSettings { servers }
+    DnsSettings { servers, dnssec }
 }
 
 fn lists(table: Table<'_, '_>, default: ListPaths, file: &Path) -> ListPaths {
@@ -312,6 +252,8 @@ fn limits(table: Table<'_, '_>) -> LimitSettings {
         login_failures: count("login_failures", default.login_failures),
         login_checks: table.number("login_checks", default.login_checks, 1..=1024),
         transactions: count("transactions", default.transactions),
+        kept_connections: table.number("kept_connections", default.kept_connections, 0..=100_000),
+        kept_alike: count("kept_alike", default.kept_alike),
     };
     table.done();
     limits
@@ -338,6 +280,8 @@ fn timeouts(table: Table<'_, '_>) -> TimeoutSettings {
         reset: wait("reset", default.reset),
         quit: wait("quit", default.quit),
         idle_connection: wait("idle_connection", default.idle_connection),
+        kept_connection: wait("kept_connection", default.kept_connection),
+        connection_age: wait("connection_age", default.connection_age),
     };
     table.done();
     timeouts

@@ -8,11 +8,11 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::event::Tenant;
 use crate::log::Format;
-use crate::session::TellClient;
 use crate::smtp::extensions::Extension;
 
 pub use super::bounds::{LimitSettings, OnStoreFailure, StoreSettings, TimeoutSettings};
-use super::values::HostPort;
+pub use super::ways::DownstreamSettings;
+use super::ways::WaySettings;
 
 /// Everything that the configuration says.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +25,9 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where clients come in; at least one.
     pub listen: Vec<ListenSettings>,
-    /// Where mail goes.
+    /// Where mail to some domains goes, in order.
+    pub routes: Vec<WaySettings>,
+    /// Where all other mail goes.
     pub downstream: DownstreamSettings,
     /// How names are looked up.
     pub dns: DnsSettings,
@@ -53,6 +55,7 @@ impl Settings {
             hostname: "localhost".to_owned(),
             data_dir: beside(file, "../data"),
             listen: vec![ListenSettings::default()],
+            routes: Vec::new(),
             downstream: DownstreamSettings::default(),
             dns: DnsSettings::default(),
             lists: ListPaths::defaults(file),
@@ -174,42 +177,22 @@ fn loopback() -> Vec<IpNet> {
     v4.into_iter().chain([IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST))]).collect()
 }
 
-/// `[downstream]`. The route is `fixed` in this version.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DownstreamSettings {
-    /// The next hops, tried in order; at least one.
-    pub hosts: Vec<HostPort>,
-    /// TLS towards them.
-    pub tls: DownstreamTls,
-    /// Certificates to trust with `tls = "verify"`; the system's when `None`.
-    pub ca: Option<PathBuf>,
-    /// What they are shown when they ask for a certificate: the chain and its key, both PEM.
-    pub certificate: Option<(PathBuf, PathBuf)>,
-    /// What they are told of the client.
-    pub tell_client: TellClient,
-    /// The gate's own login there: a name, and the file of its password.
-    pub login: Option<(String, PathBuf)>,
-}
-
-/// TLS towards the next hop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DownstreamTls {
-    /// Never.
-    Off,
-    /// If it is offered, whoever answers.
-    #[default]
-    Opportunistic,
-    /// Always, whoever answers.
-    Required,
-    /// Always, and the certificate must prove the configured name.
-    Verify,
-}
-
 /// `[dns]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DnsSettings {
     /// Name servers; the system's when empty.
     pub servers: Vec<SocketAddr>,
+    /// Whether their word on what is signed is taken; when nothing is said, if all of them are on this machine.
+    pub dnssec: Option<DnssecChoice>,
+}
+
+/// Whether a name server's word on what is signed is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DnssecChoice {
+    /// Never.
+    Off,
+    /// The AD bit is believed: the servers validate, and nobody sits between them and the gate.
+    TrustAd,
 }
 
 /// `[lists]`.

@@ -37,7 +37,8 @@ fn the_shipped_file_is_good_and_says_the_defaults() {
     let file = Path::new(SHIPPED);
     let shipped = load(file).unwrap_or_else(|errors| panic!("{}", listed(&errors)));
     let mut expected = Settings::defaults(file);
-    expected.downstream.hosts = vec![HostPort { host: "127.0.0.1".to_owned(), port: 2526 }];
+    expected.downstream.way.route =
+        RouteKind::Fixed(vec![HostPort { host: "127.0.0.1".to_owned(), port: 2526 }]);
     expected.hostname.clone_from(&shipped.hostname);
     assert_eq!(shipped, expected);
 
@@ -65,11 +66,18 @@ fn the_shipped_file_has_every_key() {
             "listen[0].certificate",
             "listen[0].key",
             "listen[0].credentials",
+            "route",
+            "downstream.port",
             "downstream.ca",
             "downstream.certificate",
             "downstream.key",
             "downstream.username",
             "downstream.password_file",
+            "downstream.source",
+            "downstream.refused_networks",
+            "downstream.mta_sts_port",
+            "downstream.mta_sts_ca",
+            "dns.dnssec",
             "policy.file"
         ]
     );
@@ -114,10 +122,6 @@ fn paths_are_relative_to_the_file() {
 fn what_this_version_does_not_have_is_refused() {
     let check = |text: &str, expected: &str| assert_eq!(errors(text), expected);
     check(
-        "[downstream]\nhosts=[\"a.example\"]\nroute = \"mx\"",
-        "c.toml:3: downstream.route = \"mx\": this version does not have it yet, only \"fixed\"",
-    );
-    check(
         &format!("[[listen]]\nprotocol = \"milter\"\ntls = \"starttls\"\n{FIXED}"),
         "c.toml:2: listen[0].protocol = \"milter\": this version does not have it yet, only \"smtp\" or \"lmtp\"\n\
          c.toml:3: listen[0].tls = \"starttls\": needs certificate = \"FILE\" and key = \"FILE\", both PEM",
@@ -132,8 +136,8 @@ fn values_are_read_as_they_are_written() {
     assert_eq!(size("\"2048\""), 2048);
     assert_eq!(size("1_000_000"), 1_000_000);
     let hosts = "[downstream]\nhosts = [\"MX.Example.\", \"[::1]:26\", \"192.0.2.1\", \"[::1]\", \"bücher.example:587\"]";
-    let hosts: Vec<String> =
-        settings(hosts).downstream.hosts.iter().map(ToString::to_string).collect();
+    let RouteKind::Fixed(hosts) = settings(hosts).downstream.way.route else { panic!("not fixed") };
+    let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
     assert_eq!(
         hosts,
         ["mx.example:25", "[::1]:26", "192.0.2.1:25", "[::1]:25", "xn--bcher-kva.example:587"]

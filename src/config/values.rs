@@ -51,6 +51,11 @@ fn host_port(host: String, port: u16) -> Result<HostPort, String> {
     if port == 0 { Err("port 0 is no port".to_owned()) } else { Ok(HostPort { host, port }) }
 }
 
+/// Something, at least.
+pub(super) fn not_empty(text: &str) -> Result<&str, String> {
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text) }
+}
+
 /// A host name, of one label or more, as keys have it.
 pub(super) fn parse_name(text: &str) -> Result<String, String> {
     let fits = !text.starts_with('[') && RecipientKey::parse(&format!("x@{text}")).is_ok();

@@ -66,7 +66,7 @@ fn is_about_one_recipient(stage: Stage, reply: &Reply, recipients: u32) -> bool 
         Severity::Completion | Severity::Intermediate => false,
     };
     let alone = match stage {
-        Stage::Rcpt | Stage::Dsn => true,
+        Stage::Rcpt | Stage::Dsn | Stage::Lookup => true,
         Stage::Data | Stage::EndOfData => recipients == 1,
         Stage::Connect
         | Stage::Ehlo
@@ -76,7 +76,9 @@ fn is_about_one_recipient(stage: Stage, reply: &Reply, recipients: u32) -> bool 
         | Stage::Rset
         | Stage::Quit => false,
     };
-    refusal && alone && !reply.text.trim_start().starts_with(GATE)
+    // What DNS says of a domain comes in the gate's own words.
+    let own = reply.text.trim_start().starts_with(GATE) && stage != Stage::Lookup;
+    refusal && alone && !own
 }
 
 fn evidence(

@@ -4,15 +4,17 @@
 //! All reads and writes go on side by side: a peer that only writes cannot lock up one that only writes.
 
 mod act;
+mod intercepted;
 
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, timeout};
 use tokio_util::sync::WaitForCancellationFuture;
@@ -27,10 +29,11 @@ use super::{Door, DoorSettings, Timeouts};
 use crate::bounce::Stage;
 use crate::credentials::Checked;
 use crate::session::{
-    Access, Action, ClientTls, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
+    Access, Action, ClientTls, Input, Outputs, Sent, Session, Settings, Ticket, Unopened, Waiting,
 };
+use crate::smtp::extensions::Capabilities;
 use crate::smtp::identity::Identity;
-use crate::smtp::reply::Reply;
+use intercepted::{Intercepted, intercepted};
 
 /// Bytes waiting for the next hop above which no content is taken from the client.
 const HIGH_WATER: usize = NEXT_READ;
@@ -39,7 +42,7 @@ const KEPT: usize = 8 * 1024;
 
 /// A login that is being checked.
 type Checking = Pin<Box<dyn Future<Output = (String, Checked)> + Send>>;
-type Opening = Pin<Box<dyn Future<Output = Result<Leg, Reply>> + Send>>;
+type Opening = Pin<Box<dyn Future<Output = Result<Leg, Unopened>> + Send>>;
 
 /// Drives one session to its end.
 pub(super) async fn run(
@@ -62,7 +65,16 @@ pub(super) async fn run(
             }
         }
     }
-    let settings = session_settings(&door, client);
+    let original = match intercepted(&door, &stream, client).await {
+        Intercepted::No => None,
+        Intercepted::Reached(original, leg) => Some((original, leg)),
+        Intercepted::Refused => return,
+    };
+    let offer = match &original {
+        Some((_, leg)) => leg.next_hop.capabilities.offered_over(),
+        None => door.outbound.routes.offer(),
+    };
+    let settings = session_settings(&door, client, offer);
     let mut side = Side::new(Stream::Clear(stream));
     let reporter = Reporter::new(Arc::clone(&door), client, number);
     if settings.tls == ClientTls::Up {
@@ -74,7 +86,7 @@ pub(super) async fn run(
         }
     }
     let spoke_first = side.speaks_first(timeouts.greeting).await;
-    Connection {
+    let mut connection = Connection {
         session: Session::new(settings),
         out: Outputs::default(),
         client: side,
@@ -86,17 +98,25 @@ pub(super) async fn run(
         door,
         timeouts,
         next_hop: None,
+        place: None,
+        original: None,
+        peer: client.ip().to_canonical(),
         upgrade: false,
+    };
+    if let Some((address, leg)) = original {
+        connection.original = Some(address);
+        let opened = connection.take_leg(leg);
+        connection.session.begins_with(opened);
     }
-    .drive(if spoke_first { Input::SpokeFirst } else { Input::Accepted })
-    .await;
+    connection.drive(if spoke_first { Input::SpokeFirst } else { Input::Accepted }).await;
 }
 
-fn session_settings(door: &Door, client: SocketAddr) -> Settings {
+fn session_settings(door: &Door, client: SocketAddr, offer: Capabilities) -> Settings {
     let settings = &door.settings;
     Settings {
         hostname: Arc::clone(&settings.hostname),
-        offer: door.route.offer().without(&settings.withhold),
+        instance: Arc::clone(&door.outbound.own.instance),
+        offer: offer.without(&settings.withhold),
         limits: settings.limits,
         may_relay: DoorSettings::lists(&settings.clients, client.ip()),
         xforward: DoorSettings::lists(&settings.xforward, client.ip()),
@@ -119,7 +139,7 @@ enum Woken {
     ToClient(std::io::Result<()>),
     FromDownstream,
     ToDownstream(std::io::Result<()>),
-    Opened(Result<Leg, Reply>),
+    Opened(Result<Leg, Unopened>),
     Settled(Ticket),
     Checked(String, Checked),
     Deadline,
@@ -148,7 +168,13 @@ struct Connection {
     out: Outputs,
     client: Side,
     leg: Option<Side>,
-    next_hop: Option<NextHop>,
+    /// The last next hop.
+    next_hop: Option<Arc<NextHop>>,
+    /// Its connection's place among those in use.
+    place: Option<OwnedSemaphorePermit>,
+    /// Where the client was going when its connection was redirected to us.
+    original: Option<SocketAddr>,
+    peer: IpAddr,
     opening: Option<Opening>,
     checking: Option<Checking>,
     settling: JoinSet<Ticket>,
@@ -301,8 +327,8 @@ impl Connection {
         else {
             return false;
         };
-        let verdict = self.reporter.judge(&envelope, &recipient);
-        self.session.step(Input::Verdict(verdict), &mut self.out);
+        let input = self.reporter.judge(&envelope, &recipient);
+        self.session.step(input, &mut self.out);
         true
     }
 }

@@ -10,18 +10,22 @@
 //! | `deadline` | how long what is waited for |
 //! | `report` | what a session saw, told to the gate, the log and the metrics |
 //! | `rarely` | log lines that a peer could make without end |
-//! | `route` | the next hop, and what it was last seen to offer |
-//! | `downstream` | making a connection to the next hop |
+//! | `route` | where mail goes, and what next hops were last seen to offer |
+//! | `source` | where connections to the next hop come from, and where clients were going |
+//! | `outbound` | what all connections to next hops share |
+//! | `downstream` | making a connection to the next hop, keeping it for others |
 
 mod connection;
 mod deadline;
 mod downstream;
 pub mod header;
 pub mod listener;
+pub mod outbound;
 mod rarely;
 mod report;
 pub mod route;
 mod side;
+pub mod source;
 mod stream;
 
 use std::net::IpAddr;
@@ -39,14 +43,15 @@ use crate::metrics::Metrics;
 use crate::session::{Access, Auth, ClientTls, Limits, Protocol, TellClient};
 use crate::smtp::extensions::Extension;
 use crate::tls::Certificate;
-use route::Route;
+pub use downstream::PoolLimits;
+use outbound::Outbound;
 
 /// Everything that the sessions of one listener share.
 pub struct Door {
     /// Judges and learns.
     pub gate: Gate,
-    /// Where mail goes.
-    pub route: Route,
+    /// The way out.
+    pub outbound: Arc<Outbound>,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// How addresses are shown in the log.

@@ -1,5 +1,6 @@
 //! What a session saw, told to the gate, the log and the metrics.
 
+mod judging;
 mod peers;
 
 use std::borrow::Cow;
@@ -17,14 +18,11 @@ use crate::bounce::classify::Classification;
 use crate::event::{Context, Tenant};
 use crate::gate::{About, Ack, Unlearnt};
 use crate::log::{self, Common, Line};
-use crate::policy::verdict::{Reason, Verdict};
+use crate::policy::verdict::Reason;
 use crate::session::{Answered, Envelope, Finished, Outcome, Ticket};
 use crate::smtp::address::{Recipient, RecipientKey, ReversePath};
 use crate::smtp::reply::Reply;
 use crate::time::Timestamp;
-
-/// Reasons that are kept at most, more than a transaction has recipients.
-const PASSED_MAX: usize = 1024;
 
 /// Speaks for one session.
 pub(super) struct Reporter {
@@ -67,53 +65,13 @@ impl Reporter {
         Self { door, client, login: None, session, tenant, clear, common, spare, passed }
     }
 
-    /// What the gate says to this recipient. In monitor mode what would have been refused is counted, and passes.
-    pub(super) fn judge(&mut self, envelope: &Envelope, recipient: &Recipient) -> Verdict {
-        let Some(key) = recipient.key() else { return Verdict::Forward };
-        let decision = self.door.gate.judge(key, &self.tenant, Timestamp::now());
-        let reason = decision.reason.name();
-        let (verdict, reply) = match &decision.verdict {
-            Verdict::Forward => {
-                self.door.metrics.decided("forward", reason);
-                self.passes(key, Passed { reason, ..Passed::default() });
-                return decision.verdict;
-            }
-            Verdict::Refuse(reply) => ("refuse", reply),
-            Verdict::Defer(reply) => ("defer", reply),
-        };
-        if self.door.settings.monitor {
-            self.door.metrics.decided("forward", reason);
-            self.passes(
-                key,
-                Passed { reason, would: verdict, would_reply: Some(reply.to_string()) },
-            );
-            return Verdict::Forward;
-        }
-        self.door.metrics.decided(verdict, reason);
-        self.rcpt(envelope, key, verdict, &Passed { reason, ..Passed::default() }, None, reply);
-        decision.verdict
-    }
-
-    /// Keeps why a recipient passes until the next hop has answered: one decision is one line of the log.
-    fn passes(&mut self, key: &RecipientKey, passed: Passed) {
-        // Of a transaction that breaks off some are never asked for.
-        if passed.reason != Passed::default().reason && self.passed.len() < PASSED_MAX {
-            self.passed.push((key.clone(), passed));
-        }
-    }
-
-    fn why_passed(&mut self, key: &RecipientKey) -> Passed {
-        let found = self.passed.iter().position(|(of, _)| of == key);
-        found.map(|at| self.passed.remove(at).1).unwrap_or_default()
-    }
-
     /// The next hop answered for a recipient.
     pub(super) fn answered(&mut self, answered: &Answered, next_hop: Option<&NextHop>) -> Settling {
         let Answered { envelope, recipient, stage, reply, recipients, ticket } = answered;
         let Some(key) = recipient.key() else {
             return ticket.map_or(Settling::Nothing, Settling::Now);
         };
-        if matches!(stage, Stage::Rcpt | Stage::Mail | Stage::Connect) {
+        if matches!(stage, Stage::Rcpt | Stage::Mail | Stage::Connect | Stage::Lookup) {
             let passed = self.why_passed(key);
             self.rcpt(envelope, key, "forward", &passed, next_hop, reply);
         }

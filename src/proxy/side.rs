@@ -99,6 +99,11 @@ impl Side {
         self.input.len() < FIRST_READ
     }
 
+    /// Whether nothing is under way: neither bytes of the peer nor any that TLS holds back.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.input.is_empty() && !self.unflushed
+    }
+
     /// Gives back what it holds while nothing goes on.
     pub(super) fn rest(&mut self) {
         (self.input, self.more) = (BytesMut::new(), false);

@@ -5,3 +5,19 @@
 //! | `records` | answers of DNS as plain values |
 
 pub mod records;
+
+use std::sync::Arc;
+
+/// Where a recipient's mail goes, as far as a transaction needs to know: those with equal destinations may share one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// By which route.
+    pub route: RouteId,
+    /// The recipients' domain as a key, where that decides on the next hop; two domains never share a transaction there, even if
+    /// they share a host (Google: `451 4.3.0 Multiple destination domains per transaction is unsupported`).
+    pub domain: Option<Arc<str>>,
+}
+
+/// Names a route for as long as it is as it is: one that changes gets another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteId(pub u64);

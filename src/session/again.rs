@@ -49,7 +49,8 @@ impl Session {
         let mut leg = std::mem::take(&mut self.leg);
         leg.await_held();
         self.phase = Phase::Opening(Need::Again(leg.awaited));
-        out.actions.push_back(Action::Open);
+        let to = self.transaction.as_ref().and_then(|now| now.destination.clone());
+        out.actions.push_back(Action::Open { to, fresh: true });
         true
     }
 
@@ -126,6 +127,7 @@ impl Leg {
     pub(super) const fn begin(&mut self) {
         self.unanswered = self.used;
         self.used = true;
+        self.clean = false;
     }
 
     /// A command of the transaction under way was answered.

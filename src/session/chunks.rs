@@ -22,6 +22,11 @@ use crate::smtp::reply::{Reply, Severity};
 const TINY: u64 = 256;
 
 impl Session {
+    /// Whether the message under way comes in chunks.
+    pub(super) fn is_in_chunks(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|now| now.chunks.is_some())
+    }
+
     fn offers_chunking(&self) -> bool {
         self.greeted == Some(true) && self.settings.offer.chunking
     }
@@ -232,7 +237,7 @@ impl Session {
 
     /// Reports a transaction that its client leaves between two chunks.
     pub(super) fn report_chunks_left(&mut self, out: &mut Outputs) {
-        if self.transaction.as_ref().is_some_and(|now| now.chunks.is_some()) {
+        if self.is_in_chunks() {
             self.report_chunks(Outcome::Aborted, &replies::BROKEN_OFF, out);
         }
     }

@@ -121,7 +121,7 @@ impl Session {
             self.refused_with_mail(envelope, asked.recipient, slot, &reply, out);
         }
         if let Some(transaction) = self.current(envelope) {
-            transaction.mail = MailState::Failed(reply.clone());
+            transaction.mail = MailState::Failed(reply.clone(), Stage::Connect);
         }
         self.leg.refused_mail = Some(reply);
     }
@@ -198,6 +198,8 @@ impl Session {
         let Phase::Final(octets) = self.phase else { return };
         self.phase = Phase::Command;
         self.owed.set_copies(slot, self.finals_due());
+        // Taken or not, a message is over there too; but behind a refused chunk RSET follows (RFC 3030 §2).
+        self.leg.clean = reply.is_success() || !self.is_in_chunks();
         if self.transaction.as_ref().is_some_and(|now| now.accepted.is_empty()) {
             return self.sent_to_nobody(slot, &reply, out);
         }

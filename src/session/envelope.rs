@@ -6,10 +6,11 @@ use super::owed::SlotId;
 use super::parameters::is_xtext;
 use super::transaction::{Asked, Envelope, MailState, Transaction};
 use super::{
-    Action, Answered, ClientTls, Need, Outcome, Outputs, Phase, Protocol, Session, replies,
+    Action, Answered, ClientTls, Farewell, Need, Outcome, Outputs, Phase, Protocol, Session,
+    replies,
 };
 use crate::bounce::Stage;
-use crate::policy::verdict::Verdict;
+use crate::routing::Destination;
 use crate::smtp::address::{Recipient, ReversePath};
 use crate::smtp::command::Parameter;
 use crate::smtp::reply::Reply;
@@ -78,6 +79,7 @@ impl Session {
             parameters,
             wants,
             origin,
+            destination: None,
             mail: MailState::Unsent,
             asked: 0,
             pending: 0,
@@ -130,51 +132,65 @@ impl Session {
         self.phase = Phase::Asking(Asked { recipient, parameters });
     }
 
-    pub(super) fn judged(&mut self, verdict: Verdict, out: &mut Outputs) {
-        let Phase::Asking(_) = self.phase else { return };
-        let Phase::Asking(asked) = self.phase.take() else {
-            return;
-        };
-        match verdict {
-            Verdict::Refuse(reply) | Verdict::Defer(reply) => self.owed.push(reply),
-            Verdict::Forward => self.forward(asked, out),
+    /// The gate says no to the recipient that it was asked about.
+    pub(super) fn refuse(&mut self, reply: Reply) {
+        if self.judged().is_some() {
+            self.owed.push(reply);
         }
     }
 
-    /// Sends a recipient on, over a connection that is there or has to be opened first.
-    fn forward(&mut self, asked: Asked, out: &mut Outputs) {
-        let Some(transaction) = &self.transaction else { return };
-        if let MailState::Failed(reply) = &transaction.mail {
-            let reply = reply.clone();
+    /// The recipient that a verdict was asked for, if it still is.
+    fn judged(&mut self) -> Option<Asked> {
+        let Phase::Asking(_) = self.phase else { return None };
+        let Phase::Asking(asked) = self.phase.take() else { return None };
+        Some(asked)
+    }
+
+    /// Sends the recipient that was asked about on, over a connection that is there or has to be opened first.
+    pub(super) fn forward(&mut self, destination: Destination, out: &mut Outputs) {
+        let Some(asked) = self.judged() else { return };
+        let login_is_lost = self.login_is_lost();
+        let Some(transaction) = &mut self.transaction else { return };
+        let pinned = transaction.destination.get_or_insert_with(|| destination.clone());
+        let refusal = match &transaction.mail {
+            _ if *pinned != destination => Some((replies::ONE_DESTINATION, Stage::Connect)),
+            MailState::Failed(reply, stage) => Some((reply.clone(), *stage)),
+            MailState::Unsent | MailState::Sent if login_is_lost => {
+                Some((replies::LOST, Stage::Connect))
+            }
+            MailState::Unsent | MailState::Sent => None,
+        };
+        if let Some((reply, stage)) = refusal {
             let slot = self.owed.push_awaited();
-            return self.turn_away(asked.recipient, slot, reply, out);
+            return self.turn_away(asked.recipient, slot, reply, stage, out);
         }
-        if self.login_is_lost() {
-            let slot = self.owed.push_awaited();
-            return self.turn_away(asked.recipient, slot, replies::LOST, out);
+        if !self.leg.leads_to(&destination) {
+            self.close_leg(Farewell::Keep, out);
         }
         if !self.leg.is_open() {
             self.phase = Phase::Opening(Need::Recipient(asked));
-            return out.actions.push_back(Action::Open);
+            return out.actions.push_back(Action::Open { to: Some(destination), fresh: false });
         }
         let slot = self.owed.push_awaited();
         self.send_rcpt(asked, slot, out);
     }
 
-    /// Answers for a next hop that cannot be asked: no evidence, but the operator wants to see it.
+    /// Answers for a next hop that cannot be asked: no evidence, but the operator wants to see it. That a domain takes no mail is
+    /// evidence; then the reply waits for the disk like one of the next hop's.
     pub(super) fn turn_away(
         &mut self,
         recipient: Recipient,
         slot: SlotId,
         reply: Reply,
+        stage: Stage,
         out: &mut Outputs,
     ) {
-        if let Some(transaction) = &self.transaction {
-            let envelope = Arc::clone(&transaction.envelope);
-            let answered = Answered::alone(envelope, recipient, Stage::Connect, reply.clone());
-            out.actions.push_back(Action::Answered(answered));
-        }
-        self.owed.settle(slot, reply);
+        let Some(transaction) = &self.transaction else { return self.owed.settle(slot, reply) };
+        let envelope = Arc::clone(&transaction.envelope);
+        let ticket = (stage == Stage::Lookup).then_some(slot);
+        let answered = Answered::alone(envelope, recipient, stage, reply.clone());
+        out.actions.push_back(Action::Answered(Answered { ticket, ..answered }));
+        if ticket.is_some() { self.owed.hold(slot, reply) } else { self.owed.settle(slot, reply) }
     }
 
     /// DATA for nobody.

@@ -9,7 +9,7 @@ use super::auth::Checked;
 use super::owed::SlotId;
 use super::transaction::Envelope;
 use crate::bounce::Stage;
-use crate::policy::verdict::Verdict;
+use crate::routing::Destination;
 use crate::smtp::address::Recipient;
 use crate::smtp::extensions::Capabilities;
 use crate::smtp::identity::Identity;
@@ -33,12 +33,14 @@ pub enum Input<'buffer> {
     ClientClosed,
     /// The client's connection was reset: it neither sends nor hears any more. Reported at once.
     ClientLost,
-    /// The answer to [`Action::Ask`].
-    Verdict(Verdict),
-    /// The answer to [`Action::Open`]: greeted, and this is what the next hop can do.
-    Opened(Capabilities),
+    /// The answer to [`Action::Ask`]: the recipient may pass, to there.
+    Forward(Destination),
+    /// The other answer: this is what the recipient is told.
+    Refused(Reply),
+    /// The answer to [`Action::Open`].
+    Opened(Opened),
     /// The other answer to [`Action::Open`]: what every recipient that needs it is told.
-    NotOpened(Reply),
+    NotOpened(Unopened),
     /// The answer to [`Action::StartTls`]: what the client says from here on is said within TLS.
     Secured,
     /// The answer to [`Action::Authenticate`].
@@ -55,6 +57,38 @@ pub enum Input<'buffer> {
     Drain,
 }
 
+/// A connection to the next hop that is ready for mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// What the next hop can do.
+    pub capabilities: Capabilities,
+    /// It has served before, so that it may be dead without our knowing.
+    pub kept: bool,
+}
+
+impl From<Capabilities> for Opened {
+    /// A fresh one.
+    fn from(capabilities: Capabilities) -> Self {
+        Self { capabilities, kept: false }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unopened {
+    /// What recipients are told.
+    pub reply: Reply,
+    /// What failed: [`Stage::Lookup`] if the domain itself says that it takes no mail, which is about each of its recipients;
+    /// else [`Stage::Connect`], which is about nobody.
+    pub stage: Stage,
+}
+
+impl From<Reply> for Unopened {
+    fn from(reply: Reply) -> Self {
+        Self { reply, stage: Stage::Connect }
+    }
+}
+
 /// Whether all bytes for the next hop have left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
@@ -67,10 +101,15 @@ pub enum Sent {
 /// What the driver must do, besides sending the bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Judge this recipient and come back with [`Input::Verdict`].
+    /// Judge this recipient and come back with [`Input::Forward`] or [`Input::Refused`].
     Ask(Arc<Envelope>, Recipient),
     /// Open a connection to the next hop and come back with [`Input::Opened`] or [`Input::NotOpened`].
-    Open,
+    Open {
+        /// Whose; without, that of all mail.
+        to: Option<Destination>,
+        /// One that was kept has just failed: this one must not have served before.
+        fresh: bool,
+    },
     /// Send what is left, make the handshake with the client and come back with [`Input::Secured`]. Nothing that the client sent
     /// before may be left over.
     StartTls,
@@ -95,6 +134,8 @@ pub enum Action {
 /// How to leave the next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Farewell {
+    /// Nothing is left of any transaction: it may serve others. Else as [`Self::Quit`].
+    Keep,
     /// With QUIT; whatever it says to that is ignored.
     Quit,
     /// At once: the one way to abort without inventing an end (I2: never CRLF.CRLF that the client did not send).

@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::{ClientTls, Limits, Outputs, Session, TellClient, replies};
+use super::{ClientTls, Limits, Outputs, Session, replies};
 use crate::smtp::extensions::{Maxima, Size};
 use crate::smtp::identity::Attributes;
 use crate::smtp::reply::Reply;
 
 impl Session {
     pub(super) fn greet(&self, out: &mut Outputs) {
-        replies::greeting(&self.settings.hostname, self.settings.protocol)
-            .encode(false, &mut out.to_client);
+        replies::greeting(&self.settings).encode(false, &mut out.to_client);
     }
 
     pub(super) fn hello(&mut self, esmtp: bool, name: &str, out: &mut Outputs) {
@@ -18,7 +17,7 @@ impl Session {
         self.drop_transaction(out);
         self.excused = false;
         self.forwarded = None;
-        self.helo = (self.settings.tell_client != TellClient::Off).then(|| name.into());
+        self.helo = Some(name.into());
         let again = self.greeted.replace(esmtp).is_some();
         self.owed.enhanced = esmtp && self.settings.offer.enhanced_status_codes;
         if esmtp && self.must_see_mechanisms() {

@@ -92,7 +92,7 @@ impl Session {
         self.settings.may_relay = listed(&access.clients);
         self.settings.xforward = listed(&access.xforward);
         self.become_client(Arc::new(client), out);
-        self.owed.push_plain(replies::greeting(&self.settings.hostname, self.settings.protocol));
+        self.owed.push_plain(replies::greeting(&self.settings));
         self.count_junk();
     }
 

@@ -97,7 +97,7 @@ impl Session {
         }
         if matches!(self.phase, Phase::Over) && self.owed.is_empty() && !self.leaving {
             self.leaving = true;
-            self.close_leg(Farewell::Quit, out);
+            self.close_leg(Farewell::Keep, out);
             out.actions.push_back(Action::CloseClient);
         }
     }

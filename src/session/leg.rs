@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use super::owed::SlotId;
 use super::transaction::{Asked, Envelope, MailState, Transaction};
-use super::{Action, Answered, Auth, Farewell, Need, Outcome, Outputs, Phase, Session, replies};
+use super::{
+    Action, Answered, Auth, Farewell, Need, Opened, Outcome, Outputs, Phase, Session, Unopened,
+    replies,
+};
 use crate::bounce::Stage;
+use crate::routing::Destination;
 use crate::smtp::extensions::Capabilities;
 use crate::smtp::reply::{Reply, ReplyDecoder, ReplyLimits};
 use crate::smtp::sasl::LINE_MAX;
@@ -81,15 +85,26 @@ pub(super) struct Leg {
     exchange: bool,
     /// The client has logged in here.
     logged_in: bool,
-    /// A transaction has begun here.
+    /// Whom it is for; without, for all mail: it was opened before a recipient was known.
+    destination: Option<Destination>,
+    /// Nothing is left of any transaction as soon as all is answered.
+    pub(super) clean: bool,
+    /// A transaction has begun here, this client's or another's.
     pub(super) used: bool,
     /// Another had begun here before the one under way, none of whose commands has been answered.
     pub(super) unanswered: bool,
 }
 
 impl Leg {
-    pub(super) fn open(&mut self, capabilities: Capabilities) {
-        *self = Self { capabilities: Some(capabilities), ..Self::default() };
+    pub(super) fn open(&mut self, opened: Opened, destination: Option<Destination>) {
+        let Opened { capabilities, kept } = opened;
+        let capabilities = Some(capabilities);
+        *self = Self { capabilities, destination, clean: true, used: kept, ..Self::default() };
+    }
+
+    /// Whether it is, or would be, the way to there.
+    pub(super) fn leads_to(&self, destination: &Destination) -> bool {
+        self.destination.as_ref().is_none_or(|own| own == destination)
     }
 
     pub(super) const fn is_open(&self) -> bool {
@@ -171,10 +186,11 @@ impl Leg {
     pub(super) fn forget(&mut self, transaction: Transaction, out: &mut Outputs) {
         let knows = match transaction.mail {
             MailState::Unsent => false,
-            MailState::Sent | MailState::Failed(_) => self.is_open(),
+            MailState::Sent | MailState::Failed(..) => self.is_open(),
         };
         if knows {
             out.to_downstream.extend_from_slice(b"RSET\r\n");
+            self.clean = true;
             let envelope = transaction.envelope;
             self.awaited.push_back(Awaited { command: Sent::Rset, envelope });
         }
@@ -182,15 +198,17 @@ impl Leg {
 }
 
 impl Session {
-    pub(super) fn opened(&mut self, capabilities: Capabilities, out: &mut Outputs) {
+    pub(super) fn opened(&mut self, opened: Opened, out: &mut Outputs) {
+        let capabilities = opened.capabilities;
         if self.settings.auth == Auth::Relay {
             self.settings.offer.auth = capabilities.auth;
         }
         let Some(need) = self.need() else {
             // The client left meanwhile: nobody would ever close it.
-            return out.actions.push_back(Action::CloseDownstream(Farewell::Quit));
+            return out.actions.push_back(Action::CloseDownstream(Farewell::Keep));
         };
-        self.leg.open(capabilities);
+        let destination = self.transaction.as_ref().and_then(|now| now.destination.clone());
+        self.leg.open(opened, destination);
         match need {
             Need::Recipient(asked) => {
                 let slot = self.owed.push_awaited();
@@ -202,19 +220,20 @@ impl Session {
         }
     }
 
-    pub(super) fn not_opened(&mut self, reply: Reply, out: &mut Outputs) {
+    pub(super) fn not_opened(&mut self, unopened: &Unopened, out: &mut Outputs) {
+        let Unopened { reply, stage } = unopened;
         match self.need() {
             Some(Need::Recipient(asked)) => {
                 let slot = self.owed.push_awaited();
-                self.turn_away(asked.recipient, slot, reply.clone(), out);
+                self.turn_away(asked.recipient, slot, reply.clone(), *stage, out);
                 // One attempt a transaction: its further recipients need the same next hop.
                 if let Some(transaction) = &mut self.transaction {
-                    transaction.mail = MailState::Failed(reply);
+                    transaction.mail = MailState::Failed(reply.clone(), *stage);
                 }
             }
             Some(Need::Hello) => self.mechanisms_unseen(),
             Some(Need::Login(_)) => self.login_unavailable(out),
-            Some(Need::Again(awaited)) => self.not_opened_again(awaited, &reply, out),
+            Some(Need::Again(awaited)) => self.not_opened_again(awaited, reply, out),
             None => {}
         }
     }
@@ -246,7 +265,11 @@ impl Session {
             return;
         }
         // Behind an unanswered command a QUIT's reply could be taken for that command's.
-        let farewell = if self.leg.is_idle() { farewell } else { Farewell::Abort };
+        let farewell = match farewell {
+            _ if !self.leg.is_idle() => Farewell::Abort,
+            Farewell::Keep if !self.leg.clean || self.leg.logged_in => Farewell::Quit,
+            Farewell::Keep | Farewell::Quit | Farewell::Abort => farewell,
+        };
         self.leg = Leg::default();
         out.actions.push_back(Action::CloseDownstream(farewell));
     }
@@ -321,7 +344,7 @@ impl Session {
                     && let MailState::Sent = transaction.mail
                 {
                     transaction.pending = 0;
-                    transaction.mail = MailState::Failed(reply.clone());
+                    transaction.mail = MailState::Failed(reply.clone(), Stage::Connect);
                 }
             }
         }

@@ -58,7 +58,8 @@ use crate::smtp::identity::Identity;
 use auth::LoggedIn;
 pub use auth::{Auth, Checked};
 pub use exchange::{
-    Action, Answered, Farewell, Finished, Input, Outcome, Outputs, Sent, Ticket, Waiting,
+    Action, Answered, Farewell, Finished, Input, Opened, Outcome, Outputs, Sent, Ticket, Unopened,
+    Waiting,
 };
 pub use identity::Access;
 use identity::Peer;
@@ -131,6 +132,11 @@ impl Session {
         }
     }
 
+    /// The connection to the next hop is there before the client is greeted: all mail goes that way.
+    pub fn begins_with(&mut self, opened: Opened) {
+        self.leg.open(opened, None);
+    }
+
     /// Takes one input and appends what is to be done. Commands that were left in the client's buffer need another
     /// [`Input::Client`] once the session takes commands again.
     pub fn step(&mut self, input: Input<'_>, out: &mut Outputs) {
@@ -140,9 +146,10 @@ impl Session {
             Input::Client(bytes) => self.client_bytes(bytes, out),
             Input::ClientClosed => self.client_closed(out),
             Input::ClientLost => self.client_lost(out),
-            Input::Verdict(verdict) => self.judged(verdict, out),
-            Input::Opened(capabilities) => self.opened(capabilities, out),
-            Input::NotOpened(reply) => self.not_opened(reply, out),
+            Input::Forward(destination) => self.forward(destination, out),
+            Input::Refused(reply) => self.refuse(reply),
+            Input::Opened(opened) => self.opened(opened, out),
+            Input::NotOpened(unopened) => self.not_opened(&unopened, out),
             Input::Downstream(bytes, sent) => self.downstream_bytes(bytes, sent, out),
             Input::DownstreamClosed => self.lose_leg_or_begin_again(&replies::LOST, out),
             Input::Settled(ticket) => self.owed.release(ticket),
@@ -230,11 +237,10 @@ impl Session {
         self.leg.is_idle() && !kept && self.transaction.as_ref().is_none_or(untouched)
     }
 
-    /// Tells the next hop goodbye because the connection has been idle for too long.
+    /// Lets go of the next hop because the connection has been idle for too long.
     pub fn release_leg(&mut self, out: &mut Outputs) {
         if self.leg_is_idle() {
-            self.leg = Leg::default();
-            out.actions.push_back(Action::CloseDownstream(Farewell::Quit));
+            self.close_leg(Farewell::Keep, out);
         }
     }
 }

@@ -7,6 +7,7 @@ use super::leg::{Awaited, Sent};
 use super::owed::SlotId;
 use super::transaction::{Asked, Envelope, MailState, Transaction};
 use super::{Outputs, Phase, Session, replies};
+use crate::bounce::Stage;
 use crate::smtp::command::Parameter;
 use crate::smtp::extensions::{Capabilities, Size};
 use crate::smtp::reply::Reply;
@@ -18,7 +19,7 @@ impl Session {
         let introduction = self.introduction(there.xforward);
         let Some(transaction) = &mut self.transaction else { return };
         if let Some(refusal) = lacking(transaction, &asked, &there) {
-            return self.turn_away(asked.recipient, slot, refusal, out);
+            return self.turn_away(asked.recipient, slot, refusal, Stage::Connect, out);
         }
         if let MailState::Unsent = transaction.mail {
             transaction.mail = MailState::Sent;

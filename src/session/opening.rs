@@ -26,6 +26,8 @@ pub struct Opening {
     step: Step,
     starttls: Starttls,
     introduction: Introduction,
+    /// What must not be met: our own word, and the client's own name at another gate.
+    unlike: (Arc<str>, Option<Arc<str>>),
     login: LoggingIn,
     replies: ReplyDecoder,
 }
@@ -78,6 +80,8 @@ pub enum Opened {
     Handshake,
     /// Ready for mail.
     Ready(Capabilities),
+    /// This server is the gate itself, or a gate whose mail came here from there.
+    Loop,
     /// This server will not have us.
     Failed(Failed),
 }
@@ -114,7 +118,8 @@ impl Opening {
         let hostname = hostname.to_owned();
         let (introduction, login) = (Introduction::None, LoggingIn::default());
         let replies = ReplyDecoder::default();
-        Self { hostname, step: Step::Greeting, starttls, introduction, login, replies }
+        let unlike = (Arc::from(""), None);
+        Self { hostname, step: Step::Greeting, starttls, introduction, unlike, login, replies }
     }
 
     /// The server is to be told on whose behalf we speak: behind TLS and EHLO, before any mail.
@@ -127,6 +132,23 @@ impl Opening {
     /// What came of that.
     pub const fn introduction(&self) -> &Introduction {
         &self.introduction
+    }
+
+    /// A greeting with this word is our own, and one of another gate that has the client's name leads back to the client:
+    /// mail would go round until connections run out.
+    #[must_use]
+    pub fn unlike(mut self, instance: Arc<str>, client: Option<Arc<str>>) -> Self {
+        self.unlike = (instance, client);
+        self
+    }
+
+    fn is_loop(&self, greeting: &Reply) -> bool {
+        let (instance, client) = &self.unlike;
+        let mut words = greeting.text.split_ascii_whitespace();
+        let name = words.next().unwrap_or_default();
+        let has = |wanted: &str| !wanted.is_empty() && words.clone().any(|word| word == wanted);
+        let clients = client.as_ref().is_some_and(|client| name.eq_ignore_ascii_case(client));
+        has(instance) || clients && has(replies::GATE)
     }
 
     /// The gate is to log in there: within TLS, before any mail.
@@ -164,6 +186,7 @@ impl Opening {
         };
         match (self.step, reply.severity()) {
             (Step::Auth(there), _) => self.login.step(there, reply, out),
+            (Step::Greeting, Severity::Completion) if self.is_loop(&reply) => Opened::Loop,
             (Step::Greeting, Severity::Completion) => {
                 self.step = Step::Ehlo;
                 self.hello("EHLO", out)

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::Protocol;
+use super::{Protocol, Settings};
 use crate::smtp::command::CommandFault;
 use crate::smtp::reply::Reply;
 use crate::smtp::status::EnhancedStatus;
@@ -80,6 +80,9 @@ pub(super) const IN_TRANSACTION: Reply =
     reply(503, (5, 5, 1), "rcptgate: not within a transaction");
 pub(super) const NO_RELAY: Reply = reply(550, (5, 7, 1), "rcptgate: you may not relay here");
 pub(super) const TOO_MANY_RCPT: Reply = reply(452, (4, 5, 3), "rcptgate: too many recipients");
+/// 452, not 450: Exim and KumoMTA send the rest at once, on the same connection.
+pub(super) const ONE_DESTINATION: Reply =
+    reply(452, (4, 5, 3), "rcptgate: one destination domain per transaction");
 pub(super) const PARAMETER: Reply =
     reply(555, (5, 5, 4), "rcptgate: parameter not offered or malformed");
 pub(super) const NEED_UTF8: Reply =
@@ -122,13 +125,18 @@ pub(super) const BARE_IN_CONTENT: Reply =
 pub(super) const CONTENT_LINE: Reply =
     reply(554, (5, 6, 0), "rcptgate: line too long in the message");
 
-/// The greeting.
-pub(super) fn greeting(hostname: &str, protocol: Protocol) -> Reply {
-    let protocol = match protocol {
+/// The word in its greeting by which one gate knows another.
+pub(super) const GATE: &str = "rcptgate";
+
+/// The greeting. Its last word is this process's own.
+pub(super) fn greeting(settings: &Settings) -> Reply {
+    let Settings { hostname, instance, .. } = settings;
+    let protocol = match settings.protocol {
         Protocol::Smtp => "ESMTP",
         Protocol::Lmtp => "LMTP",
     };
-    Reply::plain(220, Cow::Owned(format!("{hostname} {protocol} rcptgate")))
+    let space = if instance.is_empty() { "" } else { " " };
+    Reply::plain(220, Cow::Owned(format!("{hostname} {protocol} {GATE}{space}{instance}")))
 }
 
 /// What a line that is no command gets.

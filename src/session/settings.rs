@@ -11,6 +11,8 @@ use crate::smtp::identity::Identity;
 pub struct Settings {
     /// The gate's own name in its greeting and EHLO reply.
     pub hostname: Arc<str>,
+    /// A word of this process alone, for the greeting; empty: none.
+    pub instance: Arc<str>,
     /// What is offered to the client, and what SIZE it may declare.
     pub offer: Capabilities,
     /// Bounds on what the client may send.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::bounce::Stage;
+use crate::routing::Destination;
 use crate::smtp::address::{Recipient, ReversePath};
 use crate::smtp::chunk::ChunkDecoder;
 use crate::smtp::command::Parameter;
@@ -46,8 +48,8 @@ pub(super) enum MailState {
     Unsent,
     /// Sent; its reply has not come, or was 2yz.
     Sent,
-    /// The next hop will not have this transaction, or has been lost: what further recipients are told.
-    Failed(Reply),
+    /// The next hop will not have this transaction, or has been lost: what further recipients are told, and what failed.
+    Failed(Reply, Stage),
 }
 
 /// A transaction under way.
@@ -60,6 +62,8 @@ pub(super) struct Transaction {
     pub(super) wants: Wants,
     /// Where the message came from, as the client's XFORWARD has it.
     pub(super) origin: Option<Box<Identity>>,
+    /// Where it goes: where the first recipient goes that passed.
+    pub(super) destination: Option<Destination>,
     pub(super) mail: MailState,
     /// Recipients asked for, whatever became of them.
     pub(super) asked: u32,
@@ -76,9 +80,9 @@ impl Transaction {
     pub(super) fn no_content(&self, nobody: Reply) -> Option<Reply> {
         let anyone = !self.accepted.is_empty();
         match &self.mail {
-            MailState::Failed(reply) if anyone => Some(reply.clone()),
+            MailState::Failed(reply, _) if anyone => Some(reply.clone()),
             MailState::Sent if anyone || self.pending > 0 => None,
-            MailState::Failed(_) | MailState::Unsent | MailState::Sent => Some(nobody),
+            MailState::Failed(..) | MailState::Unsent | MailState::Sent => Some(nobody),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group};
-use rcptgate::policy::verdict::Verdict;
+use rcptgate::routing::Destination;
 use rcptgate::session::{Action, Input, Limits, Outputs, Sent, Session, Settings, TellClient};
 use rcptgate::smtp::extensions::Capabilities;
 use rcptgate::smtp::identity::Identity;
@@ -46,6 +46,7 @@ fn greeted() -> (Session, Outputs) {
         auth_required: false,
         protocol: rcptgate::session::Protocol::Smtp,
         hostname: "gate.test".into(),
+        instance: "".into(),
         offer: Capabilities::GATE,
         limits: Limits::default(),
         may_relay: true,
@@ -70,8 +71,8 @@ fn transaction(
     session.step(Input::Client(&mut input), &mut out);
     while let Some(action) = out.actions.pop_front() {
         match action {
-            Action::Ask(..) => session.step(Input::Verdict(Verdict::Forward), &mut out),
-            Action::Open => session.step(Input::Opened(Capabilities::GATE), &mut out),
+            Action::Ask(..) => session.step(Input::Forward(Destination::default()), &mut out),
+            Action::Open { .. } => session.step(Input::Opened(Capabilities::GATE.into()), &mut out),
             Action::Answered(_)
             | Action::Finished(_)
             | Action::CloseDownstream(_)

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
-use rcptgate::policy::verdict::Verdict;
 use rcptgate::proxy::header;
+use rcptgate::routing::Destination;
 use rcptgate::session::{
     Action, Auth, Checked, ClientTls, Input, Limits, Outputs, Protocol, Session, Settings,
     TellClient,
@@ -313,6 +313,7 @@ pub fn session(bytes: &[u8]) {
 fn converse(pieces: &[&[u8]]) -> (BytesMut, bool) {
     let settings = Settings {
         hostname: "gate.test".into(),
+        instance: "".into(),
         offer: Capabilities::GATE,
         limits: Limits::default(),
         may_relay: true,
@@ -334,11 +335,13 @@ fn converse(pieces: &[&[u8]]) -> (BytesMut, bool) {
         while !closed {
             while let Some(action) = out.actions.pop_front() {
                 match action {
-                    Action::Ask(..) => session.step(Input::Verdict(Verdict::Forward), &mut out),
-                    Action::Open => {
+                    Action::Ask(..) => {
+                        session.step(Input::Forward(Destination::default()), &mut out)
+                    }
+                    Action::Open { .. } => {
                         let nobody =
                             Reply::from_text("451 4.4.1 rcptgate: nobody").expect("a reply");
-                        session.step(Input::NotOpened(nobody), &mut out);
+                        session.step(Input::NotOpened(nobody.into()), &mut out);
                     }
                     Action::Authenticate(_) => {
                         session.step(Input::Authenticated(Checked::Wrong), &mut out);

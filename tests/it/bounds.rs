@@ -5,8 +5,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rcptgate::policy::verdict::Verdict;
 use rcptgate::proxy::Timeouts;
+use rcptgate::routing::Destination;
 use rcptgate::session::{Action, Input, Limits, Outputs, Sent, Session};
 use rcptgate::smtp::extensions::Capabilities;
 use tokio::net::TcpStream;
@@ -27,9 +27,9 @@ fn a_bomb_of_headers_is_passed_on_as_it_comes() {
         let mut client =
             BytesMut::from("EHLO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n");
         session.step(Input::Client(&mut client), &mut out);
-        session.step(Input::Verdict(Verdict::Forward), &mut out);
+        session.step(Input::Forward(Destination::default()), &mut out);
         session.step(Input::Client(&mut client), &mut out);
-        session.step(Input::Opened(Capabilities::GATE), &mut out);
+        session.step(Input::Opened(Capabilities::GATE.into()), &mut out);
         session.step(Input::Client(&mut client), &mut out);
         let mut replies = BytesMut::from("250 ok\r\n250 ok\r\n354 go\r\n");
         session.step(Input::Downstream(&mut replies, Sent::All), &mut out);
@@ -224,11 +224,11 @@ fn slow_disk(others: &str, waiting: usize) {
     while let Some(action) = out.actions.pop_front() {
         match action {
             Action::Ask(..) => {
-                session.step(Input::Verdict(Verdict::Forward), &mut out);
+                session.step(Input::Forward(Destination::default()), &mut out);
                 session.step(Input::Client(&mut client), &mut out);
             }
-            Action::Open => {
-                session.step(Input::Opened(Capabilities::GATE), &mut out);
+            Action::Open { .. } => {
+                session.step(Input::Opened(Capabilities::GATE.into()), &mut out);
                 session.step(Input::Client(&mut client), &mut out);
             }
             Action::Answered(answered) => tickets.extend(answered.ticket),

@@ -16,8 +16,9 @@ use rcptgate::log::Addresses;
 use rcptgate::metrics::Metrics;
 use rcptgate::policy::Policy;
 use rcptgate::policy::verdict::Listing;
-use rcptgate::proxy::route::{Host, Protection, Route};
-use rcptgate::proxy::{Door, DoorSettings, Timeouts, listener};
+use rcptgate::proxy::outbound::{Outbound, Own};
+use rcptgate::proxy::route::{Host, Protection, RouteSettings, Routes};
+use rcptgate::proxy::{Door, DoorSettings, PoolLimits, Timeouts, listener};
 use rcptgate::session::{Auth, ClientTls, Limits, Protocol, TellClient};
 use rcptgate::smtp::extensions::Extension;
 use rcptgate::tls::Certificate;
@@ -63,6 +64,18 @@ pub struct Wish {
     pub account: Option<Account>,
     /// Next hops that are tried first.
     pub before: Vec<Host>,
+    /// Ways out for some domains.
+    pub routes: Vec<RouteSettings>,
+    /// The way out for all others, if it is not the scripted next hop.
+    pub rest: Option<RouteSettings>,
+    /// What names are looked up with.
+    pub resolver: Option<Resolver>,
+    /// Connections that are kept for other clients.
+    pub pool: PoolLimits,
+}
+
+fn system_resolver() -> Resolver {
+    Resolver::new(&[]).expect("a resolver")
 }
 
 impl Default for Wish {
@@ -88,6 +101,10 @@ impl Default for Wish {
             protection: Protection::Off,
             account: None,
             before: Vec::new(),
+            routes: Vec::new(),
+            rest: None,
+            resolver: None,
+            pool: PoolLimits::NONE,
         }
     }
 }
@@ -111,14 +128,19 @@ impl Lab {
         let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
         let loopback = vec!["127.0.0.0/8".parse().expect("a network")];
         let metrics = Arc::new(Metrics::new());
+        let hosts = wish.before.into_iter().chain([host]).collect();
+        let rest = wish.rest.unwrap_or_else(|| RouteSettings {
+            account: wish.account,
+            ..RouteSettings::fixed(hosts, wish.protection)
+        });
         let door = Door {
             gate: opened.gate.clone(),
-            route: Route::fixed(
-                wish.before.into_iter().chain([host]).collect(),
-                wish.protection,
-                Resolver::new(&[]).expect("a resolver"),
-            )
-            .logging_in(wish.account),
+            outbound: Arc::new(Outbound::new(
+                Routes::new(wish.routes, rest, wish.resolver.unwrap_or_else(system_resolver)),
+                Own::default(),
+                wish.pool,
+                wish.timeouts.quit,
+            )),
             metrics: Arc::clone(&metrics),
             addresses: Addresses::Full,
             settings: DoorSettings {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use rcptgate::bounce::Stage;
 use rcptgate::policy::verdict::Verdict;
+use rcptgate::routing::Destination;
 use rcptgate::session::{
     Action, Answered, Checked, Farewell, Finished, Input, Outputs, Sent, Session, Settings, Ticket,
     Waiting,
@@ -121,13 +122,13 @@ impl Rig {
             gone: false,
             lock_step: !capabilities.pipelining,
         });
-        self.step(Input::Opened(capabilities));
+        self.step(Input::Opened(capabilities.into()));
     }
 
     /// The connection that the session asked for cannot be had.
     pub fn cannot_connect(&mut self, reply: Reply) {
         assert!(std::mem::take(&mut self.opening), "nobody asked for a connection");
-        self.step(Input::NotOpened(reply));
+        self.step(Input::NotOpened(reply.into()));
     }
 
     /// The next hop sends this in one write.
@@ -268,9 +269,13 @@ impl Rig {
                 let address = recipient.to_string();
                 let address = address.trim_matches(['<', '>']);
                 let verdict = self.verdicts.get(address).cloned().unwrap_or(Verdict::Forward);
-                self.session.step(Input::Verdict(verdict), &mut self.out);
+                let input = match verdict {
+                    Verdict::Forward => Input::Forward(Destination::default()),
+                    Verdict::Refuse(reply) | Verdict::Defer(reply) => Input::Refused(reply),
+                };
+                self.session.step(input, &mut self.out);
             }
-            Action::Open => self.opening = true,
+            Action::Open { .. } => self.opening = true,
             Action::Renamed(client) => self.events.push_back(Event::Renamed(client)),
             Action::Untold(reply) => self.events.push_back(Event::Untold(reply)),
             Action::StartTls => {
@@ -297,7 +302,13 @@ impl Rig {
             }
             Action::LoginRelayed(_) => {}
             Action::CloseDownstream(farewell) => {
+                // Nobody else is served here: what may be kept is left politely.
+                let farewell = match farewell {
+                    Farewell::Keep => Farewell::Quit,
+                    Farewell::Quit | Farewell::Abort => farewell,
+                };
                 match farewell {
+                    Farewell::Keep => {}
                     Farewell::Quit => self.write(),
                     // A driver drops what it has not sent: the end of a message may be in it.
                     Farewell::Abort => self.out.to_downstream.clear(),
@@ -371,6 +382,7 @@ pub fn capabilities(words: &str) -> Capabilities {
 pub fn settings() -> Settings {
     Settings {
         hostname: "gate.test".into(),
+        instance: "".into(),
         offer: Capabilities {
             dsn: true,
             size: Size::Unlimited,

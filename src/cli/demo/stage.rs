@@ -20,7 +20,8 @@ use crate::lists::{Lists, parse_addresses};
 use crate::log::Addresses;
 use crate::policy::verdict::Decision;
 use crate::policy::{Policy, Record};
-use crate::proxy::route::{Host, Protection};
+use crate::proxy::PoolLimits;
+use crate::proxy::route::{Protection, RouteSettings, at};
 use crate::proxy::{DoorSettings, Timeouts};
 use crate::session::{Auth, Limits, TellClient};
 use crate::smtp::address::RecipientKey;
@@ -69,14 +70,15 @@ impl Stage {
             .ok_or_else(|| Failure::Internal("no preset `quarantine`".to_owned()))?;
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let parts = Parts {
-            account: None,
             gate: settings,
             policy,
             classifier: Classifier::builtin(),
             lists: Lists { allow, ..Lists::embedded() },
             doors: [cast::SHOP, cast::NEWS].map(|tenant| (loopback, door(tenant))).into(),
-            hosts: vec![Host { name: "127.0.0.1".to_owned(), port: receivers.address.port() }],
-            tls: Protection::Off,
+            routes: Vec::new(),
+            rest: RouteSettings::fixed(vec![at(receivers.address)], Protection::Off),
+            pool: PoolLimits::default(),
+            admin: None,
             dns: Vec::new(),
             addresses: Addresses::Full,
         };

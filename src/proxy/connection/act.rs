@@ -7,14 +7,16 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::super::downstream::{self, Leg};
+use super::super::downstream::{self, Leg, Order};
 use super::super::report::Settling;
 use super::super::side::{Reading, Side};
 use super::Connection;
 use crate::bounce::Stage;
 use crate::credentials::Checked;
-use crate::session::{self, Action, Answered, Farewell, Input, TellClient, Waiting};
-use crate::smtp::reply::Reply;
+use crate::routing::Destination;
+use crate::session::{
+    self, Action, Answered, Auth, Farewell, Input, Opened, TellClient, Unopened, Waiting,
+};
 use crate::smtp::sasl::Login;
 
 /// How long a client gets to read its last reply and close its side.
@@ -51,21 +53,15 @@ impl Connection {
         while let Some(action) = self.out.actions.pop_front() {
             match action {
                 Action::Ask(envelope, recipient) => {
-                    let verdict = self.reporter.judge(&envelope, &recipient);
-                    self.session.step(Input::Verdict(verdict), &mut self.out);
+                    let input = self.reporter.judge(&envelope, &recipient);
+                    self.session.step(input, &mut self.out);
                     self.feed_client();
                 }
-                Action::Open => {
-                    let door = Arc::clone(&self.door);
-                    let told = self.door.settings.tell_client == TellClient::Xclient;
-                    let client = told.then(|| Box::new(self.session.client()));
-                    self.opening =
-                        Some(Box::pin(async move { downstream::open(&door, client).await }));
-                }
+                Action::Open { to, fresh } => self.open(to, fresh),
                 Action::CloseDownstream(farewell) => self.close_downstream(farewell),
                 Action::Renamed(client) => self.reporter.renamed(&client),
                 Action::Untold(reply) => {
-                    self.reporter.untold(&reply, self.next_hop.as_ref());
+                    self.reporter.untold(&reply, self.next_hop.as_deref());
                 }
                 Action::Authenticate(login) => self.authenticate(login),
                 Action::LoginRelayed(checked) => self.reporter.login_relayed(checked),
@@ -73,11 +69,26 @@ impl Connection {
                 Action::CloseClient => goes_on = false,
                 Action::Answered(answered) => self.answered(&answered),
                 Action::Finished(finished) => {
-                    self.reporter.finished(&finished, self.next_hop.as_ref());
+                    self.reporter.finished(&finished, self.next_hop.as_deref());
                 }
             }
         }
         goes_on
+    }
+
+    fn open(&mut self, to: Option<Destination>, fresh: bool) {
+        let door = Arc::clone(&self.door);
+        let client = self.session.client();
+        let told = self.door.settings.tell_client == TellClient::Xclient;
+        let order = Order {
+            to,
+            original: self.original,
+            fresh,
+            from: client.address.unwrap_or(self.peer),
+            helo: client.helo.as_deref().map(Arc::from),
+            client: told.then(|| Box::new(client)),
+        };
+        self.opening = Some(Box::pin(async move { downstream::open(&door, &order).await }));
     }
 
     fn authenticate(&mut self, login: Login) {
@@ -100,7 +111,7 @@ impl Connection {
     }
 
     fn answered(&mut self, answered: &Answered) {
-        match self.reporter.answered(answered, self.next_hop.as_ref()) {
+        match self.reporter.answered(answered, self.next_hop.as_deref()) {
             Settling::Nothing => {}
             Settling::Now(ticket) => self.session.step(Input::Settled(ticket), &mut self.out),
             Settling::Later(ticket, settled) => {
@@ -112,17 +123,21 @@ impl Connection {
         }
     }
 
-    pub(super) fn opened(&mut self, result: Result<Leg, Reply>) {
+    pub(super) fn opened(&mut self, result: Result<Leg, Unopened>) {
         self.opening = None;
         let input = match result {
-            Ok(Leg { stream, capabilities, next_hop }) => {
-                self.leg = Some(Side::new(stream));
-                self.next_hop = Some(next_hop);
-                Input::Opened(capabilities)
-            }
-            Err(reply) => Input::NotOpened(reply),
+            Ok(leg) => Input::Opened(self.take_leg(leg)),
+            Err(unopened) => Input::NotOpened(unopened),
         };
         self.session.step(input, &mut self.out);
+    }
+
+    /// Takes a connection over; what the session is told of it.
+    pub(super) fn take_leg(&mut self, leg: Leg) -> Opened {
+        let opened = leg.opened();
+        self.leg = Some(Side::new(leg.stream));
+        (self.next_hop, self.place) = (Some(leg.next_hop), leg.place);
+        opened
     }
 
     pub(super) fn client_is_lost(&mut self) {
@@ -146,12 +161,30 @@ impl Connection {
     }
 
     fn close_downstream(&mut self, farewell: Farewell) {
+        let settled = self.out.to_downstream.is_empty();
         self.out.to_downstream.clear();
+        self.place = None;
         let Some(leg) = self.leg.take() else { return };
-        // Dropping closes it, without an end that the client did not send.
-        if farewell == Farewell::Quit && leg.state == Reading::Open {
-            downstream::quit(leg.stream, self.timeouts.quit);
+        let settled = settled && leg.is_at_rest();
+        match (farewell, leg.state, &self.next_hop) {
+            (Farewell::Keep, Reading::Open, Some(next_hop)) if settled && self.may_keep() => {
+                self.door.outbound.pool.keep(leg.stream, Arc::clone(next_hop));
+            }
+            (Farewell::Keep | Farewell::Quit, Reading::Open, _) => {
+                downstream::quit(leg.stream, self.timeouts.quit);
+            }
+            // Dropping closes it, without an end that the client did not send.
+            (Farewell::Abort, _, _)
+            | (Farewell::Keep | Farewell::Quit, Reading::Ended | Reading::Told, _) => {}
         }
+    }
+
+    /// Whether the connection is like any other client's: a next hop that took us for this client must not serve another.
+    fn may_keep(&self) -> bool {
+        self.door.settings.tell_client != TellClient::Xclient
+            && self.door.settings.auth != Auth::Relay
+            && self.original.is_none()
+            && !self.door.drain.is_cancelled()
     }
 
     /// The deadline is over. Says whether what is waited for from now on has all of its time; the client's own time goes on when an

@@ -33,7 +33,7 @@ impl Session {
     /// EHLO waits.
     pub(in crate::session) fn see_mechanisms(&mut self, out: &mut Outputs) {
         self.phase = Phase::Opening(Need::Hello);
-        out.actions.push_back(Action::Open);
+        out.actions.push_back(Action::Open { to: None, fresh: false });
     }
 
     /// Whether the connection on which the client logged in has gone.
@@ -48,7 +48,7 @@ impl Session {
             self.send_auth(&start, out);
         } else {
             self.phase = Phase::Opening(Need::Login(start));
-            out.actions.push_back(Action::Open);
+            out.actions.push_back(Action::Open { to: None, fresh: false });
         }
     }
 

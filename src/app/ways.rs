@@ -1,0 +1,54 @@
+//! Routes, read again when the configuration changes: the one part of it that needs no restart.
+
+use super::build;
+use super::serve::LOGGED_MAX;
+use crate::config::{self, Settings};
+use crate::proxy::route::Routes;
+
+/// The routes of a configuration file, and what it said last.
+pub(super) struct Ways {
+    before: Settings,
+    routes: Routes,
+}
+
+impl Ways {
+    pub(super) const fn new(before: Settings, routes: Routes) -> Self {
+        Self { before, routes }
+    }
+
+    /// Reads the file again; false when it has a fault, and everything stays as it was.
+    pub(super) fn reload(&mut self) -> bool {
+        let file = self.before.file.display().to_string();
+        let settings = match config::load(&self.before.file) {
+            Ok(settings) => settings,
+            Err(faults) => {
+                for fault in faults.iter().take(LOGGED_MAX) {
+                    tracing::error!(event = "reload", result = "kept", file, error = %fault);
+                }
+                return false;
+            }
+        };
+        let same_ways = settings.routes == self.before.routes
+            && settings.downstream.way == self.before.downstream.way;
+        if !same_ways && let Err(fault) = self.swap(&settings) {
+            tracing::error!(event = "reload", result = "kept", file, error = %fault);
+            return false;
+        }
+        self.before.routes.clone_from(&settings.routes);
+        self.before.downstream.way = settings.downstream.way.clone();
+        if self.before != settings {
+            let error = "what is not about routes holds from the next start on";
+            tracing::warn!(event = "reload", result = "restart_needed", file, error);
+        }
+        self.before = settings;
+        true
+    }
+
+    fn swap(&self, settings: &Settings) -> Result<(), crate::failure::Failure> {
+        let (listed, rest) = build::ways(settings)?;
+        let count = listed.len();
+        self.routes.replace(listed, rest);
+        tracing::info!(event = "reload", result = "swapped", routes = count);
+        Ok(())
+    }
+}

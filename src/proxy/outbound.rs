@@ -1,0 +1,69 @@
+//! All that connections to next hops share: routes, and what is known of the hosts behind them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::downstream::{Pool, PoolLimits, Silent};
+use super::route::Routes;
+
+/// The way out, shared by all listeners.
+pub struct Outbound {
+    /// Where mail goes.
+    pub routes: Routes,
+    /// By what the gate knows itself when it meets itself.
+    pub own: Own,
+    pub(super) pool: Pool,
+    pub(super) silent: Silent,
+}
+
+impl Outbound {
+    /// These routes; `goodbye` is how long a reply to QUIT is waited for.
+    pub fn new(routes: Routes, own: Own, pool: PoolLimits, goodbye: Duration) -> Self {
+        Self { routes, own, pool: Pool::new(pool, goodbye), silent: Silent::default() }
+    }
+}
+
+/// What tells a gate that a next hop is itself, before any mail goes round.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// Where it listens, the admin API included.
+    pub addresses: Vec<SocketAddr>,
+    /// A word of this process alone that stands in its greeting: it finds itself behind another address too. Empty: none.
+    pub instance: Arc<str>,
+}
+
+impl Own {
+    /// Whether a connection to there would be one to ourselves.
+    pub(super) fn is_at(&self, target: SocketAddr) -> bool {
+        self.addresses.iter().any(|own| {
+            own.port() == target.port() && own.ip().to_canonical() == target.ip().to_canonical()
+        })
+    }
+
+    /// Whether a connection from this machine to itself has come to ourselves: a listener on all addresses has no one address.
+    pub(super) fn is_between(&self, from: SocketAddr, to: SocketAddr) -> bool {
+        let port = |own: &SocketAddr| own.port() == to.port() && own.ip().is_unspecified();
+        from.ip().to_canonical() == to.ip().to_canonical() && self.addresses.iter().any(port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_own_addresses() {
+        let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let own = |listen: &str| Own { addresses: vec![address(listen)], ..Own::default() };
+        assert!(own("192.0.2.1:25").is_at(address("192.0.2.1:25")));
+        assert!(own("192.0.2.1:25").is_at(address("[::ffff:192.0.2.1]:25")));
+        assert!(!own("192.0.2.1:25").is_at(address("192.0.2.1:26")));
+        assert!(!own("192.0.2.1:25").is_at(address("192.0.2.2:25")));
+        let here = address("192.0.2.1:40000");
+        assert!(own("0.0.0.0:25").is_between(here, address("192.0.2.1:25")));
+        assert!(own("[::]:25").is_between(here, address("192.0.2.1:25")));
+        assert!(!own("0.0.0.0:25").is_between(here, address("192.0.2.2:25")));
+        assert!(!own("192.0.2.9:25").is_between(here, address("192.0.2.1:25")));
+    }
+}
