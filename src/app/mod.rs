@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::bounce::classify::Classifier;
 use crate::credentials::{Account, Credentials};
-use crate::dns::Resolver;
+use crate::dns::{Dnssec, Resolver};
 use crate::failure::Failure;
 use crate::gate::{Gate, GateError, GateSettings, Mode, OpenReport};
 use crate::lists::Lists;
@@ -143,7 +143,8 @@ impl Running {
     /// # Errors
     /// The store, the resolver or a listener cannot be used.
     pub async fn start(parts: Parts, progress: impl FnMut(u64, u64)) -> Result<Self, Failure> {
-        let resolver = Resolver::new(&parts.dns).map_err(|fault| Failure::Io(fault.to_string()))?;
+        let resolver = Resolver::new(&parts.dns, Dnssec::Off)
+            .map_err(|fault| Failure::Io(fault.to_string()))?;
         let Parts { gate, policy, classifier, lists, .. } = parts;
         let monitor = gate.mode == Mode::Monitor;
         let (gate, report) = open_gate(gate, policy, classifier, lists, progress)?;

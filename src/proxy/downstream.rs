@@ -55,7 +55,7 @@ pub(super) async fn open(door: &Door, client: Option<Box<Identity>>) -> Result<L
     let hosts = door.route.hosts();
     for (index, host) in hosts.iter().enumerate() {
         let share = share(deadline, hosts.len() - index);
-        let addresses = match timeout_at(share, door.route.resolver().addresses(&host.name)).await {
+        let addresses = match timeout_at(share, door.route.resolver().host(&host.name)).await {
             Ok(Ok(addresses)) => addresses,
             Ok(Err(fault)) => {
                 failed(door, host, None, &fault.to_string());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use rcptgate::bounce::classify::Classifier;
 use rcptgate::credentials::{Account, Credentials};
-use rcptgate::dns::Resolver;
+use rcptgate::dns::{Dnssec, Resolver};
 use rcptgate::event::Tenant;
 use rcptgate::gate::{Gate, GateSettings};
 use rcptgate::log::Addresses;
@@ -116,7 +116,7 @@ impl Lab {
             route: Route::fixed(
                 wish.before.into_iter().chain([host]).collect(),
                 wish.protection,
-                Resolver::new(&[]).expect("a resolver"),
+                Resolver::new(&[], Dnssec::Off).expect("a resolver"),
             )
             .logging_in(wish.account),
             metrics: Arc::clone(&metrics),
