@@ -175,8 +175,10 @@ impl Resolver {
         let host = name::host_name(name).ok_or(LookupFault::NoSuchDomain)?;
         let absolute = name::absolute(&host).ok_or(LookupFault::NoSuchDomain)?;
         let question = Query::query(absolute, kind);
-        let wire = &self.shared.wire;
-        let asking = async { answer::read(&question, &wire.ask(&question).await, wire.trusts()) };
+        let asking = async {
+            let (came, trust) = self.shared.wire.ask(&question).await;
+            answer::read(&question, &came, trust)
+        };
         cache.get(&host, asking).await
     }
 }

@@ -56,20 +56,22 @@ impl Wire {
         })
     }
 
-    /// Whether the AD bit of an answer is believed.
-    pub(super) const fn trusts(&self) -> bool {
+    /// Whether signatures are asked for.
+    const fn asks_for_signatures(&self) -> bool {
         match self.dnssec {
             Dnssec::Off => false,
             Dnssec::TrustAd => true,
         }
     }
 
-    /// What came of a question, in time.
-    pub(super) async fn ask(&self, question: &Query) -> Came {
+    /// What came of a question, in time, and whether its AD bit is to be believed: who did not ask for it with DO was not
+    /// promised anything.
+    pub(super) async fn ask(&self, question: &Query) -> (Came, bool) {
         let deadline = Instant::now() + DEADLINE;
         let turn = timeout_at(deadline, self.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(NetError::Busy) };
+        let Ok(Ok(_turn)) = turn else { return (Err(NetError::Busy), false) };
         let mut came = Err(NetError::NoConnections);
+        let mut edns = true;
         for (index, pool) in std::iter::once(&self.all).chain(&self.each).enumerate() {
             let tries_left = match index {
                 0 => FIRST_SHARE,
@@ -77,7 +79,7 @@ impl Wire {
             };
             let now = Instant::now();
             let until = now + deadline.saturating_duration_since(now) / tries_left;
-            let edns = !dislikes_edns(&came);
+            edns = edns && !dislikes_edns(&came);
             came = timeout_at(until, self.send(pool, question, edns))
                 .await
                 .unwrap_or(Err(NetError::Timeout));
@@ -85,7 +87,7 @@ impl Wire {
                 break;
             }
         }
-        came
+        (came, edns && self.asks_for_signatures())
     }
 
     fn send(
@@ -96,7 +98,7 @@ impl Wire {
     ) -> impl Future<Output = Came> + use<> {
         let mut options = DnsRequestOptions::default();
         options.use_edns = edns;
-        options.edns_set_dnssec_ok = edns && self.trusts();
+        options.edns_set_dnssec_ok = edns && self.asks_for_signatures();
         options.recursion_desired = true;
         let mut answers = pool.lookup(question.clone(), options);
         async move {
