@@ -109,9 +109,9 @@ fn follow<'a>(question: &'a Query, answers: &'a [Record]) -> Result<(&'a Name, u
     let mut ttl = u32::MAX;
     for _ in 0..=ALIASES_MAX {
         let own = |record: &&Record| record.name == *name;
-        let alias = answers.iter().filter(own).find_map(|record| match &record.data {
-            RData::CNAME(target) => Some((&target.0, sane(record.ttl))),
-            _ => None,
+        let alias = answers.iter().filter(own).find_map(|record| {
+            let RData::CNAME(target) = &record.data else { return None };
+            Some((&target.0, sane(record.ttl)))
         });
         let Some((target, life)) = alias else { return Ok((name, ttl)) };
         ttl = ttl.min(life);
@@ -143,10 +143,8 @@ fn is_referral(none: &NoRecords) -> bool {
 }
 
 fn denial_ttl(record: &Record) -> Option<u32> {
-    match &record.data {
-        RData::SOA(soa) => Some(sane(record.ttl).min(sane(soa.minimum))),
-        _ => None,
-    }
+    let RData::SOA(soa) = &record.data else { return None };
+    Some(sane(record.ttl).min(sane(soa.minimum)))
 }
 
 /// A lifetime with the highest bit set is zero (RFC 2181 §8).
@@ -158,18 +156,20 @@ fn lifetime(ttl: u32, longest: Duration) -> Duration {
     Duration::from_secs(ttl.into()).clamp(SHORTEST, longest)
 }
 
-/// In words of ours: hickory's may hold names from the answer.
+/// In words of ours where hickory's may hold names from the answer.
 fn reason(error: &NetError) -> String {
-    match error {
-        NetError::Dns(DnsError::ResponseCode(code)) => code.to_string(),
-        NetError::Dns(DnsError::DnssecBogus) => "signatures are wrong".to_owned(),
-        NetError::Timeout => "no answer in time".to_owned(),
-        NetError::Busy => "too many questions at once".to_owned(),
-        NetError::Truncated => "the answer is cut off".to_owned(),
-        NetError::Proto(_) => "malformed answer".to_owned(),
-        NetError::Io(error) => error.to_string(),
-        other => other.as_metrics_label().to_owned(),
+    if let NetError::Dns(DnsError::ResponseCode(code)) = error {
+        return code.to_string();
     }
+    if let NetError::Io(error) = error {
+        return error.to_string();
+    }
+    match error.as_metrics_label() {
+        "busy" => "too many questions at once",
+        "proto" => "malformed answer",
+        label => label,
+    }
+    .to_owned()
 }
 
 #[cfg(test)]

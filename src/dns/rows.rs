@@ -36,11 +36,11 @@ impl Row for Exchange {
 
 impl Row for IpAddr {
     fn read(data: &RData) -> Option<Self> {
-        match data {
-            RData::A(address) => Some(Self::V4(address.0)),
-            RData::AAAA(address) => Some(Self::V6(address.0)),
-            _ => None,
+        if let RData::A(address) = data {
+            return Some(Self::V4(address.0));
         }
+        let RData::AAAA(address) = data else { return None };
+        Some(Self::V6(address.0))
     }
 
     fn octets(&self) -> usize {

@@ -314,7 +314,7 @@ async fn names_go_out_as_they_are() {
     assert_eq!(asked, wanted);
 
     let long = format!("{label}a");
-    let longer = vec![label.as_str(); 4].join(".");
+    let longer = [label.as_str(); 4].join(".");
     let bad = [
         "",
         ".",

@@ -125,7 +125,7 @@ async fn serve_udp(socket: Arc<UdpSocket>, state: Arc<State>) {
     let mut tasks = JoinSet::new();
     let mut buffer = vec![0; 65_535];
     while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
-        let question = buffer[..length].to_vec();
+        let question = buffer.get(..length).unwrap_or_default().to_vec();
         let (socket, state) = (Arc::clone(&socket), Arc::clone(&state));
         tasks.spawn(async move {
             if let Some(bytes) = state.reply(&question, false).await {
