@@ -9,16 +9,19 @@ use std::sync::Arc;
 use super::Parts;
 use crate::bounce::classify::Classifier;
 use crate::config::{
-    self, AddressForm, ConfigError, DownstreamTls, ListenAuth, ListenProtocol, ListenSettings,
-    ListenTls, LiveLists, OnStoreFailure, RouteKind, Settings, SourceSettings, WaySettings,
+    self, AddressForm, ConfigError, DnsSettings, DnssecChoice, DownstreamTls, ListenAuth,
+    ListenProtocol, ListenSettings, ListenTls, LiveLists, OnStoreFailure, RouteKind, Settings,
+    SourceSettings, WaySettings,
 };
 use crate::credentials::{Account, Credentials};
+use crate::dns::{Dnssec, Resolver};
 use crate::failure::Failure;
 use crate::gate::{self, GateSettings};
 use crate::log::Addresses;
 use crate::proxy::route::{Host, Protection, RouteSettings, Way};
 use crate::proxy::source::Source;
 use crate::proxy::{DoorSettings, PoolLimits, Timeouts};
+use crate::routing::target::Targets;
 use crate::session::{Auth, ClientTls, Limits, Protocol};
 use crate::tls::{Certificate, Connector, Trust};
 
@@ -64,6 +67,11 @@ pub fn parts(settings: &Settings) -> Result<(Parts, LiveLists), Failure> {
         },
         admin: settings.admin.listen.filter(|admin| admin.port() != 0),
         dns: settings.dns.servers.clone(),
+        dnssec: dnssec(&settings.dns),
+        targets: match &settings.downstream.refused_networks {
+            Some(networks) => Targets::new(networks.clone()),
+            None => Targets::default(),
+        },
         addresses: addresses(settings)?,
     };
     Ok((parts, live))
@@ -171,6 +179,16 @@ fn credentials(
     let (at_once, patience) = (settings.limits.login_checks, settings.timeouts.login_check);
     let opened = Credentials::open(file, at_once, patience);
     opened.map(Some).map_err(|fault| Failure::Config(fault.to_string()))
+}
+
+/// Unless it is said, servers on this machine alone are believed: nobody sits in front of them (RFC 7672 §2.1.1).
+fn dnssec(settings: &DnsSettings) -> Dnssec {
+    match settings.dnssec {
+        Some(DnssecChoice::TrustAd) => Dnssec::TrustAd,
+        Some(DnssecChoice::Off) => Dnssec::Off,
+        None if Resolver::is_local(&settings.servers) => Dnssec::TrustAd,
+        None => Dnssec::Off,
+    }
 }
 
 /// The ways out: those for some domains, in order, and the one for all the rest.

@@ -91,7 +91,6 @@ fn state(not_after: Timestamp, now: Timestamp) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::Resolver;
     use crate::proxy::route::Protection;
 
     #[test]
@@ -107,8 +106,7 @@ mod tests {
         std::fs::write(&key, own.serialize_pem()).expect("a file");
         let listeners = vec![Certificate::open(&chain, &key).expect("a certificate")];
         let metrics = Arc::new(Metrics::new());
-        let resolver = Resolver::new(&[]).expect("a resolver");
-        let routes = Routes::fixed(Vec::new(), Protection::Off, resolver);
+        let routes = Routes::fixed(Vec::new(), Protection::Off);
         let all = Certificates { listeners, routes, metrics: Arc::clone(&metrics) };
         assert!(all.reload());
         let text = metrics.text();

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::bounce::classify::Classifier;
 use crate::credentials::Credentials;
-use crate::dns::Resolver;
+use crate::dns::{Dnssec, Resolver};
 use crate::failure::Failure;
 use crate::gate::{Gate, GateError, GateSettings, Mode, OpenReport};
 use crate::lists::Lists;
@@ -31,6 +31,7 @@ use crate::policy::verdict::Listing;
 use crate::proxy::outbound::{Outbound, Own};
 use crate::proxy::route::{RouteSettings, Routes};
 use crate::proxy::{Door, DoorSettings, PoolLimits, listener};
+use crate::routing::target::Targets;
 use crate::store::StoreError;
 use crate::tls::Certificate;
 
@@ -64,6 +65,10 @@ pub struct Parts {
     pub admin: Option<SocketAddr>,
     /// Name servers; the system's when there are none.
     pub dns: Vec<SocketAddr>,
+    /// Whether their word on what is signed is taken.
+    pub dnssec: Dnssec,
+    /// Where mail by `mx` never goes.
+    pub targets: Targets,
     /// How the log shows addresses.
     pub addresses: Addresses,
 }
@@ -152,13 +157,14 @@ impl Running {
     /// # Errors
     /// The store, the resolver or a listener cannot be used.
     pub async fn start(parts: Parts, progress: impl FnMut(u64, u64)) -> Result<Self, Failure> {
-        let resolver = Resolver::new(&parts.dns).map_err(|fault| Failure::Io(fault.to_string()))?;
+        let resolver = Resolver::new(&parts.dns, parts.dnssec)
+            .map_err(|fault| Failure::Io(fault.to_string()))?;
         let Parts { gate, policy, classifier, lists, .. } = parts;
         let monitor = gate.mode == Mode::Monitor;
         let (gate, report) = open_gate(gate, policy, classifier, lists, progress)?;
         let metrics = Arc::new(Metrics::new());
         let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
-        let routes = Routes::new(parts.routes, parts.rest, resolver);
+        let routes = Routes::new(parts.routes, parts.rest);
         let certificates =
             parts.doors.iter().filter_map(|(_, settings)| settings.acceptor.clone()).collect();
         let credentials =
@@ -177,7 +183,9 @@ impl Running {
             own.addresses.push(listener.local_addr()?);
         }
         let goodbye = bound.first().map_or(Duration::ZERO, |(_, door)| door.timeouts.quit);
-        let outbound = Arc::new(Outbound::new(routes, own, parts.pool, goodbye));
+        let mut outbound = Outbound::new(routes, resolver, own, parts.pool, goodbye);
+        outbound.targets = parts.targets;
+        let outbound = Arc::new(outbound);
         for (listener, settings) in bound {
             doors.push(listener.local_addr()?);
             let door = Door {

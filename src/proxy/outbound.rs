@@ -6,11 +6,17 @@ use std::time::Duration;
 
 use super::downstream::{Pool, PoolLimits, Silent};
 use super::route::Routes;
+use crate::dns::Resolver;
+use crate::routing::target::Targets;
 
 /// The way out, shared by all listeners.
 pub struct Outbound {
     /// Where mail goes.
     pub routes: Routes,
+    /// What names are looked up with.
+    pub resolver: Resolver,
+    /// Where mail by `mx` never goes.
+    pub targets: Targets,
     /// By what the gate knows itself when it meets itself.
     pub own: Own,
     pub(super) pool: Pool,
@@ -19,8 +25,15 @@ pub struct Outbound {
 
 impl Outbound {
     /// These routes; `goodbye` is how long a reply to QUIT is waited for.
-    pub fn new(routes: Routes, own: Own, pool: PoolLimits, goodbye: Duration) -> Self {
-        Self { routes, own, pool: Pool::new(pool, goodbye), silent: Silent::default() }
+    pub fn new(
+        routes: Routes,
+        resolver: Resolver,
+        own: Own,
+        pool: PoolLimits,
+        goodbye: Duration,
+    ) -> Self {
+        let (targets, pool) = (Targets::default(), Pool::new(pool, goodbye));
+        Self { routes, resolver, targets, own, pool, silent: Silent::default() }
     }
 }
 

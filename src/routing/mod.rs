@@ -2,9 +2,15 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `mx` | the mail hosts of a domain, best first |
+//! | `receiver` | whose a mail host is |
 //! | `records` | answers of DNS as plain values |
+//! | `target` | the addresses that a stranger's domain may not send us to |
 
+pub mod mx;
+pub mod receiver;
 pub mod records;
+pub mod target;
 
 use std::sync::Arc;
 

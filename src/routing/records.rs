@@ -30,3 +30,17 @@ pub struct Found<T> {
     /// The AD bit of a resolver that is trusted to set it: all of the answer, aliases too, is signed and true (RFC 4035 §3.2.3).
     pub authentic: bool,
 }
+
+/// Why there are no records.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupFault {
+    /// The name does not exist (NXDOMAIN). This is said of the name, whatever the type that was asked for (RFC 8020).
+    #[error("no such domain")]
+    NoSuchDomain,
+    /// The name exists and has no record of this type (RFC 2308 §2.2).
+    #[error("no such records")]
+    NoRecords,
+    /// Nobody could say: no answer, a refusal, or an answer that makes no sense. Nothing is known about the name.
+    #[error("look-up failed: {0}")]
+    Failed(String),
+}

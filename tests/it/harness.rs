@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use rcptgate::bounce::classify::Classifier;
 use rcptgate::credentials::{Account, Credentials};
-use rcptgate::dns::Resolver;
+use rcptgate::dns::{Dnssec, Resolver};
 use rcptgate::event::Tenant;
 use rcptgate::gate::{Gate, GateSettings};
 use rcptgate::log::Addresses;
@@ -75,7 +75,7 @@ pub struct Wish {
 }
 
 fn system_resolver() -> Resolver {
-    Resolver::new(&[]).expect("a resolver")
+    Resolver::new(&[], Dnssec::Off).expect("a resolver")
 }
 
 impl Default for Wish {
@@ -136,7 +136,8 @@ impl Lab {
         let door = Door {
             gate: opened.gate.clone(),
             outbound: Arc::new(Outbound::new(
-                Routes::new(wish.routes, rest, wish.resolver.unwrap_or_else(system_resolver)),
+                Routes::new(wish.routes, rest),
+                wish.resolver.unwrap_or_else(system_resolver),
                 Own::default(),
                 wish.pool,
                 wish.timeouts.quit,

@@ -11,6 +11,8 @@ mod demo;
 mod dialogues;
 mod dice;
 mod differential;
+mod dns;
+mod dns_server;
 mod faults;
 mod fuzz;
 mod greeting;

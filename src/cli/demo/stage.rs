@@ -13,6 +13,7 @@ use super::receivers::Receivers;
 use crate::admin;
 use crate::app::{Parts, Running};
 use crate::bounce::classify::Classifier;
+use crate::dns::Dnssec;
 use crate::event::{Event, Tenant, What};
 use crate::failure::Failure;
 use crate::gate::{Draft, GateSettings};
@@ -23,6 +24,7 @@ use crate::policy::{Policy, Record};
 use crate::proxy::PoolLimits;
 use crate::proxy::route::{Protection, RouteSettings, at};
 use crate::proxy::{DoorSettings, Timeouts};
+use crate::routing::target::Targets;
 use crate::session::{Auth, Limits, TellClient};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
@@ -80,6 +82,8 @@ impl Stage {
             pool: PoolLimits::default(),
             admin: None,
             dns: Vec::new(),
+            dnssec: Dnssec::Off,
+            targets: Targets::default(),
             addresses: Addresses::Full,
         };
         let running = Running::start(parts, |_, _| {}).await?;

@@ -88,6 +88,8 @@ impl Connection {
             helo: client.helo.as_deref().map(Arc::from),
             client: told.then(|| Box::new(client)),
         };
+        // What is said from here on is not the former's.
+        self.next_hop = None;
         self.opening = Some(Box::pin(async move { downstream::open(&door, &order).await }));
     }
 

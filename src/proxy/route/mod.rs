@@ -21,7 +21,6 @@ pub use protection::Protection;
 
 use super::source::Source;
 use crate::credentials::Account;
-use crate::dns::Resolver;
 use crate::lists::DomainSet;
 use crate::routing::{Destination, RouteId};
 use crate::smtp::address::{Domain, Recipient};
@@ -153,19 +152,17 @@ impl Table {
 #[derive(Clone)]
 pub struct Routes {
     table: Arc<ArcSwap<Table>>,
-    resolver: Resolver,
 }
 
 impl Routes {
     /// These routes in order, then the one for all the rest.
-    pub fn new(listed: Vec<RouteSettings>, rest: RouteSettings, resolver: Resolver) -> Self {
-        let table = table(listed, rest, &[]);
-        Self { table: Arc::new(ArcSwap::from_pointee(table)), resolver }
+    pub fn new(listed: Vec<RouteSettings>, rest: RouteSettings) -> Self {
+        Self { table: Arc::new(ArcSwap::from_pointee(table(listed, rest, &[]))) }
     }
 
     /// One next hop for everything: these hosts, tried in order.
-    pub fn fixed(hosts: Vec<Host>, protection: Protection, resolver: Resolver) -> Self {
-        Self::new(Vec::new(), RouteSettings::fixed(hosts, protection), resolver)
+    pub fn fixed(hosts: Vec<Host>, protection: Protection) -> Self {
+        Self::new(Vec::new(), RouteSettings::fixed(hosts, protection))
     }
 
     /// Puts other routes in force. Those that stay as they were keep their connections; transactions under way keep theirs.
@@ -197,10 +194,6 @@ impl Routes {
     /// The gate's own logins there.
     pub fn accounts(&self) -> Vec<Account> {
         self.table.load().all().filter_map(|route| route.settings.account.clone()).collect()
-    }
-
-    pub(super) const fn resolver(&self) -> &Resolver {
-        &self.resolver
     }
 
     /// What may be offered to a client that has not said whom it writes to: what all routes can carry.
