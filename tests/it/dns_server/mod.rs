@@ -6,6 +6,7 @@ mod answer;
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
@@ -13,8 +14,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 pub use self::answer::Answer;
+
+/// How long a test may wait for questions that do not come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server.
 pub struct DnsServer {
@@ -75,14 +80,12 @@ impl DnsServer {
 
     /// Waits until so many questions have come.
     pub async fn has_been_asked(&self, count: usize) {
-        let mut seen = self.state.count.subscribe();
-        seen.wait_for(|seen| *seen >= count).await.expect("the server is there");
+        wait_for(&self.state.count, count).await;
     }
 
     /// Waits until so many messages have come, questions sent again included.
     pub async fn has_received(&self, count: usize) {
-        let mut seen = self.state.received.subscribe();
-        seen.wait_for(|seen| *seen >= count).await.expect("the server is there");
+        wait_for(&self.state.received, count).await;
     }
 
     /// The most questions that waited for their answers at one time.
@@ -107,6 +110,12 @@ impl DnsServer {
     fn told(&self) -> MutexGuard<'_, Told> {
         self.state.told.lock().expect("no test panicked")
     }
+}
+
+async fn wait_for(seen: &watch::Sender<usize>, count: usize) {
+    let mut seen = seen.subscribe();
+    let waited = timeout(PATIENCE, seen.wait_for(|seen| *seen >= count)).await;
+    waited.expect("questions that do not come").expect("the server is there");
 }
 
 /// One port for both.
