@@ -168,14 +168,17 @@ async fn connect(
     let mut stream = Stream::Clear(stream);
     let mut output = BytesMut::new();
     let login = || door.route.account().map(Account::login);
-    let mut opening =
-        Opening::new(hostname, starttls).introducing(client.clone()).logging_in(login());
+    let protocol = door.route.protocol();
+    let mut opening = Opening::new(hostname, starttls)
+        .speaking(protocol)
+        .introducing(client.clone())
+        .logging_in(login());
     let first = converse(&mut stream, &mut opening, &mut output).await?;
     let (mut capabilities, tls, trust) = match first {
         Some(capabilities) => (capabilities, "none", ""),
         None => {
             stream = handshake(door, host, stream).await?;
-            opening = Opening::within_tls(hostname, &mut output)
+            opening = Opening::within_tls(hostname, protocol, &mut output)
                 .introducing(client.clone())
                 .logging_in(login());
             let within = converse(&mut stream, &mut opening, &mut output).await?;

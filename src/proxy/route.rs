@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::credentials::Account;
 use crate::dns::Resolver;
+use crate::session::Protocol;
 use crate::session::opening::Starttls;
 use crate::smtp::extensions::Capabilities;
 use crate::tls::Connector;
@@ -127,6 +128,7 @@ impl Protection {
 pub struct Route {
     shared: Arc<Shared>,
     account: Option<Account>,
+    protocol: Protocol,
 }
 
 struct Shared {
@@ -141,13 +143,23 @@ impl Route {
     /// These hosts, tried in order.
     pub fn fixed(hosts: Vec<Host>, tls: Protection, resolver: Resolver) -> Self {
         let shared = Shared { hosts, tls, resolver, seen: Mutex::default() };
-        Self { shared: Arc::new(shared), account: None }
+        Self { shared: Arc::new(shared), account: None, protocol: Protocol::Smtp }
     }
 
     /// With this login at each of them.
     #[must_use]
     pub fn logging_in(self, account: Option<Account>) -> Self {
         Self { account, ..self }
+    }
+
+    /// Spoken to in this.
+    #[must_use]
+    pub fn speaking(self, protocol: Protocol) -> Self {
+        Self { protocol, ..self }
+    }
+
+    pub(super) const fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     pub(super) const fn account(&self) -> Option<&Account> {

@@ -61,6 +61,8 @@ pub struct Wish {
     pub credentials: Option<Credentials>,
     pub protection: Protection,
     pub account: Option<Account>,
+    /// What the next hop is spoken to in.
+    pub next_hop: Protocol,
     /// Next hops that are tried first.
     pub before: Vec<Host>,
 }
@@ -87,6 +89,7 @@ impl Default for Wish {
             credentials: None,
             protection: Protection::Off,
             account: None,
+            next_hop: Protocol::Smtp,
             before: Vec::new(),
         }
     }
@@ -118,7 +121,8 @@ impl Lab {
                 wish.protection,
                 Resolver::new(&[]).expect("a resolver"),
             )
-            .logging_in(wish.account),
+            .logging_in(wish.account)
+            .speaking(wish.next_hop),
             metrics: Arc::clone(&metrics),
             addresses: Addresses::Full,
             settings: DoorSettings {
