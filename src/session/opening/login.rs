@@ -75,8 +75,8 @@ const fn failed(said: Option<Reply>) -> Opened {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Opening;
     use super::super::super::Protocol;
+    use super::super::Opening;
     use super::*;
     use crate::smtp::status::EnhancedStatus;
 

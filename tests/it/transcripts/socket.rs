@@ -66,10 +66,7 @@ pub fn play(script: &Script) -> Result<(), String> {
 
 /// What the next hops of a transcript speak, all of them.
 fn next_hop(script: &Script) -> Protocol {
-    let lmtp = |(_, step): &(usize, Step)| match step {
-        Step::Downstream(Downstream::Connected(words)) => words.contains("lmtp"),
-        _ => false,
-    };
+    let lmtp = |(_, step): &(usize, Step)| matches!(step, Step::Downstream(Downstream::Connected(words)) if words.contains("lmtp"));
     if script.steps.iter().any(lmtp) { Protocol::Lmtp } else { Protocol::Smtp }
 }
 
