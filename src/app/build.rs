@@ -212,7 +212,7 @@ fn way(settings: &WaySettings) -> Result<RouteSettings, Failure> {
             RouteKind::Mx(port) => Way::Mx { port: *port },
             RouteKind::Original => Way::Original,
         },
-        lmtp: settings.lmtp,
+        protocol: if settings.lmtp { Protocol::Lmtp } else { Protocol::Smtp },
         protection: protection(settings)?,
         dane: looked_up && settings.dane.unwrap_or(true),
         mta_sts: looked_up && settings.mta_sts.unwrap_or(true),

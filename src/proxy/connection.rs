@@ -229,8 +229,9 @@ impl Connection {
             && self.out.to_client.len() < HIGH_WATER;
         // A client that reads no replies is owed no more of them than fit here. The final one is recorded all the same: it tells
         // whether a message was delivered.
-        let leg = self.session.waiting() == Waiting::Downstream(Stage::EndOfData)
-            || (self.out.to_client.len() < HIGH_WATER && self.session.wants_downstream());
+        let leg = self.session.wants_downstream()
+            && (self.out.to_client.len() < HIGH_WATER
+                || self.session.waiting() == Waiting::Downstream(Stage::EndOfData));
         let wanted = Wanted { client: wants_client, leg };
         let peers = poll_fn(|context| self.poll_peers(context, wanted));
         tokio::select! {

@@ -179,7 +179,7 @@ impl Session {
         }
         out.actions.push_back(Action::Finished(Finished {
             envelope: Arc::clone(&transaction.envelope),
-            recipients: std::mem::take(&mut transaction.accepted),
+            recipients: std::mem::take(&mut transaction.accepted).into(),
             octets,
             outcome,
             reply: reply.clone(),

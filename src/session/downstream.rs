@@ -50,7 +50,8 @@ impl Session {
         // Nor is a refusal behind 354: whatever the segments are, it is one within content.
         let refused = matches!(awaited.command, Command::Data(_))
             && matches!(behind.first(), Some(b'4' | b'5'));
-        let riddle = !refused && self.leg.awaited.is_empty() && !is_goodbye(behind) && !stands;
+        let due = self.leg.awaited.is_empty() && !(is_final && self.more_finals_due());
+        let riddle = !refused && due && !is_goodbye(behind) && !stands;
         // What began before the command had left answers nothing, wherever it ends. A refusal may come early.
         let early = early || unasked && matches!(reply.code.get(), 200..=399);
         let odd = riddle || early || !is_due(&awaited.command, &reply);
@@ -70,6 +71,7 @@ impl Session {
             Command::Mail => self.mail_answered(&envelope, reply, out),
             Command::Rcpt(asked, slot) => {
                 self.rcpt_answered(envelope, asked.recipient, slot, reply, out);
+                self.expect_no_final_of_nobody(out);
             }
             Command::Data(slot) => self.data_answered(slot, reply, out),
             Command::Chunk(slot) => self.chunk_answered(&envelope, slot, reply, out),
@@ -158,7 +160,7 @@ impl Session {
         if let Some(transaction) = self.current(&envelope) {
             transaction.pending -= 1;
             if reply.is_success() {
-                transaction.accepted.push(recipient.clone());
+                transaction.accepted.push_back(recipient.clone());
             }
         }
         let mut ticket = None;
@@ -195,11 +197,14 @@ impl Session {
     }
 
     fn message_answered(&mut self, slot: SlotId, reply: Reply, out: &mut Outputs) {
+        // Taken or not, a message is over there too; but behind a refused chunk RSET follows (RFC 3030 §2).
+        self.leg.clean = reply.is_success() || !self.is_in_chunks();
+        if self.leg.speaks_lmtp() {
+            return self.recipient_ended(slot, &reply, out);
+        }
         let Phase::Final(octets) = self.phase else { return };
         self.phase = Phase::Command;
         self.owed.set_copies(slot, self.finals_due());
-        // Taken or not, a message is over there too; but behind a refused chunk RSET follows (RFC 3030 §2).
-        self.leg.clean = reply.is_success() || !self.is_in_chunks();
         if self.transaction.as_ref().is_some_and(|now| now.accepted.is_empty()) {
             return self.sent_to_nobody(slot, &reply, out);
         }
@@ -221,7 +226,13 @@ impl Session {
 
     /// A reply to DATA or to the end of data refuses the message for all accepted recipients at once: with more than one it
     /// says nothing about any of them; nor does a 421, which is about the connection.
-    fn refused_message(&mut self, stage: Stage, slot: SlotId, reply: &Reply, out: &mut Outputs) {
+    pub(super) fn refused_message(
+        &mut self,
+        stage: Stage,
+        slot: SlotId,
+        reply: &Reply,
+        out: &mut Outputs,
+    ) {
         let Some(transaction) = &self.transaction else { return };
         let goodbye = reply.code.get() == 421;
         let alone = transaction.accepted.len() == 1 && !goodbye;

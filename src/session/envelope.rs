@@ -1,5 +1,6 @@
 //! MAIL, RCPT and DATA as the client sends them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::owed::SlotId;
@@ -83,7 +84,7 @@ impl Session {
             mail: MailState::Unsent,
             asked: 0,
             pending: 0,
-            accepted: Vec::new(),
+            accepted: VecDeque::new(),
             chunks: None,
         })
     }

@@ -171,12 +171,13 @@ impl Answered {
     }
 }
 
-/// How a transaction that came as far as DATA ended.
+/// How a transaction that came as far as DATA ended. A next hop that speaks LMTP ends it for each recipient by itself: then there
+/// are as many of these as recipients, and one more for all whose final replies never came.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
     /// The transaction.
     pub envelope: Arc<Envelope>,
-    /// Those whom the next hop accepted.
+    /// Those of whom the next hop had accepted whom this is about.
     pub recipients: Vec<Recipient>,
     /// Octets of content, dot-stuffing and the end included.
     pub octets: u64,

@@ -156,6 +156,11 @@ impl Leg {
         self.capabilities
     }
 
+    /// Whether the next hop gives a final reply for each recipient.
+    pub(super) fn speaks_lmtp(&self) -> bool {
+        self.capabilities.is_some_and(|there| there.lmtp)
+    }
+
     fn pipelining(&self) -> bool {
         self.capabilities.is_some_and(|capabilities| capabilities.pipelining)
     }

@@ -20,6 +20,7 @@
 //! | `content` | content that passes or is thrown away, and the report of how it ended |
 //! | `chunks` | BDAT |
 //! | `downstream` | the next hop's replies |
+//! | `finals` | the final replies of a next hop that speaks LMTP |
 //! | `leg` | the connection to the next hop, and its loss |
 //! | `again` | a kept connection that was lost before it answered |
 //! | `owed` | replies owed to the client |
@@ -37,6 +38,7 @@ mod content;
 mod downstream;
 mod envelope;
 mod exchange;
+mod finals;
 mod hello;
 mod identity;
 mod leaving;

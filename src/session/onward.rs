@@ -18,7 +18,13 @@ impl Session {
         let Some(there) = self.leg.capabilities() else { return };
         let introduction = self.introduction(there.xforward);
         let Some(transaction) = &mut self.transaction else { return };
-        if let Some(refusal) = lacking(transaction, &asked, &there) {
+        let refusal = match lacking(transaction, &asked, &there) {
+            None if self.settings.protocol.tells_one_end() && transaction.is_taken(&there) => {
+                Some(replies::ONE_RECIPIENT)
+            }
+            refusal => refusal,
+        };
+        if let Some(refusal) = refusal {
             return self.turn_away(asked.recipient, slot, refusal, Stage::Connect, out);
         }
         if let MailState::Unsent = transaction.mail {

@@ -1,4 +1,4 @@
-//! A fresh connection to the next hop: greeting, EHLO, STARTTLS, without input or output.
+//! A fresh connection to the next hop: greeting, EHLO or LHLO, STARTTLS, without input or output.
 //!
 //! A reply here is about the gate and its network address, never about a recipient. What was said before TLS is forgotten
 //! when TLS is up (RFC 3207 §4.2): only the EHLO behind it counts, and a byte that came along with the 220 ends it all
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::replies;
+use super::{Protocol, replies};
 use crate::bounce::Stage;
 use crate::smtp::extensions::Capabilities;
 use crate::smtp::identity::Identity;
@@ -23,6 +23,7 @@ use login::LoggingIn;
 #[derive(Debug)]
 pub struct Opening {
     hostname: String,
+    protocol: Protocol,
     step: Step,
     starttls: Starttls,
     introduction: Introduction,
@@ -117,9 +118,16 @@ impl Opening {
     pub fn new(hostname: &str, starttls: Starttls) -> Self {
         let hostname = hostname.to_owned();
         let (introduction, login) = (Introduction::None, LoggingIn::default());
-        let replies = ReplyDecoder::default();
-        let unlike = (Arc::from(""), None);
-        Self { hostname, step: Step::Greeting, starttls, introduction, unlike, login, replies }
+        let (protocol, replies) = (Protocol::Smtp, ReplyDecoder::default());
+        let (step, unlike) = (Step::Greeting, (Arc::from(""), None));
+        Self { hostname, protocol, step, starttls, introduction, unlike, login, replies }
+    }
+
+    /// What is spoken there; SMTP if nothing is said.
+    #[must_use]
+    pub fn speaking(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
     }
 
     /// The server is to be told on whose behalf we speak: behind TLS and EHLO, before any mail.
@@ -159,10 +167,9 @@ impl Opening {
     }
 
     /// Of a connection whose TLS is up: says EHLO, since the server greets only once.
-    pub fn within_tls(hostname: &str, out: &mut BytesMut) -> Self {
-        let mut opening = Self::new(hostname, Starttls::Up);
-        opening.step = Step::Ehlo;
-        let _ = opening.hello("EHLO", out);
+    pub fn within_tls(hostname: &str, protocol: Protocol, out: &mut BytesMut) -> Self {
+        let mut opening = Self::new(hostname, Starttls::Up).speaking(protocol);
+        let _ = opening.ehlo(out);
         opening
     }
 
@@ -187,19 +194,17 @@ impl Opening {
         match (self.step, reply.severity()) {
             (Step::Auth(there), _) => self.login.step(there, reply, out),
             (Step::Greeting, Severity::Completion) if self.is_loop(&reply) => Opened::Loop,
-            (Step::Greeting, Severity::Completion) => {
-                self.step = Step::Ehlo;
-                self.hello("EHLO", out)
-            }
+            (Step::Greeting, Severity::Completion) => self.ehlo(out),
             (Step::Ehlo, Severity::Completion) => {
-                self.greeted(Capabilities::from_ehlo(&reply.text), out)
+                let lmtp = self.protocol == Protocol::Lmtp;
+                let there = Capabilities { lmtp, ..Capabilities::from_ehlo(&reply.text) };
+                self.greeted(there, out)
             }
             (Step::Starttls(_), Severity::Completion) => Opened::Handshake,
             // It greets again, and forgets what it said before: only the EHLO that follows counts.
             (Step::Xclient(_), Severity::Completion) => {
                 self.introduction = Introduction::Done;
-                self.step = Step::Ehlo;
-                self.hello("EHLO", out)
+                self.ehlo(out)
             }
             (Step::Xclient(before), Severity::Permanent) => {
                 self.introduction = Introduction::Refused(reply);
@@ -210,8 +215,8 @@ impl Opening {
             {
                 self.ready(clear, out)
             }
-            // A server without extensions (RFC 5321 §3.2): nothing is assumed of it.
-            (Step::Ehlo, Severity::Permanent) => {
+            // A server without extensions (RFC 5321 §3.2): nothing is assumed of it. LMTP has one hello only.
+            (Step::Ehlo, Severity::Permanent) if self.protocol == Protocol::Smtp => {
                 self.step = Step::Helo;
                 self.hello("HELO", out)
             }
@@ -257,6 +262,14 @@ impl Opening {
             self.step = Step::Auth(there);
         }
         said.unwrap_or(Opened::Ready(there))
+    }
+
+    fn ehlo(&mut self, out: &mut BytesMut) -> Opened {
+        self.step = Step::Ehlo;
+        match self.protocol {
+            Protocol::Smtp => self.hello("EHLO", out),
+            Protocol::Lmtp => self.hello("LHLO", out),
+        }
     }
 
     fn hello(&self, verb: &str, out: &mut BytesMut) -> Opened {

@@ -89,6 +89,8 @@ pub(super) const NEED_UTF8: Reply =
     reply(553, (5, 6, 7), "rcptgate: address needs SMTPUTF8, which MAIL did not ask for");
 pub(super) const TOO_LARGE: Reply = reply(552, (5, 3, 4), "rcptgate: message larger than is taken");
 
+pub(super) const ONE_RECIPIENT: Reply =
+    reply(452, (4, 5, 3), "rcptgate: one recipient per message here");
 pub(super) const NO_UTF8_THERE: Reply =
     reply(550, (5, 6, 7), "rcptgate: the next hop does not take SMTPUTF8");
 pub(super) const NO_8BIT_THERE: Reply =

@@ -49,13 +49,13 @@ pub enum TellClient {
     Xclient,
 }
 
-/// What is spoken with the client; the next hop is spoken to in SMTP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What is spoken with a peer: a client, or a next hop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// RFC 5321.
     #[default]
     Smtp,
-    /// RFC 2033: LHLO, and a final reply for each accepted recipient. What one next hop says of several at once is said to
+    /// RFC 2033: LHLO, and a final reply for each accepted recipient. What a next hop of SMTP says of several at once is said to
     /// each, and is evidence about none.
     Lmtp,
 }

@@ -1,5 +1,6 @@
 //! A transaction: MAIL to end of data. Dropping the value is the reset, so nothing can be left over.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::bounce::Stage;
@@ -69,8 +70,8 @@ pub(super) struct Transaction {
     pub(super) asked: u32,
     /// Recipients sent to the next hop whose reply has not come.
     pub(super) pending: u32,
-    /// Recipients that the next hop accepted, in order.
-    pub(super) accepted: Vec<Recipient>,
+    /// Recipients that the next hop accepted and has not given their final reply, in order.
+    pub(super) accepted: VecDeque<Recipient>,
     /// Between two chunks, what the next one goes on from.
     pub(super) chunks: Option<ChunkDecoder>,
 }

@@ -38,6 +38,8 @@ pub struct Capabilities {
     pub auth: Mechanisms,
     /// We have logged in there: AUTH= of MAIL means something to it (RFC 4954 §5).
     pub authenticated: bool,
+    /// Of a connection: LMTP is spoken there, with a final reply for each accepted recipient (RFC 2033 §4.2).
+    pub lmtp: bool,
 }
 
 /// The limits that a server declares, RFC 9422 §4; `None` where it says nothing.
@@ -187,6 +189,7 @@ impl Capabilities {
         xclient: Attributes::NONE,
         auth: Mechanisms::NONE,
         authenticated: false,
+        lmtp: false,
     };
 
     /// Reads the text of an EHLO reply; its first line is the server's name.
@@ -286,6 +289,7 @@ impl Capabilities {
             xclient: self.xclient.and(other.xclient),
             auth: self.auth.and(other.auth),
             authenticated: false,
+            lmtp: false,
         }
     }
 }

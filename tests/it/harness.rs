@@ -62,6 +62,8 @@ pub struct Wish {
     pub credentials: Option<Credentials>,
     pub protection: Protection,
     pub account: Option<Account>,
+    /// What the next hop is spoken to in.
+    pub next_hop: Protocol,
     /// Next hops that are tried first.
     pub before: Vec<Host>,
     /// Ways out for some domains.
@@ -100,6 +102,7 @@ impl Default for Wish {
             credentials: None,
             protection: Protection::Off,
             account: None,
+            next_hop: Protocol::Smtp,
             before: Vec::new(),
             routes: Vec::new(),
             rest: None,
@@ -131,6 +134,7 @@ impl Lab {
         let hosts = wish.before.into_iter().chain([host]).collect();
         let rest = wish.rest.unwrap_or_else(|| RouteSettings {
             account: wish.account,
+            protocol: wish.next_hop,
             ..RouteSettings::fixed(hosts, wish.protection)
         });
         let door = Door {

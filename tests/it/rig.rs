@@ -374,8 +374,10 @@ pub fn capabilities(words: &str) -> Capabilities {
         .collect();
     // No keyword: the gate logged in there when the connection was made.
     let authenticated = words.contains("logged-in");
+    // Nor for this: LHLO was said there.
+    let lmtp = words.split_ascii_whitespace().any(|word| word == "lmtp");
     let offered = Capabilities::from_ehlo(&format!("mx.test\n{}", lines.join("\n")));
-    Capabilities { authenticated, ..offered }
+    Capabilities { authenticated, lmtp, ..offered }
 }
 
 /// What most tests run with.

@@ -20,7 +20,7 @@
 //! client < 250 2.1.0 ...                      the whole next line, or its beginning
 //! client ! silent | closed | FIN | RST        nothing to read; the gate closed; the client shuts its side, or breaks
 //! downstream ! connected PIPELINING SIZE=10   the gate asked for a connection, and this is what EHLO told it: words, the
-//!                                             arguments of one joined by = and commas
+//!                                             arguments of one joined by = and commas; lmtp among them: it was LHLO
 //! downstream ! refused 451 4.4.1 why          the gate asked for a connection, and there is none
 //! downstream ! one-write                      all that is read next came in one write (only looked at as written)
 //! downstream < MAIL FROM:<a@x.test>           <? for a line that need not come, << for bytes without CRLF

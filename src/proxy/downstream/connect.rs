@@ -126,7 +126,7 @@ impl Attempt<'_> {
             protection: protection.key(),
             source: self.source(),
             account: self.route.settings.account.as_ref().map(|own| own.login().user.clone()),
-            lmtp: self.route.settings.lmtp,
+            protocol: self.route.settings.protocol,
         }
     }
 
@@ -136,7 +136,9 @@ impl Attempt<'_> {
         let hostname = &door.settings.hostname;
         let mut output = BytesMut::new();
         let login = || route.settings.account.as_ref().map(Account::login);
+        let protocol = route.settings.protocol;
         let mut opening = Opening::new(hostname, starttls)
+            .speaking(protocol)
             .introducing(order.client.clone())
             .logging_in(login())
             .unlike(Arc::clone(&door.outbound.own.instance), order.helo.clone());
@@ -145,7 +147,7 @@ impl Attempt<'_> {
             Some(capabilities) => (capabilities, "none", ""),
             None => {
                 stream = handshake(door, &host.host, protection, stream).await?;
-                opening = Opening::within_tls(hostname, &mut output)
+                opening = Opening::within_tls(hostname, protocol, &mut output)
                     .introducing(order.client.clone())
                     .logging_in(login());
                 let within = converse(&mut stream, &mut opening, &mut output).await?;

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Leg, NextHop, quit};
 use crate::proxy::stream::Stream;
+use crate::session::Protocol;
 
 /// What two uses of one connection must have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,8 +33,8 @@ pub(in crate::proxy) struct Key {
     pub(super) source: Option<IpAddr>,
     /// As whom the gate has logged in.
     pub(super) account: Option<String>,
-    /// Whether LMTP is spoken.
-    pub(super) lmtp: bool,
+    /// What is spoken.
+    pub(super) protocol: Protocol,
 }
 
 /// Bounds on what is kept.

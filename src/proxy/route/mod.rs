@@ -23,6 +23,7 @@ use super::source::Source;
 use crate::credentials::Account;
 use crate::lists::DomainSet;
 use crate::routing::{Destination, RouteId};
+use crate::session::Protocol;
 use crate::smtp::address::{Domain, Recipient};
 use crate::smtp::extensions::{Capabilities, Maxima};
 use crate::smtp::reply::Reply;
@@ -52,8 +53,8 @@ pub struct RouteSettings {
     pub domains: DomainSet,
     /// How the next hop is found.
     pub way: Way,
-    /// Whether LMTP is spoken there.
-    pub lmtp: bool,
+    /// What is spoken there.
+    pub protocol: Protocol,
     /// What protects the way there.
     pub protection: Protection,
     /// Whether the TLSA records of a host decide on that (RFC 7672).
@@ -75,7 +76,7 @@ impl RouteSettings {
             text: String::new(),
             domains: DomainSet::default(),
             way: Way::Fixed(hosts),
-            lmtp: false,
+            protocol: Protocol::Smtp,
             protection,
             dane: false,
             mta_sts: false,

@@ -75,6 +75,7 @@ const fn failed(said: Option<Reply>) -> Opened {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Protocol;
     use super::super::Opening;
     use super::*;
     use crate::smtp::status::EnhancedStatus;
@@ -83,7 +84,7 @@ mod tests {
     fn log_in(offered: &str, script: &[&str]) -> (Opened, String) {
         let login = Login { user: "gate".into(), password: Secret::new("secret") };
         let mut out = BytesMut::new();
-        let opening = Opening::within_tls("gate.test", &mut out);
+        let opening = Opening::within_tls("gate.test", Protocol::Smtp, &mut out);
         let mut opening = opening.logging_in(Some(Arc::new(login)));
         out.clear();
         let hello = format!("250-mx\r\n250 AUTH {offered}\r\n");

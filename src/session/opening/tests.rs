@@ -23,6 +23,27 @@ fn greets_and_reads_what_the_server_can() {
 }
 
 #[test]
+fn says_lhlo_where_lmtp_is_spoken_and_nothing_else() {
+    let open = |script: &[&str]| {
+        let mut opening = Opening::new("gate.test", Starttls::Off).speaking(Protocol::Lmtp);
+        let (mut out, mut last) = (BytesMut::new(), Opened::More);
+        for bytes in script {
+            last = opening.step(&mut BytesMut::from(*bytes), &mut out);
+        }
+        (last, String::from_utf8(out.to_vec()).expect("ASCII"))
+    };
+    let (opened, sent) = open(&["220 mx LMTP\r\n", "250-mx\r\n250 PIPELINING\r\n"]);
+    let there = Capabilities { pipelining: true, lmtp: true, ..Capabilities::default() };
+    assert_eq!((opened, sent.as_str()), (Opened::Ready(there), "LHLO gate.test\r\n"));
+    let (opened, sent) = open(&["220 mx\r\n", "500 what\r\n"]);
+    assert!(matches!(opened, Opened::Failed(_)), "{opened:?}");
+    assert_eq!(sent, "LHLO gate.test\r\n");
+    let mut out = BytesMut::new();
+    let _ = Opening::within_tls("gate.test", Protocol::Lmtp, &mut out);
+    assert_eq!(out, "LHLO gate.test\r\n");
+}
+
+#[test]
 fn falls_back_to_helo() {
     let (opened, sent) = open(&["220 mx\r\n", "502 what\r\n", "250 mx\r\n"]);
     assert_eq!(opened, Opened::Ready(Capabilities::default()));
@@ -124,7 +145,7 @@ fn a_byte_behind_the_220_is_an_injection() {
 #[test]
 fn within_tls_only_the_second_ehlo_counts() {
     let mut out = BytesMut::new();
-    let mut opening = Opening::within_tls("gate.test", &mut out);
+    let mut opening = Opening::within_tls("gate.test", Protocol::Smtp, &mut out);
     assert_eq!(&out[..], b"EHLO gate.test\r\n");
     let opened = opening.step(&mut BytesMut::from("250-mx\r\n250 STARTTLS\r\n"), &mut out);
     let expected = Capabilities { starttls: true, ..Capabilities::default() };

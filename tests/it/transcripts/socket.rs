@@ -64,10 +64,18 @@ pub fn play(script: &Script) -> Result<(), String> {
     })
 }
 
+/// What the next hops of a transcript speak, all of them.
+fn next_hop(script: &Script) -> Protocol {
+    let lmtp = |(_, step): &(usize, Step)| matches!(step, Step::Downstream(Downstream::Connected(words)) if words.contains("lmtp"));
+    if script.steps.iter().any(lmtp) { Protocol::Lmtp } else { Protocol::Smtp }
+}
+
 struct Player<'a> {
     script: &'a Script,
     clock: &'a Clock,
     hello: &'static str,
+    /// What the next hop hears first.
+    hello_there: &'static str,
     lab: Lab,
     listener: TcpListener,
     /// `None` once it has broken the connection.
@@ -105,6 +113,7 @@ impl<'a> Player<'a> {
             tell_client: settings.tell_client,
             proxies: vec!["127.0.0.0/8".parse().expect("a net")],
             protocol: settings.protocol,
+            next_hop: next_hop(script),
             // As in the rig: LIMITS is there only where a transcript is about it.
             withhold: if settings.offer.limits.is_some() {
                 vec![]
@@ -124,6 +133,10 @@ impl<'a> Player<'a> {
             hello: match settings.protocol {
                 Protocol::Smtp => "EHLO",
                 Protocol::Lmtp => "LHLO",
+            },
+            hello_there: match next_hop(script) {
+                Protocol::Smtp => "EHLO gate.test",
+                Protocol::Lmtp => "LHLO gate.test",
             },
             client: None,
             lab,
@@ -312,8 +325,8 @@ impl<'a> Player<'a> {
         let mut hop = live::accept(&self.listener, self.clock).await.ok_or("no connection")?;
         hop.say(b"220 mx.test ESMTP\r\n", self.clock).await;
         let hello = hop.line(self.clock).await.unwrap_or_default();
-        check(hello == b"EHLO gate.test", || format!("no EHLO: {}", show(&hello)))?;
-        let words = words.split_ascii_whitespace();
+        check(hello == self.hello_there.as_bytes(), || format!("no hello: {}", show(&hello)))?;
+        let words = words.split_ascii_whitespace().filter(|word| *word != "lmtp");
         let words = words.map(|word| word.replacen('=', " ", 1).replace(',', " "));
         let words: Vec<_> = ["mx.test".to_owned()].into_iter().chain(words).collect();
         let text = format!("250-{}\r\n", words.join("\r\n250-"));
