@@ -6,6 +6,7 @@ mod backpressure;
 mod bounds;
 mod certificates;
 mod cli;
+mod dane;
 mod deadlines;
 mod demo;
 mod dialogues;
