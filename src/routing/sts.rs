@@ -7,6 +7,7 @@ mod policy;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use policy::{Mode, Pattern, Policy, PolicyFault, TEXT_MAX, is_host_name};
@@ -67,7 +68,7 @@ pub struct Cached {
     /// Which one it is.
     pub id: PolicyId,
     /// What it says.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// When it was fetched.
     pub fetched: Timestamp,
 }
@@ -91,22 +92,23 @@ impl Cached {
 
 /// What is to be done about a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The policy that is known is in force.
-    Use,
-    /// Fetch the policy. When that fails, one that is known and in force goes on (RFC 8461 §5.1); without one there is none.
-    Fetch,
+pub enum Step<'a> {
+    /// This policy is in force.
+    Use(&'a Cached),
+    /// Fetch the policy that has this id. When that fails, one that is known and in force goes on (RFC 8461 §5.1); without one
+    /// there is none.
+    Fetch(&'a PolicyId),
     /// There is no policy.
     None,
 }
 
 /// What is to be done about a domain of which this is known, whose record says this. Total.
-pub fn step(cached: Option<&Cached>, record: &Record, now: Timestamp) -> Step {
+pub fn step<'a>(cached: Option<&'a Cached>, record: &'a Record, now: Timestamp) -> Step<'a> {
     let cached = cached.filter(|cached| cached.applies(now));
     match (cached, record) {
-        (Some(cached), Record::Policy(id)) if cached.id == *id => Step::Use,
-        (_, Record::Policy(_)) => Step::Fetch,
-        (Some(_), Record::Nothing | Record::Unknown) => Step::Use,
+        (Some(cached), Record::Policy(id)) if cached.id == *id => Step::Use(cached),
+        (_, Record::Policy(id)) => Step::Fetch(id),
+        (Some(cached), Record::Nothing | Record::Unknown) => Step::Use(cached),
         (None, Record::Nothing | Record::Unknown) => Step::None,
     }
 }

@@ -64,7 +64,8 @@ impl Host {
     }
 
     fn record(&self, selector: u8, matching: u8) -> Tlsa {
-        tlsa(3, selector, matching, &self.chain[0], &self.key.subject_public_key_info())
+        let own = self.chain.first().expect("a certificate");
+        tlsa(3, selector, matching, own, &self.key.subject_public_key_info())
     }
 }
 
@@ -142,8 +143,8 @@ async fn the_hosts_own_certificate_or_key() {
             let what = format!("{what} 3 {selector} {matching}");
             let (right, wrong) =
                 (host.record(selector, matching), other.record(selector, matching));
-            takes(&what, &host, &[right.clone()]).await;
-            leaves(&what, &host, &[wrong.clone()], "NoTlsaRecordMatches").await;
+            takes(&what, &host, std::slice::from_ref(&right)).await;
+            leaves(&what, &host, std::slice::from_ref(&wrong), "NoTlsaRecordMatches").await;
             // The next key is announced before it is used, the last one for a while after.
             takes(&what, &host, &[wrong.clone(), right.clone()]).await;
             takes(&what, &host, &[right, wrong]).await;

@@ -22,6 +22,7 @@ mod killed;
 mod live;
 mod lmtp;
 mod login;
+mod mta_sts;
 mod proxy_header;
 mod rig;
 mod round_trips;

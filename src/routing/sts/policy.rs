@@ -163,12 +163,12 @@ impl Policy {
     }
 }
 
-/// As a file that reads back as the same policy.
+/// As a text that reads back as the same policy, and is no longer than what it was read from.
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "version: STSv1\nmode: {}", self.mode.name())?;
-        self.mx.iter().try_for_each(|pattern| writeln!(f, "mx: {pattern}"))?;
-        writeln!(f, "max_age: {}", self.max_age.as_secs())
+        write!(f, "version:STSv1\nmode:{}\n", self.mode.name())?;
+        self.mx.iter().try_for_each(|pattern| writeln!(f, "mx:{pattern}"))?;
+        write!(f, "max_age:{}", self.max_age.as_secs())
     }
 }
 

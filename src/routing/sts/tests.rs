@@ -104,7 +104,7 @@ fn a_wildcard_stands_for_one_label() {
 
 fn cached(max_age: u32) -> Cached {
     let text = format!("version: STSv1\nmode: enforce\nmx: a.test\nmax_age: {max_age}");
-    Cached { id: id("one"), policy: policy(&text), fetched: Timestamp::from_secs(1000) }
+    Cached { id: id("one"), policy: Arc::new(policy(&text)), fetched: Timestamp::from_secs(1000) }
 }
 
 /// J07.
@@ -114,20 +114,21 @@ fn a_known_policy_ends_by_its_age_only() {
     let (same, other) = (Record::Policy(id("one")), Record::Policy(id("two")));
     let within = [Timestamp::from_secs(1000), Timestamp::from_millis(1_099_999)];
     let after = [Timestamp::from_secs(1100), Timestamp::from_secs(99_999)];
+    let (one, two) = (id("one"), id("two"));
     for now in within {
-        assert_eq!(step(Some(&known), &same, now), Step::Use);
-        assert_eq!(step(Some(&known), &Record::Nothing, now), Step::Use);
-        assert_eq!(step(Some(&known), &Record::Unknown, now), Step::Use);
-        assert_eq!(step(Some(&known), &other, now), Step::Fetch);
+        assert_eq!(step(Some(&known), &same, now), Step::Use(&known));
+        assert_eq!(step(Some(&known), &Record::Nothing, now), Step::Use(&known));
+        assert_eq!(step(Some(&known), &Record::Unknown, now), Step::Use(&known));
+        assert_eq!(step(Some(&known), &other, now), Step::Fetch(&two));
     }
-    for (known, now) in after.map(|now| (Some(&known), now)).into_iter().chain([(None, within[0])])
-    {
-        assert_eq!(step(known, &same, now), Step::Fetch);
-        assert_eq!(step(known, &other, now), Step::Fetch);
+    let unknown = after.map(|now| (Some(&known), now)).into_iter().chain([(None, within[0])]);
+    for (known, now) in unknown {
+        assert_eq!(step(known, &same, now), Step::Fetch(&one));
+        assert_eq!(step(known, &other, now), Step::Fetch(&two));
         assert_eq!(step(known, &Record::Nothing, now), Step::None);
         assert_eq!(step(known, &Record::Unknown, now), Step::None);
     }
-    assert_eq!(step(Some(&cached(0)), &same, within[0]), Step::Fetch);
+    assert_eq!(step(Some(&cached(0)), &same, within[0]), Step::Fetch(&one));
 }
 
 #[test]
@@ -192,6 +193,7 @@ proptest! {
         if let Ok(read) = Policy::parse(&bytes) {
             prop_assert!(read.mode == Mode::None || !read.mx.is_empty());
             prop_assert!(read.max_age <= Duration::from_secs(31_557_600));
+            prop_assert!(read.to_string().len() <= bytes.len());
             prop_assert_eq!(Policy::parse(read.to_string().as_bytes()), Ok(read));
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -77,6 +77,9 @@ const ADDRESS_TYPES: &[&str] = &["IpAddr", "Ipv4Addr", "Ipv6Addr"];
 const OWNERS: &[(&[&str], &[&str])] = &[
     (&["sled"], &["store"]),
     (&["hickory_resolver", "hickory_proto"], &["dns"]),
+    (&["hyper", "hyper_util", "http_body_util"], &["mta_sts"]),
+    (&["moka"], &["mta_sts", "dns"]),
+    (&["ring"], &["tls"]),
     (&["notify"], &["watch"]),
     (&["x509_parser"], &["tls"]),
     (&["argon2"], &["credentials"]),
