@@ -161,7 +161,7 @@ mod tests {
             (Answer::Failed, Demand::Defer),
             (Answer::Nothing, Demand::Opportunistic),
             (signed(&[]), Demand::Opportunistic),
-            (signed(&[usable.clone()]), Demand::Dane(vec![usable.clone()])),
+            (signed(std::slice::from_ref(&usable)), Demand::Dane(vec![usable.clone()])),
             (signed(&[tlsa(0, 0, 1, 32), tlsa(1, 1, 1, 32)]), Demand::TlsUnauthenticated),
             (signed(&[tlsa(3, 1, 1, 0)]), Demand::TlsUnauthenticated),
             (signed(&[tlsa(3, 1, 1, 3)]), Demand::TlsUnauthenticated),
