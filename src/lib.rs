@@ -14,6 +14,7 @@ pub mod journal;
 pub mod lists;
 pub mod log;
 pub mod metrics;
+pub mod mta_sts;
 pub mod policy;
 pub mod proxy;
 pub mod routing;

@@ -3,7 +3,8 @@
 //! One provider, named everywhere, since two linked providers make the process-wide default panic.
 
 mod connector;
-mod expiry;
+mod dane;
+mod x509;
 
 use std::fmt;
 use std::fs;
@@ -19,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server};
 
 pub use connector::{Connector, Trust};
-use expiry::not_after;
+use x509::not_after;
 
 use crate::time::Timestamp;
 

@@ -11,13 +11,14 @@ use crate::bounce::classify::Classifier;
 use crate::config::{
     self, AddressForm, ConfigError, DnsSettings, DnssecChoice, DownstreamTls, ListenAuth,
     ListenProtocol, ListenSettings, ListenTls, LiveLists, OnStoreFailure, RouteKind, Settings,
-    SourceSettings, WaySettings,
+    SourceSettings, StsSettings, WaySettings,
 };
 use crate::credentials::{Account, Credentials};
 use crate::dns::{Dnssec, Resolver};
 use crate::failure::Failure;
 use crate::gate::{self, GateSettings};
 use crate::log::Addresses;
+use crate::mta_sts;
 use crate::proxy::route::{Host, Protection, RouteSettings, Way};
 use crate::proxy::source::Source;
 use crate::proxy::{DoorSettings, PoolLimits, Timeouts};
@@ -68,6 +69,7 @@ pub fn parts(settings: &Settings) -> Result<(Parts, LiveLists), Failure> {
         admin: settings.admin.listen.filter(|admin| admin.port() != 0),
         dns: settings.dns.servers.clone(),
         dnssec: dnssec(&settings.dns),
+        sts: sts(settings)?,
         targets: match &settings.downstream.refused_networks {
             Some(networks) => Targets::new(networks.clone()),
             None => Targets::default(),
@@ -196,11 +198,12 @@ fn dnssec(settings: &DnsSettings) -> Dnssec {
 /// # Errors
 /// A file of theirs cannot be used.
 pub fn ways(settings: &Settings) -> Result<(Vec<RouteSettings>, RouteSettings), Failure> {
-    let listed = settings.routes.iter().map(way).collect::<Result<_, _>>()?;
-    Ok((listed, way(&settings.downstream.way)?))
+    let sts = &settings.downstream.sts;
+    let listed = settings.routes.iter().map(|one| way(one, sts)).collect::<Result<_, _>>()?;
+    Ok((listed, way(&settings.downstream.way, sts)?))
 }
 
-fn way(settings: &WaySettings) -> Result<RouteSettings, Failure> {
+fn way(settings: &WaySettings, sts: &StsSettings) -> Result<RouteSettings, Failure> {
     let is_mx = matches!(settings.route, RouteKind::Mx(_));
     let looked_up = is_mx && settings.tls != DownstreamTls::Off;
     let host = |host: &config::HostPort| Host { name: host.host.clone(), port: host.port };
@@ -215,7 +218,10 @@ fn way(settings: &WaySettings) -> Result<RouteSettings, Failure> {
         protocol: if settings.lmtp { Protocol::Lmtp } else { Protocol::Smtp },
         protection: protection(settings)?,
         dane: looked_up && settings.dane.unwrap_or(true),
-        mta_sts: looked_up && settings.mta_sts.unwrap_or(true),
+        mta_sts: match asks_for_policies(settings) {
+            true => Some(connector(&proof(sts), settings)?),
+            false => None,
+        },
         source: match settings.source {
             SourceSettings::Any => Source::Any,
             SourceSettings::Address(address) => Source::Address(address),
@@ -226,6 +232,13 @@ fn way(settings: &WaySettings) -> Result<RouteSettings, Failure> {
     })
 }
 
+/// Whether the policies that domains publish decide on what protects mail.
+pub fn asks_for_policies(way: &WaySettings) -> bool {
+    matches!(way.route, RouteKind::Mx(_))
+        && way.tls != DownstreamTls::Off
+        && way.mta_sts.unwrap_or(true)
+}
+
 fn account(way: &WaySettings) -> Result<Option<Account>, Failure> {
     let Some((user, file)) = &way.login else { return Ok(None) };
     let opened = Account::open(user, file);
@@ -233,17 +246,36 @@ fn account(way: &WaySettings) -> Result<Option<Account>, Failure> {
 }
 
 fn protection(way: &WaySettings) -> Result<Protection, Failure> {
-    let connector = |trust: &Trust| {
-        Connector::presenting(trust, way.certificate.clone())
-            .map_err(|fault| Failure::Config(fault.to_string()))
-    };
     let named = || way.ca.clone().map_or(Trust::System, Trust::File);
     Ok(match way.tls {
         DownstreamTls::Off => Protection::Off,
-        DownstreamTls::Opportunistic => Protection::Opportunistic(connector(&Trust::Anybody)?),
-        DownstreamTls::Required => Protection::Required(connector(&Trust::Anybody)?),
-        DownstreamTls::Verify => Protection::Verify(connector(&named())?),
+        DownstreamTls::Opportunistic => Protection::Opportunistic(connector(&Trust::Anybody, way)?),
+        DownstreamTls::Required => Protection::Required(connector(&Trust::Anybody, way)?),
+        DownstreamTls::Verify => Protection::Verify(connector(&named(), way)?),
     })
+}
+
+fn connector(trust: &Trust, way: &WaySettings) -> Result<Connector, Failure> {
+    Connector::presenting(trust, way.certificate.clone())
+        .map_err(|fault| Failure::Config(fault.to_string()))
+}
+
+/// What proves those who publish policies, and the mail hosts that they list.
+fn proof(settings: &StsSettings) -> Trust {
+    settings.ca.clone().map_or(Trust::System, Trust::File)
+}
+
+/// How policies are fetched and kept, if any route asks for them: what proves their hosts may be missing on other machines.
+fn sts(settings: &Settings) -> Result<Option<(mta_sts::Settings, Connector)>, Failure> {
+    let ways = settings.routes.iter().chain([&settings.downstream.way]);
+    if !ways.into_iter().any(asks_for_policies) {
+        return Ok(None);
+    }
+    let own = &settings.downstream.sts;
+    let fetching = mta_sts::Settings::new(settings.data_dir.join("mta-sts"));
+    let connector =
+        Connector::new(&proof(own)).map_err(|fault| Failure::Config(fault.to_string()))?;
+    Ok(Some((mta_sts::Settings { port: own.port, ..fetching }, connector)))
 }
 
 fn addresses(settings: &Settings) -> Result<Addresses, Failure> {

@@ -26,20 +26,23 @@ use crate::gate::{Gate, GateError, GateSettings, Mode, OpenReport};
 use crate::lists::Lists;
 use crate::log::Addresses;
 use crate::metrics::Metrics;
+use crate::mta_sts::{self, Policies};
 use crate::policy::Policy;
 use crate::policy::verdict::Listing;
-use crate::proxy::outbound::{Outbound, Own};
+use crate::proxy::outbound::{Outbound, Own, World};
 use crate::proxy::route::{RouteSettings, Routes};
 use crate::proxy::{Door, DoorSettings, PoolLimits, listener};
 use crate::routing::target::Targets;
 use crate::store::StoreError;
-use crate::tls::Certificate;
+use crate::tls::{Certificate, Connector};
 
 use limits::{affordable, raise_descriptors};
 pub use serve::serve;
 
 /// How long sessions may go on after the first signal: as long as the longest wait for a reply to the end of data, and a little.
 const DRAIN_MAX: Duration = Duration::from_secs(600);
+/// How often policies of MTA-STS are looked at, whether they end soon.
+const REFRESH_EVERY: Duration = Duration::from_secs(3600);
 /// How long sessions get to close once they have been told to end at once.
 const HALT_MAX: Duration = Duration::from_secs(5);
 
@@ -69,6 +72,8 @@ pub struct Parts {
     pub dnssec: Dnssec,
     /// Where mail by `mx` never goes.
     pub targets: Targets,
+    /// How policies of MTA-STS are fetched and kept, and what proves who publishes them; without, nobody asks for any.
+    pub sts: Option<(mta_sts::Settings, Connector)>,
     /// How the log shows addresses.
     pub addresses: Addresses,
 }
@@ -132,6 +137,27 @@ fn put_lists(gate: &Gate, lists: Arc<Lists>) {
     }));
 }
 
+/// The policies of MTA-STS, kept fresh until the program ends.
+fn policies(
+    settings: mta_sts::Settings,
+    connector: Connector,
+    outbound: &Outbound,
+    drain: &CancellationToken,
+) -> Result<Policies<World>, Failure> {
+    let (resolver, targets) = (outbound.resolver.clone(), Arc::clone(&outbound.targets));
+    let folder = settings.folder.clone();
+    let policies = Policies::open(settings, connector, World { resolver, targets })
+        .map_err(|error| Failure::Io(format!("{}: {error}", folder.display())))?;
+    let (fresh, drain) = (policies.clone(), drain.clone());
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(REFRESH_EVERY);
+        while drain.run_until_cancelled(ticks.tick()).await.is_some() {
+            fresh.refresh().await;
+        }
+    });
+    Ok(policies)
+}
+
 /// The word by which this process knows itself: 64 bits of chance.
 fn instance() -> Result<Arc<str>, Failure> {
     let mut word = [0; 8];
@@ -184,7 +210,10 @@ impl Running {
         }
         let goodbye = bound.first().map_or(Duration::ZERO, |(_, door)| door.timeouts.quit);
         let mut outbound = Outbound::new(routes, resolver, own, parts.pool, goodbye);
-        outbound.targets = parts.targets;
+        outbound.targets = Arc::new(parts.targets);
+        if let Some((settings, connector)) = parts.sts {
+            outbound.policies = Some(policies(settings, connector, &outbound, &drain)?);
+        }
         let outbound = Arc::new(outbound);
         for (listener, settings) in bound {
             doors.push(listener.local_addr()?);

@@ -3,17 +3,21 @@
 use super::build;
 use super::serve::LOGGED_MAX;
 use crate::config::{self, Settings};
+use crate::failure::Failure;
 use crate::proxy::route::Routes;
 
 /// The routes of a configuration file, and what it said last.
 pub(super) struct Ways {
     before: Settings,
     routes: Routes,
+    /// Whether the program began with a route that asks for policies.
+    has_policies: bool,
 }
 
 impl Ways {
-    pub(super) const fn new(before: Settings, routes: Routes) -> Self {
-        Self { before, routes }
+    pub(super) fn new(before: Settings, routes: Routes) -> Self {
+        let has_policies = asks_for_policies(&before);
+        Self { before, routes, has_policies }
     }
 
     /// Reads the file again; false when it has a fault, and everything stays as it was.
@@ -44,11 +48,20 @@ impl Ways {
         true
     }
 
-    fn swap(&self, settings: &Settings) -> Result<(), crate::failure::Failure> {
+    fn swap(&self, settings: &Settings) -> Result<(), Failure> {
+        if !self.has_policies && asks_for_policies(settings) {
+            let why = "policies of MTA-STS are asked for from the next start on; restart, or say mta_sts = false";
+            return Err(Failure::Config(why.to_owned()));
+        }
         let (listed, rest) = build::ways(settings)?;
         let count = listed.len();
         self.routes.replace(listed, rest);
         tracing::info!(event = "reload", result = "swapped", routes = count);
         Ok(())
     }
+}
+
+fn asks_for_policies(settings: &Settings) -> bool {
+    let mut ways = settings.routes.iter().chain([&settings.downstream.way]);
+    ways.any(build::asks_for_policies)
 }

@@ -1,13 +1,17 @@
 //! All that connections to next hops share: routes, and what is known of the hosts behind them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::downstream::{Pool, PoolLimits, Silent};
+use super::rarely::Rarely;
 use super::route::Routes;
-use crate::dns::Resolver;
+use crate::dns::{LookupFault, Resolver};
+use crate::mta_sts::{Fault, Policies, Surroundings};
 use crate::routing::target::Targets;
+use crate::time::Timestamp;
+use tokio::time::Instant;
 
 /// The way out, shared by all listeners.
 pub struct Outbound {
@@ -16,7 +20,9 @@ pub struct Outbound {
     /// What names are looked up with.
     pub resolver: Resolver,
     /// Where mail by `mx` never goes.
-    pub targets: Targets,
+    pub targets: Arc<Targets>,
+    /// The policies that domains publish, if they are asked for.
+    pub policies: Option<Policies<World>>,
     /// By what the gate knows itself when it meets itself.
     pub own: Own,
     pub(super) pool: Pool,
@@ -32,8 +38,46 @@ impl Outbound {
         pool: PoolLimits,
         goodbye: Duration,
     ) -> Self {
-        let (targets, pool) = (Targets::default(), Pool::new(pool, goodbye));
-        Self { routes, resolver, targets, own, pool, silent: Silent::default() }
+        let (targets, pool) = (Arc::default(), Pool::new(pool, goodbye));
+        let (policies, silent) = (None, Silent::default());
+        Self { routes, resolver, targets, policies, own, pool, silent }
+    }
+}
+
+/// What policies of MTA-STS are fetched with.
+pub struct World {
+    /// What names are looked up with.
+    pub resolver: Resolver,
+    /// Where nothing is fetched from.
+    pub targets: Arc<Targets>,
+}
+
+impl Surroundings for World {
+    async fn texts(&self, name: &str) -> Option<Vec<String>> {
+        match self.resolver.txt(name).await {
+            Ok(found) => Some(found.records),
+            Err(LookupFault::NoSuchDomain | LookupFault::NoRecords) => Some(Vec::new()),
+            Err(LookupFault::Failed(_)) => None,
+        }
+    }
+
+    async fn addresses(&self, host: &str) -> Vec<IpAddr> {
+        self.resolver.addresses(host).await.map(|found| found.records).unwrap_or_default()
+    }
+
+    fn refuses(&self, address: IpAddr) -> bool {
+        self.targets.refuses(address).is_some()
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn failed(&self, domain: &str, fault: &Fault) {
+        static LINES: Rarely = Rarely::new(20);
+        if let Some(more) = LINES.may(Instant::now()) {
+            tracing::warn!(event = "tls", result = "sts_not_fetched", domain, error = %fault, more);
+        }
     }
 }
 

@@ -5,12 +5,16 @@
 //! | `mx` | the mail hosts of a domain, best first |
 //! | `receiver` | whose a mail host is |
 //! | `records` | answers of DNS as plain values |
+//! | `sts` | MTA-STS: the record, the policy, and when to fetch it |
 //! | `target` | the addresses that a stranger's domain may not send us to |
+//! | `tlsa` | DANE: which TLSA records count, and what they demand of a host |
 
 pub mod mx;
 pub mod receiver;
 pub mod records;
+pub mod sts;
 pub mod target;
+pub mod tlsa;
 
 use std::sync::Arc;
 

@@ -4,16 +4,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTime};
+use rustls::pki_types::{
+    CertificateDer, InvalidDnsNameError, ServerName, SignatureVerificationAlgorithm, UnixTime,
+};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client};
 
-use super::expiry::not_after;
+use super::dane::ByTlsa;
+use super::x509::not_after;
 use super::{TlsFault, certificates, private_key};
+use crate::routing::records::Tlsa;
 use crate::time::Timestamp;
 
 /// How a server is to prove who it is.
@@ -31,9 +36,16 @@ pub enum Trust {
 /// The client's side of TLS, towards a next hop. Its files are read again when they change.
 #[derive(Clone)]
 pub struct Connector {
-    trust: Trust,
+    proof: Proof,
     own: Option<(PathBuf, PathBuf)>,
     current: Arc<ArcSwap<Current>>,
+}
+
+/// What a server is asked for.
+#[derive(Clone)]
+enum Proof {
+    Trust(Trust),
+    Tlsa(Arc<ByTlsa>),
 }
 
 struct Current {
@@ -55,11 +67,27 @@ impl Connector {
     /// # Errors
     /// Which file is wrong, and how; also when the key does not fit the certificate.
     pub fn presenting(trust: &Trust, own: Option<(PathBuf, PathBuf)>) -> Result<Self, TlsFault> {
-        let current = Arc::new(ArcSwap::from_pointee(Current::load(trust, own.as_ref())?));
-        Ok(Self { trust: trust.clone(), own, current })
+        let proof = Proof::Trust(trust.clone());
+        let current = Arc::new(ArcSwap::from_pointee(Current::load(&proof, own.as_ref())?));
+        Ok(Self { proof, own, current })
     }
 
-    /// The handshake with a host of this name.
+    /// One that shows the same, but to a server which proves itself by one of these records ([`crate::routing::tlsa`]), whatever
+    /// this one trusts. `names` are those of which one must be in a certificate that an authority of usage 2 has signed
+    /// ([`crate::routing::tlsa::reference_names`]). It is made for one host: nothing that was agreed on with others is resumed.
+    pub fn proving_by_tlsa(&self, records: &[Tlsa], names: &[String]) -> Self {
+        let verifier = Arc::new(ByTlsa::new(records, names));
+        let current = self.current.load();
+        let mut config = ClientConfig::clone(current.connector.config());
+        config.dangerous().set_certificate_verifier(Arc::clone(&verifier) as _);
+        config.resumption = Resumption::disabled();
+        let connector = TlsConnector::from(Arc::new(config));
+        let current = Current { connector, not_after: current.not_after };
+        let current = Arc::new(ArcSwap::from_pointee(current));
+        Self { proof: Proof::Tlsa(verifier), own: self.own.clone(), current }
+    }
+
+    /// The handshake with a host of this name, which is also asked for by SNI.
     ///
     /// # Errors
     /// The peer is not who it should be, or speaks no TLS that we do.
@@ -81,9 +109,9 @@ impl Connector {
     /// The files that it was made of.
     pub fn files(&self) -> Vec<PathBuf> {
         let own = self.own.iter().flat_map(|(chain, key)| [chain.clone(), key.clone()]);
-        match &self.trust {
-            Trust::File(roots) => own.chain([roots.clone()]).collect(),
-            Trust::Anybody | Trust::System => own.collect(),
+        match &self.proof {
+            Proof::Trust(Trust::File(roots)) => own.chain([roots.clone()]).collect(),
+            Proof::Trust(Trust::Anybody | Trust::System) | Proof::Tlsa(_) => own.collect(),
         }
     }
 
@@ -92,22 +120,24 @@ impl Connector {
     /// # Errors
     /// As [`Connector::presenting`]; everything stays as it was.
     pub fn reload(&self) -> Result<(), TlsFault> {
-        self.current.store(Arc::new(Current::load(&self.trust, self.own.as_ref())?));
+        self.current.store(Arc::new(Current::load(&self.proof, self.own.as_ref())?));
         Ok(())
     }
 }
 
 impl Current {
-    fn load(trust: &Trust, own: Option<&(PathBuf, PathBuf)>) -> Result<Self, TlsFault> {
-        let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    fn load(proof: &Proof, own: Option<&(PathBuf, PathBuf)>) -> Result<Self, TlsFault> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?;
-        let builder = match trust {
-            Trust::Anybody => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Unverified { provider })),
-            Trust::System => builder.with_platform_verifier()?,
-            Trust::File(file) => builder.with_root_certificates(roots(file)?),
+        let builder = match proof {
+            Proof::Trust(Trust::Anybody) => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified::new()))
+            }
+            Proof::Trust(Trust::System) => builder.with_platform_verifier()?,
+            Proof::Trust(Trust::File(file)) => builder.with_root_certificates(roots(file)?),
+            Proof::Tlsa(verifier) => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::clone(verifier) as _)
+            }
         };
         let (config, not_after) = match own {
             Some((chain, key)) => {
@@ -131,8 +161,19 @@ fn roots(file: &Path) -> Result<RootCertStore, TlsFault> {
 
 /// Takes any certificate, but still wants the handshake to be signed with it.
 #[derive(Debug)]
-struct Unverified {
-    provider: Arc<CryptoProvider>,
+pub(super) struct Unverified {
+    provider: CryptoProvider,
+}
+
+impl Unverified {
+    pub(super) fn new() -> Self {
+        Self { provider: ring::default_provider() }
+    }
+
+    /// What certificates may be signed with.
+    pub(super) fn algorithms(&self) -> &'static [&'static dyn SignatureVerificationAlgorithm] {
+        self.provider.signature_verification_algorithms.all
+    }
 }
 
 impl ServerCertVerifier for Unverified {

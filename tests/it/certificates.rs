@@ -17,13 +17,13 @@ use crate::harness::{Downstream, Lab, Wish};
 use crate::tls::{Pair, encrypt};
 
 /// A certification authority and the files of what it signs.
-struct Authority {
+pub struct Authority {
     folder: tempfile::TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
@@ -33,12 +33,12 @@ impl Authority {
         Self { folder, issuer }
     }
 
-    fn file(&self) -> PathBuf {
+    pub fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
     /// Signs a certificate; its chain and key are in files of that name.
-    fn sign(&self, name: &str, parameters: &CertificateParams) -> (PathBuf, PathBuf) {
+    pub fn sign(&self, name: &str, parameters: &CertificateParams) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().expect("a key");
         let signed = parameters.signed_by(&key, &self.issuer).expect("a certificate");
         self.write(name, &signed.pem(), &key)
@@ -52,14 +52,14 @@ impl Authority {
         (chain_file, key_file)
     }
 
-    fn root(&self) -> RootCertStore {
+    pub fn root(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("a root");
         roots
     }
 }
 
-fn named(names: &[&str]) -> CertificateParams {
+pub fn named(names: &[&str]) -> CertificateParams {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     CertificateParams::new(names).expect("names")
 }

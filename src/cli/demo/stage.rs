@@ -84,6 +84,7 @@ impl Stage {
             dns: Vec::new(),
             dnssec: Dnssec::Off,
             targets: Targets::default(),
+            sts: None,
             addresses: Addresses::Full,
         };
         let running = Running::start(parts, |_, _| {}).await?;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Door, Order, TOO_LONG, UNRESOLVED, failed};
+use super::{Door, Order, TOO_LONG, UNRESOLVED, failed, security};
 use crate::bounce::Stage;
 use crate::proxy::route::{Host, Protection, Route, Way, at};
 use crate::routing::mx::{MailHosts, mail_hosts};
@@ -132,17 +132,17 @@ pub(super) async fn reached(
     host: &MailHost,
 ) -> Result<Reached, Unreached> {
     let resolver = &door.outbound.resolver;
-    let protection = route.settings.protection.clone();
     match &host.found {
         FoundBy::Given => {
             let found = resolver.host(&host.host.name).await;
             let addresses = found.map_err(|fault| (UNRESOLVED, fault.to_string()))?;
-            Ok(Reached { addresses, protection })
+            Ok(Reached { addresses, protection: route.settings.protection.clone() })
         }
         FoundBy::Mx { implicit, .. } => {
             let found = resolver.addresses(&host.host.name).await;
             let found = found.map_err(|fault| without_address(fault, *implicit))?;
             let addresses = permitted(door, &host.host, found.records)?;
+            let protection = security::of(door, route, host, found.authentic).await?;
             Ok(Reached { addresses, protection })
         }
     }

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `hosts` | which hosts, by the route |
 //! | `connect` | one address: TLS, greeting, EHLO |
+//! | `security` | what a domain demands of the way there: DANE, MTA-STS |
 //! | `pool` | connections that are kept for others |
 //! | `silence` | addresses that did not answer a moment ago |
 
 mod connect;
 mod hosts;
 mod pool;
+mod security;
 mod silence;
 
 use std::net::{IpAddr, SocketAddr};

@@ -59,8 +59,8 @@ pub struct RouteSettings {
     pub protection: Protection,
     /// Whether the TLSA records of a host decide on that (RFC 7672).
     pub dane: bool,
-    /// Whether the policy that a domain publishes does (RFC 8461).
-    pub mta_sts: bool,
+    /// What proves hosts where a policy that the domain publishes does (RFC 8461); without, none is asked for.
+    pub mta_sts: Option<Connector>,
     /// Where our connections come from.
     pub source: Source,
     /// The gate's own login there.
@@ -79,7 +79,7 @@ impl RouteSettings {
             protocol: Protocol::Smtp,
             protection,
             dane: false,
-            mta_sts: false,
+            mta_sts: None,
             source: Source::Any,
             account: None,
             concurrency: None,
@@ -189,7 +189,12 @@ impl Routes {
     /// Their TLS, to be looked after.
     pub fn connectors(&self) -> Vec<Connector> {
         let table = self.table.load();
-        table.all().filter_map(|route| route.settings.protection.connector().cloned()).collect()
+        let settings = table.all().map(|route| &route.settings);
+        settings
+            .flat_map(|route| [route.protection.connector(), route.mta_sts.as_ref()])
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     /// The gate's own logins there.

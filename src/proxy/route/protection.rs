@@ -1,5 +1,7 @@
 //! TLS towards the next hop: what is wanted, and what it proves.
 
+use std::sync::Arc;
+
 use crate::session::opening::Starttls;
 use crate::tls::Connector;
 
@@ -13,8 +15,12 @@ pub enum Protection {
     Opportunistic(Connector),
     /// Always; whoever answers.
     Required(Connector),
-    /// Always, and the certificate must prove the name that the configuration gives.
+    /// Always, and the certificate must prove the host's name.
     Verify(Connector),
+    /// Always, and the certificate must be the one that these TLSA records name (RFC 7672).
+    Dane(Connector, Arc<str>),
+    /// Always, and the certificate must prove the name of a host that the domain's policy lists (RFC 8461).
+    Sts(Connector),
 }
 
 impl Protection {
@@ -25,18 +31,27 @@ impl Protection {
             Self::Opportunistic(_) => "opportunistic",
             Self::Required(_) => "required",
             Self::Verify(_) => "verify",
+            Self::Dane(..) => "dane",
+            Self::Sts(_) => "sts",
         }
     }
 
     /// What two connections must have in common to be protected alike.
     pub(in crate::proxy) fn key(&self) -> String {
-        self.name().to_owned()
+        match self {
+            Self::Dane(_, records) => format!("dane {records}"),
+            Self::Off
+            | Self::Opportunistic(_)
+            | Self::Required(_)
+            | Self::Verify(_)
+            | Self::Sts(_) => self.name().to_owned(),
+        }
     }
 
     /// Whether TLS is never gone without, and never with somebody else.
     pub(in crate::proxy) const fn proves_the_name(&self) -> bool {
         match self {
-            Self::Verify(_) => true,
+            Self::Verify(_) | Self::Dane(..) | Self::Sts(_) => true,
             Self::Off | Self::Opportunistic(_) | Self::Required(_) => false,
         }
     }
@@ -46,7 +61,7 @@ impl Protection {
         match self {
             Self::Off => "",
             Self::Opportunistic(_) | Self::Required(_) => "untrusted",
-            Self::Verify(_) => "verified",
+            Self::Verify(_) | Self::Dane(..) | Self::Sts(_) => "verified",
         }
     }
 
@@ -54,7 +69,9 @@ impl Protection {
         match self {
             Self::Off => Starttls::Off,
             Self::Opportunistic(_) => Starttls::Opportunistic,
-            Self::Required(_) | Self::Verify(_) => Starttls::Required,
+            Self::Required(_) | Self::Verify(_) | Self::Dane(..) | Self::Sts(_) => {
+                Starttls::Required
+            }
         }
     }
 
@@ -64,7 +81,9 @@ impl Protection {
             Self::Off => None,
             Self::Opportunistic(connector)
             | Self::Required(connector)
-            | Self::Verify(connector) => Some(connector),
+            | Self::Verify(connector)
+            | Self::Dane(connector, _)
+            | Self::Sts(connector) => Some(connector),
         }
     }
 }

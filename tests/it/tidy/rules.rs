@@ -76,7 +76,10 @@ const ADDRESS_TYPES: &[&str] = &["IpAddr", "Ipv4Addr", "Ipv6Addr"];
 /// Each library and the only modules that name it, so that replacing one stays a matter of one file.
 const OWNERS: &[(&[&str], &[&str])] = &[
     (&["sled"], &["store"]),
-    (&["hickory_resolver", "hickory_proto", "moka"], &["dns"]),
+    (&["hickory_resolver", "hickory_proto"], &["dns"]),
+    (&["hyper", "hyper_util", "http_body_util"], &["mta_sts"]),
+    (&["moka"], &["mta_sts", "dns"]),
+    (&["ring"], &["tls"]),
     (&["notify"], &["watch"]),
     (&["x509_parser"], &["tls"]),
     (&["argon2"], &["credentials"]),
