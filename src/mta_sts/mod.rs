@@ -236,6 +236,7 @@ impl<S: Surroundings> Shared<S> {
         let known = Known::new(Cached { id, policy: Arc::new(policy), fetched });
         // In force whatever the disk says of it.
         self.known.insert(domain.to_owned(), known.clone());
+        self.known.run_pending_tasks();
         if let Err(error) = self.folder.keep(domain, &known.cached).await {
             self.surroundings.failed(domain, &Fault::NotKept(error));
         }

@@ -122,6 +122,8 @@ pub fn reference_names(host: &str, domain: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn tlsa(usage: u8, selector: u8, matching: u8, length: usize) -> Tlsa {
@@ -196,6 +198,25 @@ mod tests {
         // One that nobody can use outdoes nothing.
         let broken = tlsa(3, 1, 2, 63);
         assert_eq!(Dane::of(&found(&[weak.clone(), broken])), Dane::Usable(vec![weak]));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_published_can_be_judged(
+            records in prop::collection::vec((0..5u8, 0..3u8, 0..4u8, 0..70usize), 0..9),
+            authentic: bool,
+        ) {
+            let records: Vec<Tlsa> = records.iter().map(|(u, s, m, length)| tlsa(*u, *s, *m, *length)).collect();
+            let is_any = records.iter().any(is_usable);
+            let expected = authentic && !records.is_empty();
+            match Dane::of(&Found { records, authentic }) {
+                Dane::Usable(records) => {
+                    prop_assert!(expected && !records.is_empty() && records.iter().all(is_usable));
+                }
+                Dane::Unusable => prop_assert!(expected && !is_any),
+                Dane::None => prop_assert!(!expected),
+            }
+        }
     }
 
     #[test]

@@ -185,3 +185,36 @@ fn keys(public_key: &[u8], chain: &[&CertificateDer<'_>]) -> Vec<TrustAnchor<'st
     };
     names.map(anchor).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Certificates and records are strangers' bytes until something is proved.
+        #[test]
+        fn rubbish_proves_nothing(
+            data in prop::collection::vec(any::<u8>(), 1..90),
+            cut in 0..400usize,
+            selector in 0..2u8,
+        ) {
+            let made = rcgen::generate_simple_self_signed(vec!["mx.test".to_owned()]);
+            let whole = made.expect("a certificate").cert.der().to_vec();
+            let part = whole.get(..cut).unwrap_or(&whole).to_vec();
+            let records = [data.clone(), part.clone()]
+                .map(|data| Tlsa { usage: DANE_TA, selector, matching: WHOLE, data });
+            let verifier = ByTlsa::new(&records, &["mx.test".to_owned(), "\0".to_owned()]);
+            for shown in [whole, part, data] {
+                let chain = [CertificateDer::from(shown)];
+                let name = ServerName::try_from("mx.test").expect("a name");
+                let [own] = &chain;
+                let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_800_000_000));
+                let taken = verifier.verify_server_cert(own, &chain, &name, &[], now);
+                // A whole certificate in a record is an authority; this one has signed itself.
+                prop_assert!(taken.is_err() || (selector == CERTIFICATE && cut >= own.len()));
+            }
+        }
+    }
+}

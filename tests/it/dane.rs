@@ -205,8 +205,12 @@ async fn an_authority_that_has_not_signed() {
         let outcome = proves(&own, &[of(&root, selector, matching)]).await;
         assert!(outcome.is_err(), "2 {selector} {matching}");
     }
-    // A record for an authority says nothing for a host, and the reverse.
+    // Without a name to look for, none is right.
     let host = Host::signed(&named(&[HOST]), &root, &[&root]);
+    let connector = Connector::new(&Trust::Anybody).expect("a connector");
+    let connector = connector.proving_by_tlsa(&[of(&root, 0, 1)], &[]);
+    meet(config(&host), &connector).await.expect_err("no name");
+    // A record for an authority says nothing for a host, and the reverse.
     let swapped = |record: Tlsa, usage: u8| Tlsa { usage, ..record };
     let why = "NoTlsaRecordMatches";
     leaves("3 for an authority", &host, &[swapped(of(&root, 0, 1), 3)], why).await;

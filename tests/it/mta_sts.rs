@@ -158,6 +158,14 @@ async fn answers_that_are_no_policy() {
 }
 
 #[tokio::test]
+async fn no_more_is_read_than_a_policy_may_have() {
+    let mut lab = Lab::new(ENFORCE).await;
+    lab.host.say(&ok(&"y".repeat(32 << 20)).replace("Content-Length", "X-Length"));
+    lab.nothing("endless", "longer than 64 KiB").await;
+    assert!(!lab.host.was_taken().await);
+}
+
+#[tokio::test]
 async fn a_host_that_is_slow_holds_mail_up_no_longer_than_the_deadline() {
     let lab = Lab { deadline: Duration::from_millis(300), ..Lab::new(ENFORCE).await };
     lab.host.hold();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
 /// The answer that a policy comes in.
@@ -21,6 +21,7 @@ pub fn ok(policy: &str) -> String {
 pub struct Host {
     pub port: u16,
     shared: Arc<Shared>,
+    taken: mpsc::UnboundedReceiver<bool>,
 }
 
 struct Shared {
@@ -33,6 +34,8 @@ struct Shared {
     is_held: watch::Sender<bool>,
     /// Requests that are there, and the most that ever were.
     at_once: Mutex<(usize, usize)>,
+    /// Of each answer, whether all of it was taken.
+    taken: mpsc::UnboundedSender<bool>,
 }
 
 impl Host {
@@ -40,6 +43,7 @@ impl Host {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let config = crate::tls::server(chain.clone(), key.clone());
+        let (sender, taken) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             config: Mutex::new(config),
             answer: Mutex::new(answer),
@@ -47,6 +51,7 @@ impl Host {
             requests: Semaphore::new(0),
             is_held: watch::Sender::new(false),
             at_once: Mutex::default(),
+            taken: sender,
         });
         let server = Arc::clone(&shared);
         tokio::spawn(async move {
@@ -54,7 +59,7 @@ impl Host {
                 tokio::spawn(Arc::clone(&server).serve(stream));
             }
         });
-        Self { port, shared }
+        Self { port, shared, taken }
     }
 
     /// Shows this certificate from now on.
@@ -87,6 +92,11 @@ impl Host {
         std::mem::take(&mut *self.shared.heard.lock().expect("a lock"))
     }
 
+    /// Whether the client has taken all of the next answer.
+    pub async fn was_taken(&mut self) -> bool {
+        self.taken.recv().await.expect("an answer")
+    }
+
     pub fn most_at_once(&self) -> usize {
         self.shared.at_once.lock().expect("a lock").1
     }
@@ -113,7 +123,9 @@ impl Shared {
         is_held.wait_for(|is_held| !is_held).await.expect("a host");
         self.count(|now, most| (now - 1, most));
         let answer = self.answer.lock().expect("a lock").clone();
-        _ = stream.write_all(answer.as_bytes()).await;
+        let written = stream.write_all(answer.as_bytes()).await;
+        // A host that has gone with its test hears of none.
+        _ = self.taken.send(written.is_ok());
         _ = stream.shutdown().await;
     }
 
