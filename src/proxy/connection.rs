@@ -12,22 +12,24 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
+use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, timeout};
 use tokio_util::sync::WaitForCancellationFuture;
+use tokio_util::task::TaskTracker;
 
 use super::deadline::Watch;
 use super::downstream::{Leg, NextHop};
 use super::header;
-use super::report::Reporter;
+use super::report::{Part, Reporter};
 use super::side::{NEXT_READ, Reading, Side};
 use super::stream::Stream;
-use super::{Door, DoorSettings, Timeouts};
+use super::{Door, DoorSettings, Timeouts, fanout};
 use crate::bounce::Stage;
 use crate::credentials::Checked;
 use crate::session::{
-    Access, Action, ClientTls, Input, Outputs, Sent, Session, Settings, Ticket, Waiting,
+    Access, Action, ClientTls, Input, Outputs, Sent, Session, Settings, TellClient, Ticket, Waiting,
 };
 use crate::smtp::identity::Identity;
 use crate::smtp::reply::Reply;
@@ -74,29 +76,35 @@ pub(super) async fn run(
         }
     }
     let spoke_first = side.speaks_first(timeouts.greeting).await;
-    Connection {
-        session: Session::new(settings),
-        out: Outputs::default(),
-        client: side,
-        leg: None,
-        opening: None,
-        checking: None,
-        settling: JoinSet::new(),
-        reporter,
-        door,
-        timeouts,
-        next_hop: None,
-        upgrade: false,
-    }
-    .drive(if spoke_first { Input::SpokeFirst } else { Input::Accepted })
-    .await;
+    let connection = Connection::new(side, settings, reporter, door, timeouts);
+    let behind = connection.behind.clone();
+    connection.drive(if spoke_first { Input::SpokeFirst } else { Input::Accepted }).await;
+    behind.close();
+    behind.wait().await;
+}
+
+/// Drives one inner session to its end: its client is a splitter, which knows when it will be greeted.
+pub(super) async fn run_inner(
+    stream: DuplexStream,
+    settings: Settings,
+    reporter: Reporter,
+    door: Arc<Door>,
+) {
+    let side = Side::new(Stream::Memory(stream));
+    let timeouts = door.settings.timeouts;
+    Connection::new(side, settings, reporter, door, timeouts).drive(Input::Accepted).await;
 }
 
 fn session_settings(door: &Door, client: SocketAddr) -> Settings {
     let settings = &door.settings;
+    // The connections behind learn from XFORWARD what message it is; they know what their next hops are to be told.
+    let (offer, tell_client) = match Part::of(door) {
+        Part::Client => (fanout::offer(door), TellClient::Xforward),
+        Part::Both | Part::Mail => (door.route.offer(), settings.tell_client),
+    };
     Settings {
         hostname: Arc::clone(&settings.hostname),
-        offer: door.route.offer().without(&settings.withhold),
+        offer: offer.without(&settings.withhold),
         limits: settings.limits,
         may_relay: DoorSettings::lists(&settings.clients, client.ip()),
         xforward: DoorSettings::lists(&settings.xforward, client.ip()),
@@ -105,7 +113,7 @@ fn session_settings(door: &Door, client: SocketAddr) -> Settings {
             let (clients, xforward) = (settings.clients.clone(), settings.xforward.clone());
             Arc::new(Access { clients, xforward })
         }),
-        tell_client: settings.tell_client,
+        tell_client,
         tls: settings.tls,
         auth: settings.auth,
         auth_required: settings.auth_required,
@@ -155,9 +163,35 @@ struct Connection {
     reporter: Reporter,
     /// The client's STARTTLS has been answered: the handshake comes next.
     upgrade: bool,
+    /// What it has started that may outlive it: see `fanout`.
+    behind: TaskTracker,
 }
 
 impl Connection {
+    fn new(
+        client: Side,
+        settings: Settings,
+        reporter: Reporter,
+        door: Arc<Door>,
+        timeouts: Timeouts,
+    ) -> Self {
+        Self {
+            session: Session::new(settings),
+            out: Outputs::default(),
+            client,
+            leg: None,
+            opening: None,
+            checking: None,
+            settling: JoinSet::new(),
+            reporter,
+            door,
+            timeouts,
+            next_hop: None,
+            upgrade: false,
+            behind: TaskTracker::new(),
+        }
+    }
+
     async fn drive(mut self, first: Input<'_>) {
         let mut sleep = Box::pin(tokio::time::sleep(self.timeouts.client));
         let mut watch = Watch::default();
@@ -189,6 +223,9 @@ impl Connection {
             }
             watch.took(taken, self.door.settings.data_rate);
             self.feed();
+            if self.has_nobody_to_tell() {
+                break;
+            }
         }
         self.leave().await;
     }
@@ -271,6 +308,15 @@ impl Connection {
                 self.out.to_downstream = BytesMut::new();
             }
         }
+    }
+
+    /// Whether the client is gone behind the end of its message, which has gone to connections behind this one: they record what
+    /// becomes of it, and that nobody heard.
+    fn has_nobody_to_tell(&self) -> bool {
+        self.reporter.part() == Part::Client
+            && self.client.lost
+            && self.out.to_downstream.is_empty()
+            && self.session.waiting() == Waiting::Downstream(Stage::EndOfData)
     }
 
     fn feed_client(&mut self) {

@@ -12,10 +12,12 @@
 //! | `rarely` | log lines that a peer could make without end |
 //! | `route` | the next hop, and what it was last seen to offer |
 //! | `downstream` | making a connection to the next hop |
+//! | `fanout` | several next hops behind one client of LMTP |
 
 mod connection;
 mod deadline;
 mod downstream;
+mod fanout;
 pub mod header;
 pub mod listener;
 mod rarely;

@@ -1,5 +1,6 @@
 //! What a session saw, told to the gate, the log and the metrics.
 
+mod part;
 mod peers;
 
 use std::borrow::Cow;
@@ -8,6 +9,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub(super) use part::{Part, Who};
 pub(super) use peers::untold;
 
 use super::Door;
@@ -29,6 +31,7 @@ const PASSED_MAX: usize = 1024;
 /// Speaks for one session.
 pub(super) struct Reporter {
     door: Arc<Door>,
+    part: Part,
     client: String,
     /// The user that logged in, or that XCLIENT named.
     login: Option<String>,
@@ -63,13 +66,15 @@ impl Reporter {
         tracing::debug!(event = "connect", client, session);
         let common = common(&tenant, &client, &session);
         let clear = Common::new(|line| decided(line, "forward", &Passed::default()));
-        let (spare, passed) = (String::new(), Vec::new());
-        Self { door, client, login: None, session, tenant, clear, common, spare, passed }
+        let (spare, passed, part, login) = (String::new(), Vec::new(), Part::of(&door), None);
+        Self { door, part, client, login, session, tenant, clear, common, spare, passed }
     }
 
     /// What the gate says to this recipient. In monitor mode what would have been refused is counted, and passes.
     pub(super) fn judge(&mut self, envelope: &Envelope, recipient: &Recipient) -> Verdict {
-        let Some(key) = recipient.key() else { return Verdict::Forward };
+        let Some(key) = recipient.key().filter(|_| self.part.has_mail()) else {
+            return Verdict::Forward;
+        };
         let decision = self.door.gate.judge(key, &self.tenant, Timestamp::now());
         let reason = decision.reason.name();
         let (verdict, reply) = match &decision.verdict {
@@ -110,7 +115,7 @@ impl Reporter {
     /// The next hop answered for a recipient.
     pub(super) fn answered(&mut self, answered: &Answered, next_hop: Option<&NextHop>) -> Settling {
         let Answered { envelope, recipient, stage, reply, recipients, ticket } = answered;
-        let Some(key) = recipient.key() else {
+        let Some(key) = recipient.key().filter(|_| self.part.has_mail()) else {
             return ticket.map_or(Settling::Nothing, Settling::Now);
         };
         if matches!(stage, Stage::Rcpt | Stage::Mail | Stage::Connect) {
@@ -156,6 +161,9 @@ impl Reporter {
 
     /// A transaction ended.
     pub(super) fn finished(&mut self, finished: &Finished, next_hop: Option<&NextHop>) {
+        if !self.part.has_mail() {
+            return;
+        }
         let outcome = match finished.outcome {
             Outcome::Delivered => "delivered",
             Outcome::Refused => "refused",
@@ -276,6 +284,9 @@ impl Reporter {
 /// The session is over, however it ended: a panic must not leave it in the figures for ever.
 impl Drop for Reporter {
     fn drop(&mut self) {
+        if !self.part.has_client() {
+            return;
+        }
         self.door.metrics.session_ended();
         tracing::debug!(event = "disconnect", client = self.client, session = self.session);
     }

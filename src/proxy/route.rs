@@ -133,6 +133,8 @@ pub struct Route {
 
 struct Shared {
     hosts: Vec<Host>,
+    /// Of some domains, routes of their own.
+    domains: HashMap<String, Route>,
     tls: Protection,
     resolver: Resolver,
     /// What each host offered when it was last connected to.
@@ -142,8 +144,27 @@ struct Shared {
 impl Route {
     /// These hosts, tried in order.
     pub fn fixed(hosts: Vec<Host>, tls: Protection, resolver: Resolver) -> Self {
-        let shared = Shared { hosts, tls, resolver, seen: Mutex::default() };
+        let (domains, seen) = (HashMap::new(), Mutex::default());
+        let shared = Shared { hosts, domains, tls, resolver, seen };
         Self { shared: Arc::new(shared), account: None, protocol: Protocol::Smtp }
+    }
+
+    /// For each of these domains of recipients (as [`crate::smtp::address::RecipientKey::domain`] has them) another one; there is
+    /// none for the others. Only a client of LMTP can have a message with recipients of several.
+    pub fn by_domain(domains: HashMap<String, Self>, resolver: Resolver) -> Self {
+        let (hosts, tls, seen) = (Vec::new(), Protection::Off, Mutex::default());
+        let shared = Shared { hosts, domains, tls, resolver, seen };
+        Self { shared: Arc::new(shared), account: None, protocol: Protocol::Smtp }
+    }
+
+    /// Whether the recipients of one message may need several next hops.
+    pub(super) fn fans_out(&self) -> bool {
+        !self.shared.domains.is_empty()
+    }
+
+    /// The route for recipients of one domain.
+    pub(super) fn towards(&self, domain: &str) -> Self {
+        self.shared.domains.get(domain).unwrap_or(self).clone()
     }
 
     /// With this login at each of them.

@@ -3,6 +3,7 @@
 mod client;
 mod downstream;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -63,6 +64,8 @@ pub struct Wish {
     pub account: Option<Account>,
     /// What the next hop is spoken to in.
     pub next_hop: Protocol,
+    /// By domain of the recipient, instead of the one next hop.
+    pub routes: Vec<(&'static str, SocketAddr)>,
     /// Next hops that are tried first.
     pub before: Vec<Host>,
 }
@@ -90,6 +93,7 @@ impl Default for Wish {
             protection: Protection::Off,
             account: None,
             next_hop: Protocol::Smtp,
+            routes: Vec::new(),
             before: Vec::new(),
         }
     }
@@ -116,7 +120,8 @@ impl Lab {
         let metrics = Arc::new(Metrics::new());
         let door = Door {
             gate: opened.gate.clone(),
-            route: Route::fixed(
+            route: route(
+                &wish.routes,
                 wish.before.into_iter().chain([host]).collect(),
                 wish.protection,
                 Resolver::new(&[]).expect("a resolver"),
@@ -188,6 +193,28 @@ impl Lab {
         client.send("EHLO client.test").await;
         let _ = client.reply().await;
         client
+    }
+}
+
+/// To these hosts, or by domain.
+fn route(
+    domains: &[(&'static str, SocketAddr)],
+    hosts: Vec<Host>,
+    tls: Protection,
+    resolver: Resolver,
+) -> Route {
+    let domains: HashMap<_, _> = domains
+        .iter()
+        .map(|(domain, address)| {
+            let host = Host { name: address.ip().to_string(), port: address.port() };
+            let route = Route::fixed(vec![host], tls.clone(), resolver.clone());
+            ((*domain).to_owned(), route)
+        })
+        .collect();
+    if domains.is_empty() {
+        Route::fixed(hosts, tls, resolver)
+    } else {
+        Route::by_domain(domains, resolver)
     }
 }
 

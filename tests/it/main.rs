@@ -11,6 +11,7 @@ mod demo;
 mod dialogues;
 mod dice;
 mod differential;
+mod fanout;
 mod faults;
 mod fuzz;
 mod greeting;

@@ -8,9 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::super::downstream::{self, Leg};
-use super::super::report::Settling;
+use super::super::fanout::{self, Behalf};
+use super::super::report::{Part, Settling};
 use super::super::side::{Reading, Side};
-use super::Connection;
+use super::{Connection, Opening};
 use crate::bounce::Stage;
 use crate::credentials::Checked;
 use crate::session::{self, Action, Answered, Farewell, Input, TellClient, Waiting};
@@ -55,13 +56,7 @@ impl Connection {
                     self.session.step(Input::Verdict(verdict), &mut self.out);
                     self.feed_client();
                 }
-                Action::Open => {
-                    let door = Arc::clone(&self.door);
-                    let told = self.door.settings.tell_client == TellClient::Xclient;
-                    let client = told.then(|| Box::new(self.session.client()));
-                    self.opening =
-                        Some(Box::pin(async move { downstream::open(&door, client).await }));
-                }
+                Action::Open => self.opening = Some(self.open()),
                 Action::CloseDownstream(farewell) => self.close_downstream(farewell),
                 Action::Renamed(client) => self.reporter.renamed(&client),
                 Action::Untold(reply) => {
@@ -78,6 +73,22 @@ impl Connection {
             }
         }
         goes_on
+    }
+
+    fn open(&self) -> Opening {
+        let door = Arc::clone(&self.door);
+        match self.reporter.part() {
+            Part::Client => {
+                let (client, tasks) = (self.session.client(), self.behind.clone());
+                let behalf = Behalf { who: self.reporter.who(), client, tasks };
+                Box::pin(async move { Ok(fanout::open(&door, behalf)) })
+            }
+            Part::Both | Part::Mail => {
+                let told = door.settings.tell_client == TellClient::Xclient;
+                let client = told.then(|| Box::new(self.session.client()));
+                Box::pin(async move { downstream::open(&door, client).await })
+            }
+        }
     }
 
     fn authenticate(&mut self, login: Login) {
@@ -97,6 +108,10 @@ impl Connection {
         };
         self.reporter.checked(user, checked);
         self.session.step(Input::Authenticated(outcome), &mut self.out);
+        // The connections behind speak for whoever it was when they were opened.
+        if self.reporter.part() == Part::Client {
+            self.session.release_leg(&mut self.out);
+        }
     }
 
     fn answered(&mut self, answered: &Answered) {
@@ -157,20 +172,21 @@ impl Connection {
     /// The deadline is over. Says whether what is waited for from now on has all of its time; the client's own time goes on when an
     /// idle next hop is left.
     pub(super) fn expired(&mut self) -> bool {
-        let waiting = match self.session.waiting() {
+        let waiting = match (self.session.waiting(), self.reporter.part()) {
+            // What is behind has deadlines of its own, each for its own next hop: none of them is to cost the others theirs.
+            (Waiting::Downstream(_), Part::Client) => return true,
+            (Waiting::Content, Part::Client) if !self.out.to_downstream.is_empty() => return true,
             // Content that does not move because the next hop takes none is the next hop's fault.
-            Waiting::Content if !self.out.to_downstream.is_empty() => {
+            (Waiting::Content, _) if !self.out.to_downstream.is_empty() => {
                 Waiting::Downstream(Stage::EndOfData)
             }
-            Waiting::Client if self.session.leg_is_idle() => {
+            (Waiting::Client, _) if self.session.leg_is_idle() => {
                 self.session.release_leg(&mut self.out);
                 return false;
             }
-            waiting @ (Waiting::Client
-            | Waiting::Content
-            | Waiting::Downstream(_)
-            | Waiting::Driver
-            | Waiting::Nothing) => waiting,
+            // The client's own time is kept by the connection that faces it.
+            (Waiting::Client | Waiting::Content, Part::Mail) => return true,
+            (waiting, _) => waiting,
         };
         self.session.step(Input::Expired(waiting), &mut self.out);
         true
