@@ -42,6 +42,10 @@ impl Mail {
         accepted.map(|(place, _)| *place)
     }
 
+    pub(super) fn has_accepted(&self, at: Place) -> bool {
+        self.accepted().any(|place| place == at)
+    }
+
     fn may_have_taken(&self, at: Place) -> bool {
         self.recipients.iter().any(|(place, how)| *place == at && *how != Standing::Refused)
     }

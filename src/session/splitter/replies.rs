@@ -43,6 +43,12 @@ impl<D: Clone + Eq> Splitter<D> {
             ) => {
                 self.rcpt_answered(asked, refused_mail.unwrap_or(reply));
             }
+            // It wants content for nobody: it must not get an end.
+            (Some(Expected::Data), Severity::Intermediate)
+                if !self.mail.as_ref().is_some_and(|mail| mail.has_accepted(place)) =>
+            {
+                self.leave_inner(place, out);
+            }
             (Some(Expected::Data), Severity::Intermediate) => {
                 inner.share = Share::Takes;
                 if let Some(mail) = &mut self.mail {

@@ -324,3 +324,112 @@ fn a_reply_is_passed_on_in_a_length_that_a_session_takes() {
     let reply = crate::smtp::reply::ReplyDecoder::default().decode(&mut told);
     assert!(matches!(reply, Ok(Some(reply)) if reply.text.len() > 4000));
 }
+
+/// An inner session that answers in its own time, with the address or its own name in each reply.
+#[derive(Default)]
+struct Scripted {
+    unread: String,
+    questions: VecDeque<String>,
+    content: bool,
+}
+
+impl Scripted {
+    fn hear(&mut self, sent: &str) {
+        self.unread.push_str(sent);
+        while let Some((line, rest)) = self.unread.split_once('\n') {
+            let line = line.to_owned();
+            self.unread = rest.to_owned();
+            if !self.content || line == "." {
+                self.content = false;
+                self.questions.push_back(line.clone());
+            }
+            // Nothing follows DATA before its answer.
+            assert!(line != "DATA" || self.unread.is_empty());
+        }
+    }
+
+    fn answer(&mut self, name: &str, dice: u8) -> Option<String> {
+        let question = self.questions.pop_front()?;
+        let verb = question.split(' ').next().unwrap_or_default().to_owned();
+        let refused = dice.is_multiple_of(4);
+        Some(match verb.as_str() {
+            "EHLO" => unreachable!("answered when it was opened"),
+            "RCPT" if refused => format!("550 5.1.1 {question}\n"),
+            "RCPT" => format!("250 2.1.5 {question}\n"),
+            "DATA" if refused => format!("451 4.3.0 data {name}\n"),
+            "DATA" => {
+                self.content = true;
+                "354 go\n".to_owned()
+            }
+            "." if refused => format!("550 5.0.0 end {name}\n"),
+            "." => format!("250 2.0.0 end {name}\n"),
+            _ => "250 2.0.0 ok\n".to_owned(),
+        })
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+
+    /// In whatever order the inner sessions answer, refuse or are lost: replies to RCPT in order, each about its recipient; then
+    /// a final one for each that was accepted, in order, each from its own session; no content where it was not asked for.
+    #[test]
+    fn every_reply_is_that_of_its_recipient(
+        recipients in proptest::collection::vec(0u8..4, 1..12),
+        dice in proptest::collection::vec(proptest::prelude::any::<(u8, u8)>(), 200),
+    ) {
+        let mut world = World::new();
+        let mut there: BTreeMap<String, Scripted> = BTreeMap::new();
+        let address = |(index, of): (usize, &u8)| format!("u{index}@d{of}.test");
+        let addresses: Vec<String> = recipients.iter().enumerate().map(address).collect();
+        world.outer("MAIL FROM:<s@x.test>\n");
+        addresses.iter().for_each(|to| world.outer(&format!("RCPT TO:<{to}>\n")));
+        world.outer("DATA\n");
+        let (mut told, mut ended, mut dice) = (String::new(), false, dice.into_iter());
+        loop {
+            told.push_str(&world.told());
+            if told.contains("\n354 ") && !ended {
+                ended = true;
+                world.outer("x\n.\n");
+            }
+            let names: Vec<String> = world.inners.keys().cloned().collect();
+            for name in &names {
+                let sent = world.sent(name).replace("EHLO c.test\n", "");
+                there.entry(name.clone()).or_default().hear(&sent);
+            }
+            let busy: Vec<&String> = names
+                .iter()
+                .filter(|name| there.get(*name).is_some_and(|it| !it.questions.is_empty()))
+                .collect();
+            let (Some((which, how)), false) = (dice.next(), busy.is_empty()) else { break };
+            let name = busy[usize::from(which) % busy.len()].clone();
+            if how == 7 {
+                world.inner_ends(&name);
+                there.remove(&name);
+            } else if let Some(answer) = there.get_mut(&name).and_then(|it| it.answer(&name, how)) {
+                world.inner(&name, &answer);
+            }
+        }
+        told.push_str(&world.told());
+        let mut lines = told.lines().skip(1);
+        let mut accepted = Vec::new();
+        for to in &addresses {
+            let line = lines.next().expect("a reply for each");
+            assert!(line.contains(&format!("<{to}>")) || line.starts_with("451 4.4.2"), "{to}: {line}");
+            if line.starts_with("250") {
+                accepted.push(to.split_once('@').expect("a domain").1);
+            }
+        }
+        let data = lines.next().expect("a reply to DATA");
+        assert_eq!(ended, data.starts_with("354"), "{told}");
+        if ended {
+            for of in accepted {
+                let line = lines.next().expect("a final reply for each");
+                assert!(line.ends_with(of) || line.starts_with("451 4.4.2"), "{of}: {line}");
+            }
+        }
+        assert_eq!(lines.next(), None);
+        world.outer("RSET\n");
+        assert_eq!(world.told(), "250 2.0.0 rcptgate: ok\n");
+    }
+}
