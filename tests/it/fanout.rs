@@ -1,17 +1,18 @@
 //! A message through the LMTP door for several destinations: each has a next hop of its own, and each recipient the reply of its.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use rcptgate::event::{Act, Tenant, What};
 use rcptgate::gate::Draft;
-use rcptgate::session::{Limits, Protocol};
+use rcptgate::session::{Auth, ClientTls, Limits, Protocol, TellClient};
 use rcptgate::smtp::address::RecipientKey;
 use rcptgate::time::Timestamp;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::harness::{Client, Downstream, Lab, Wish};
 use crate::live::{self, Clock, Peer};
+use crate::tls::{Pair, encrypt};
 
 /// A gate with a next hop for each of these domains, played by the test.
 struct World<'a> {
@@ -406,6 +407,70 @@ async fn the_message_key_is_that_of_the_client() {
     assert!(lab.journal().contains("127.0.0.1/4F2A"), "{}", lab.journal());
     client.ask("RCPT TO:<u@nowhere.test>", "451 4.4.1 rcptgate: no next hop").await;
     assert!(!lab.downstream.heard().iter().any(|line| line.starts_with("XFORWARD")));
+}
+
+/// The next hop is told what it would be told without a splitter.
+#[tokio::test]
+async fn the_next_hop_is_told_who_the_client_is() {
+    for said in [None, Some("XFORWARD ADDR=198.51.100.7 HELO=there.test IDENT=4F2A")] {
+        let hop = Downstream::answering(&[(
+            "EHLO",
+            "250-sink.test\r\n250 XFORWARD ADDR HELO PROTO IDENT",
+        )])
+        .await;
+        let routes = vec![("a.test", hop.address)];
+        let tell_client = TellClient::Xforward;
+        let wish = Wish { protocol: Protocol::Lmtp, routes, tell_client, ..Wish::default() };
+        let lab = Lab::with(hop, wish).await;
+        let mut client = Client::connect(lab.door).await;
+        client.expect("220").await;
+        client.ask("LHLO client.test", "250").await;
+        if let Some(said) = said {
+            client.ask(said, "250").await;
+        }
+        client.ask("MAIL FROM:<s@x.test>", "250").await;
+        client.ask("RCPT TO:<u@a.test>", "250").await;
+        let heard = lab.downstream.heard();
+        let told = heard.iter().find(|line| line.starts_with("XFORWARD")).expect("XFORWARD");
+        let expected = said.unwrap_or("XFORWARD ADDR=127.0.0.1 PROTO=LMTP HELO=client.test");
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
+        assert_eq!(words(told), words(expected));
+    }
+}
+
+/// Mail is on the account of whoever is logged in, also when connections had been opened before.
+#[tokio::test]
+async fn whoever_logs_in_is_whom_the_mail_is_for() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let pair = Pair::new();
+    let hop = Downstream::answering(&[("RCPT", "550 5.1.1 no such user here")]).await;
+    let wish = Wish {
+        protocol: Protocol::Lmtp,
+        routes: vec![("a.test", hop.address)],
+        tls: ClientTls::Up,
+        acceptor: Some(pair.certificate()),
+        auth: Auth::Local,
+        credentials: Some(crate::login::users(folder.path())),
+        ..Wish::default()
+    };
+    let lab = Lab::with(hop, wish).await;
+    let stream = TcpStream::connect(lab.door).await.expect("a connection");
+    let mut client = encrypt(stream, &pair.der).await.expect("a handshake");
+    client.expect("220").await;
+    client.ask("LHLO client.test", "250").await;
+    for (message, tenant) in [("1", "default"), ("2", "acme")] {
+        client.ask(&format!("XFORWARD IDENT={message}"), "250").await;
+        client.ask("MAIL FROM:<s@x.test>", "250").await;
+        client.ask("RCPT TO:<u@a.test>", "550 5.1.1").await;
+        client.ask("RSET", "250").await;
+        let journal = lab.journal();
+        let line = journal.lines().find(|line| line.contains(&format!("127.0.0.1/{message}\"")));
+        let line = line.expect("an event");
+        assert!(line.contains(&format!("\"tenant\":\"{tenant}\"")), "{line}");
+        if message == "1" {
+            client.ask(&format!("AUTH PLAIN {}", crate::login::PLAIN), "235").await;
+        }
+    }
 }
 
 /// The end of the program lets a message under way end, at all its next hops.
