@@ -13,23 +13,26 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
+use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, timeout};
 use tokio_util::sync::WaitForCancellationFuture;
+use tokio_util::task::TaskTracker;
 
 use super::deadline::Watch;
 use super::downstream::{Leg, NextHop};
 use super::header;
-use super::report::Reporter;
+use super::report::{Part, Reporter};
 use super::side::{NEXT_READ, Reading, Side};
 use super::stream::Stream;
-use super::{Door, DoorSettings, Timeouts};
+use super::{Door, DoorSettings, Timeouts, fanout};
 use crate::bounce::Stage;
 use crate::credentials::Checked;
 use crate::session::{
-    Access, Action, ClientTls, Input, Outputs, Sent, Session, Settings, Ticket, Unopened, Waiting,
+    Access, Action, ClientTls, Input, Outputs, Sent, Session, Settings, TellClient, Ticket,
+    Unopened, Waiting,
 };
 use crate::smtp::extensions::Capabilities;
 use crate::smtp::identity::Identity;
@@ -86,33 +89,38 @@ pub(super) async fn run(
         }
     }
     let spoke_first = side.speaks_first(timeouts.greeting).await;
-    let mut connection = Connection {
-        session: Session::new(settings),
-        out: Outputs::default(),
-        client: side,
-        leg: None,
-        opening: None,
-        checking: None,
-        settling: JoinSet::new(),
-        reporter,
-        door,
-        timeouts,
-        next_hop: None,
-        place: None,
-        original: None,
-        peer: client.ip().to_canonical(),
-        upgrade: false,
-    };
+    let mut connection = Connection::new(side, settings, reporter, door, timeouts, client.ip());
     if let Some((address, leg)) = original {
         connection.original = Some(address);
         let opened = connection.take_leg(leg);
         connection.session.begins_with(opened);
     }
+    let behind = connection.behind.clone();
     connection.drive(if spoke_first { Input::SpokeFirst } else { Input::Accepted }).await;
+    behind.close();
+    behind.wait().await;
+}
+
+/// Drives one inner session to its end: its client is a splitter, which knows when it will be greeted.
+pub(super) async fn run_inner(
+    stream: DuplexStream,
+    settings: Settings,
+    reporter: Reporter,
+    door: Arc<Door>,
+    client: IpAddr,
+) {
+    let side = Side::new(Stream::Memory(stream));
+    let timeouts = door.settings.timeouts;
+    Connection::new(side, settings, reporter, door, timeouts, client).drive(Input::Accepted).await;
 }
 
 fn session_settings(door: &Door, client: SocketAddr, offer: Capabilities) -> Settings {
     let settings = &door.settings;
+    // The connections behind learn from XFORWARD what message it is; they know what their next hops are to be told.
+    let (offer, tell_client) = match Part::of(door) {
+        Part::Client => (fanout::offer(door), TellClient::Xforward),
+        Part::Both | Part::Mail => (offer, settings.tell_client),
+    };
     Settings {
         hostname: Arc::clone(&settings.hostname),
         instance: Arc::clone(&door.outbound.own.instance),
@@ -125,7 +133,7 @@ fn session_settings(door: &Door, client: SocketAddr, offer: Capabilities) -> Set
             let (clients, xforward) = (settings.clients.clone(), settings.xforward.clone());
             Arc::new(Access { clients, xforward })
         }),
-        tell_client: settings.tell_client,
+        tell_client,
         tls: settings.tls,
         auth: settings.auth,
         auth_required: settings.auth_required,
@@ -181,9 +189,39 @@ struct Connection {
     reporter: Reporter,
     /// The client's STARTTLS has been answered: the handshake comes next.
     upgrade: bool,
+    /// What it has started that may outlive it: see `fanout`.
+    behind: TaskTracker,
 }
 
 impl Connection {
+    fn new(
+        client: Side,
+        settings: Settings,
+        reporter: Reporter,
+        door: Arc<Door>,
+        timeouts: Timeouts,
+        peer: IpAddr,
+    ) -> Self {
+        Self {
+            session: Session::new(settings),
+            out: Outputs::default(),
+            client,
+            leg: None,
+            opening: None,
+            checking: None,
+            settling: JoinSet::new(),
+            reporter,
+            door,
+            timeouts,
+            next_hop: None,
+            place: None,
+            original: None,
+            peer: peer.to_canonical(),
+            upgrade: false,
+            behind: TaskTracker::new(),
+        }
+    }
+
     async fn drive(mut self, first: Input<'_>) {
         let mut sleep = Box::pin(tokio::time::sleep(self.timeouts.client));
         let mut watch = Watch::default();
@@ -215,6 +253,9 @@ impl Connection {
             }
             watch.took(taken, self.door.settings.data_rate);
             self.feed();
+            if self.has_nobody_to_tell() {
+                break;
+            }
         }
         self.leave().await;
     }
@@ -297,6 +338,15 @@ impl Connection {
                 self.out.to_downstream = BytesMut::new();
             }
         }
+    }
+
+    /// Whether the client is gone behind the end of its message, which has gone to connections behind this one: they record what
+    /// becomes of it, and that nobody heard.
+    fn has_nobody_to_tell(&self) -> bool {
+        self.reporter.part() == Part::Client
+            && self.client.lost
+            && self.out.to_downstream.is_empty()
+            && self.session.waiting() == Waiting::Downstream(Stage::EndOfData)
     }
 
     fn feed_client(&mut self) {

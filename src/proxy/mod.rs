@@ -14,10 +14,12 @@
 //! | `source` | where connections to the next hop come from, and where clients were going |
 //! | `outbound` | what all connections to next hops share |
 //! | `downstream` | making a connection to the next hop, keeping it for others |
+//! | `fanout` | several next hops behind one client of LMTP |
 
 mod connection;
 mod deadline;
 mod downstream;
+mod fanout;
 pub mod header;
 pub mod listener;
 pub mod outbound;

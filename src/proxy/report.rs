@@ -1,6 +1,7 @@
 //! What a session saw, told to the gate, the log and the metrics.
 
 mod judging;
+mod part;
 mod peers;
 
 use std::borrow::Cow;
@@ -9,6 +10,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub(super) use part::{Part, Who};
 pub(super) use peers::untold;
 
 use super::Door;
@@ -27,6 +29,7 @@ use crate::time::Timestamp;
 /// Speaks for one session.
 pub(super) struct Reporter {
     door: Arc<Door>,
+    part: Part,
     client: String,
     /// The user that logged in, or that XCLIENT named.
     login: Option<String>,
@@ -61,14 +64,14 @@ impl Reporter {
         tracing::debug!(event = "connect", client, session);
         let common = common(&tenant, &client, &session);
         let clear = Common::new(|line| decided(line, "forward", &Passed::default()));
-        let (spare, passed) = (String::new(), Vec::new());
-        Self { door, client, login: None, session, tenant, clear, common, spare, passed }
+        let (spare, passed, part, login) = (String::new(), Vec::new(), Part::of(&door), None);
+        Self { door, part, client, login, session, tenant, clear, common, spare, passed }
     }
 
     /// The next hop answered for a recipient.
     pub(super) fn answered(&mut self, answered: &Answered, next_hop: Option<&NextHop>) -> Settling {
         let Answered { envelope, recipient, stage, reply, recipients, ticket } = answered;
-        let Some(key) = recipient.key() else {
+        let Some(key) = recipient.key().filter(|_| self.part.has_mail()) else {
             return ticket.map_or(Settling::Nothing, Settling::Now);
         };
         if matches!(stage, Stage::Rcpt | Stage::Mail | Stage::Connect | Stage::Lookup) {
@@ -114,6 +117,9 @@ impl Reporter {
 
     /// A transaction ended.
     pub(super) fn finished(&mut self, finished: &Finished, next_hop: Option<&NextHop>) {
+        if !self.part.has_mail() {
+            return;
+        }
         let outcome = match finished.outcome {
             Outcome::Delivered => "delivered",
             Outcome::Refused => "refused",
@@ -234,6 +240,9 @@ impl Reporter {
 /// The session is over, however it ended: a panic must not leave it in the figures for ever.
 impl Drop for Reporter {
     fn drop(&mut self) {
+        if !self.part.has_client() {
+            return;
+        }
         self.door.metrics.session_ended();
         tracing::debug!(event = "disconnect", client = self.client, session = self.session);
     }

@@ -1,10 +1,10 @@
-//! A connection in the clear or within TLS, as one type.
+//! A connection in the clear, within TLS or in memory, as one type.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
@@ -16,7 +16,9 @@ pub(super) enum Stream {
     Clear(TcpStream),
     /// Within TLS. Boxed: it is a kilobyte that most connections do not need.
     Tls(Box<TlsStream<TcpStream>>),
-    /// Neither: a handshake failed, or is under way.
+    /// To another connection of this program: see `fanout`.
+    Memory(DuplexStream),
+    /// None: a handshake failed, or is under way.
     Gone,
 }
 
@@ -50,6 +52,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Memory(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Gone => Poll::Ready(Err(gone())),
         }
     }
@@ -64,6 +67,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Memory(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Gone => Poll::Ready(Err(gone())),
         }
     }
@@ -72,6 +76,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_flush(context),
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Self::Memory(stream) => Pin::new(stream).poll_flush(context),
             Self::Gone => Poll::Ready(Err(gone())),
         }
     }
@@ -80,6 +85,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Memory(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Gone => Poll::Ready(Err(gone())),
         }
     }

@@ -26,6 +26,7 @@
 //! | `owed` | replies owed to the client |
 //! | `transaction` | MAIL to end of data |
 //! | `opening` | a fresh connection to the next hop: greeting, EHLO, STARTTLS, XCLIENT, AUTH |
+//! | `splitter` | one LMTP conversation split over several sessions |
 //! | `tls` | STARTTLS towards the client |
 //! | `settings` | what a session is set up with |
 //! | `replies` | what the gate itself says |
@@ -50,6 +51,7 @@ mod parameters;
 mod phase;
 mod replies;
 mod settings;
+pub mod splitter;
 mod tls;
 mod transaction;
 

@@ -91,6 +91,10 @@ pub(super) const TOO_LARGE: Reply = reply(552, (5, 3, 4), "rcptgate: message lar
 
 pub(super) const ONE_RECIPIENT: Reply =
     reply(452, (4, 5, 3), "rcptgate: one recipient per message here");
+pub(super) const TOO_MANY_DESTINATIONS: Reply =
+    reply(452, (4, 5, 3), "rcptgate: too many destinations in one message");
+/// For content that no next hop takes, so that each recipient gets the reply of its own.
+pub(super) const GO_AHEAD: Reply = Reply::plain(354, Cow::Borrowed("rcptgate: go ahead"));
 pub(super) const NO_UTF8_THERE: Reply =
     reply(550, (5, 6, 7), "rcptgate: the next hop does not take SMTPUTF8");
 pub(super) const NO_8BIT_THERE: Reply =

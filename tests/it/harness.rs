@@ -17,7 +17,7 @@ use rcptgate::metrics::Metrics;
 use rcptgate::policy::Policy;
 use rcptgate::policy::verdict::Listing;
 use rcptgate::proxy::outbound::{Outbound, Own};
-use rcptgate::proxy::route::{Host, Protection, RouteSettings, Routes};
+use rcptgate::proxy::route::{Host, Protection, RouteSettings, Routes, at};
 use rcptgate::proxy::{Door, DoorSettings, PoolLimits, Timeouts, listener};
 use rcptgate::session::{Auth, ClientTls, Limits, Protocol, TellClient};
 use rcptgate::smtp::extensions::Extension;
@@ -212,6 +212,16 @@ impl Lab {
         let _ = client.reply().await;
         client
     }
+}
+
+/// To these hosts, or by domain.
+/// A route for each of these domains.
+pub fn by_domain(domains: &[(&'static str, SocketAddr)]) -> Vec<RouteSettings> {
+    let route = |(domain, address): &(&'static str, SocketAddr)| RouteSettings {
+        domains: [*domain].into_iter().collect(),
+        ..RouteSettings::fixed(vec![at(*address)], Protection::Off)
+    };
+    domains.iter().map(route).collect()
 }
 
 impl Drop for Lab {

@@ -17,13 +17,13 @@ use crate::harness::{Client, Downstream, Lab, Wish};
 use crate::tls::{Pair, encrypt};
 
 /// `\0ann@x.test\0hunter2` in base64, and its parts.
-const PLAIN: &str = "AGFubkB4LnRlc3QAaHVudGVyMg==";
+pub const PLAIN: &str = "AGFubkB4LnRlc3QAaHVudGVyMg==";
 const NAME: &str = "YW5uQHgudGVzdA==";
 const PASSWORD: &str = "aHVudGVyMg==";
 /// `\0ann@x.test\0Hunter3`.
 const WRONG: &str = "AGFubkB4LnRlc3QASHVudGVyMw==";
 
-fn users(folder: &Path) -> Credentials {
+pub fn users(folder: &Path) -> Credentials {
     let file = folder.join("users.txt");
     let hash = hash(b"hunter2").expect("a hash");
     std::fs::write(&file, format!("ann@x.test:{hash}:acme\n")).expect("written");

@@ -8,7 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::super::downstream::{self, Leg, Order};
-use super::super::report::Settling;
+use super::super::fanout::{self, Behalf};
+use super::super::report::{Part, Settling};
 use super::super::side::{Reading, Side};
 use super::Connection;
 use crate::bounce::Stage;
@@ -77,20 +78,28 @@ impl Connection {
     }
 
     fn open(&mut self, to: Option<Destination>, fresh: bool) {
-        let door = Arc::clone(&self.door);
-        let client = self.session.client();
-        let told = self.door.settings.tell_client == TellClient::Xclient;
-        let order = Order {
-            to,
-            original: self.original,
-            fresh,
-            from: client.address.unwrap_or(self.peer),
-            helo: client.helo.as_deref().map(Arc::from),
-            client: told.then(|| Box::new(client)),
-        };
         // What is said from here on is not the former's.
         self.next_hop = None;
-        self.opening = Some(Box::pin(async move { downstream::open(&door, &order).await }));
+        let (door, client) = (Arc::clone(&self.door), self.session.client());
+        self.opening = Some(match self.reporter.part() {
+            Part::Client => {
+                let tasks = self.behind.clone();
+                let behalf = Behalf { who: self.reporter.who(), client, from: self.peer, tasks };
+                Box::pin(async move { Ok(fanout::open(&door, behalf)) })
+            }
+            Part::Both | Part::Mail => {
+                let told = door.settings.tell_client == TellClient::Xclient;
+                let order = Order {
+                    to,
+                    original: self.original,
+                    fresh,
+                    from: client.address.unwrap_or(self.peer),
+                    helo: client.helo.as_deref().map(Arc::from),
+                    client: told.then(|| Box::new(client)),
+                };
+                Box::pin(async move { downstream::open(&door, &order).await })
+            }
+        });
     }
 
     fn authenticate(&mut self, login: Login) {
@@ -110,6 +119,10 @@ impl Connection {
         };
         self.reporter.checked(user, checked);
         self.session.step(Input::Authenticated(outcome), &mut self.out);
+        // The connections behind speak for whoever it was when they were opened.
+        if self.reporter.part() == Part::Client {
+            self.session.release_leg(&mut self.out);
+        }
     }
 
     fn answered(&mut self, answered: &Answered) {
@@ -192,20 +205,21 @@ impl Connection {
     /// The deadline is over. Says whether what is waited for from now on has all of its time; the client's own time goes on when an
     /// idle next hop is left.
     pub(super) fn expired(&mut self) -> bool {
-        let waiting = match self.session.waiting() {
+        let waiting = match (self.session.waiting(), self.reporter.part()) {
+            // What is behind has deadlines of its own, each for its own next hop: none of them is to cost the others theirs.
+            (Waiting::Downstream(_), Part::Client) => return true,
+            (Waiting::Content, Part::Client) if !self.out.to_downstream.is_empty() => return true,
             // Content that does not move because the next hop takes none is the next hop's fault.
-            Waiting::Content if !self.out.to_downstream.is_empty() => {
+            (Waiting::Content, _) if !self.out.to_downstream.is_empty() => {
                 Waiting::Downstream(Stage::EndOfData)
             }
-            Waiting::Client if self.session.leg_is_idle() => {
+            (Waiting::Client, _) if self.session.leg_is_idle() => {
                 self.session.release_leg(&mut self.out);
                 return false;
             }
-            waiting @ (Waiting::Client
-            | Waiting::Content
-            | Waiting::Downstream(_)
-            | Waiting::Driver
-            | Waiting::Nothing) => waiting,
+            // The client's own time is kept by the connection that faces it.
+            (Waiting::Client | Waiting::Content, Part::Mail) => return true,
+            (waiting, _) => waiting,
         };
         self.session.step(Input::Expired(waiting), &mut self.out);
         true

@@ -158,7 +158,7 @@ impl Attempt<'_> {
         capabilities.require_tls &= tls != "none" && protection.proves_the_name();
         door.metrics.connected("ok");
         route.saw(&host.host, capabilities);
-        let (name, key) = (host.host.to_string(), self.key(protection));
+        let (name, key) = (host.host.to_string(), Some(self.key(protection)));
         let next_hop = NextHop { name, tls, trust, capabilities, key, born: Instant::now() };
         self.introduced(&opening, &next_hop);
         Ok(Leg { stream, next_hop: Arc::new(next_hop), place: None, kept: false })

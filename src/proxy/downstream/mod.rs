@@ -88,7 +88,7 @@ pub(super) struct NextHop {
     /// What it can do.
     pub(super) capabilities: Capabilities,
     /// What another use of the connection must have in common with this one; without, it is one client's alone.
-    pub(super) key: Key,
+    pub(super) key: Option<Key>,
     /// When it was made.
     pub(super) born: Instant,
 }

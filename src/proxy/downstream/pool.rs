@@ -131,7 +131,7 @@ impl Pool {
     pub(in crate::proxy) fn keep(&self, stream: Stream, next_hop: Arc<NextHop>) {
         let end = (Instant::now() + self.limits.idle).min(next_hop.born + self.limits.age);
         let (give, asked) = oneshot::channel();
-        let key = next_hop.key.clone();
+        let Some(key) = next_hop.key.clone() else { return quit(stream, self.goodbye) };
         let number = {
             let mut shelf = self.lock();
             let alike = shelf.places.get(&key).map_or(0, Vec::len);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Passed, Reporter};
 use crate::policy::verdict::Verdict;
+use crate::routing::Destination;
 use crate::session::{Envelope, Input};
 use crate::smtp::address::{Recipient, RecipientKey};
 use crate::time::Timestamp;
@@ -21,6 +22,10 @@ impl Reporter {
         envelope: &Envelope,
         recipient: &Recipient,
     ) -> Input<'static> {
+        if !self.part().has_mail() {
+            // Where it goes is asked by the connections behind.
+            return Input::Forward(Destination::default());
+        }
         let door = Arc::clone(&self.door);
         match (self.verdict(envelope, recipient), door.outbound.routes.destination(recipient)) {
             (Verdict::Forward, Ok(destination)) => Input::Forward(destination),

@@ -181,6 +181,12 @@ impl Routes {
         }
     }
 
+    /// Whether the recipients of one message may need several next hops.
+    pub(super) fn fan_out(&self) -> bool {
+        let table = self.table.load();
+        !table.listed.is_empty() || matches!(table.rest.settings.way, Way::Mx { .. })
+    }
+
     /// Whether connections are relayed to where they were going.
     pub(super) fn are_original(&self) -> bool {
         self.table.load().rest.settings.way == Way::Original

@@ -1,0 +1,71 @@
+//! Which part of a session a connection speaks for, when there are several.
+
+use std::sync::Arc;
+
+use super::super::Door;
+use super::{Common, Passed, Reporter, common, decided};
+use crate::event::Tenant;
+
+/// What a connection speaks for, to the gate, the log and the figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) enum Part {
+    /// For the client and its mail: it is the only one of the session.
+    Both,
+    /// For the client alone. Its mail is judged, learnt from and told of by the connections behind it, which know where it goes.
+    Client,
+    /// For the mail alone, behind such a one.
+    Mail,
+}
+
+impl Part {
+    /// Whether it speaks for the client.
+    pub(super) const fn has_client(self) -> bool {
+        match self {
+            Self::Both | Self::Client => true,
+            Self::Mail => false,
+        }
+    }
+
+    /// Whether it speaks for the mail.
+    pub(super) const fn has_mail(self) -> bool {
+        match self {
+            Self::Both | Self::Mail => true,
+            Self::Client => false,
+        }
+    }
+}
+
+/// On whose behalf a session is.
+#[derive(Clone)]
+pub(in crate::proxy) struct Who {
+    client: String,
+    login: Option<String>,
+    session: String,
+    tenant: Tenant,
+}
+
+impl Reporter {
+    /// On whose behalf the session is, as far as it is known now.
+    pub(in crate::proxy) fn who(&self) -> Who {
+        Who {
+            client: self.client.clone(),
+            login: self.login.clone(),
+            session: self.session.clone(),
+            tenant: self.tenant.clone(),
+        }
+    }
+
+    /// Speaks for mail of a session, behind the connection that speaks for its client.
+    pub(in crate::proxy) fn behind(door: Arc<Door>, who: Who) -> Self {
+        let Who { client, login, session, tenant } = who;
+        let common = common(&tenant, &client, &session);
+        let clear = Common::new(|line| decided(line, "forward", &Passed::default()));
+        let (spare, passed, part) = (String::new(), Vec::new(), Part::Mail);
+        Self { door, part, client, login, session, tenant, clear, common, spare, passed }
+    }
+
+    /// Which part of the session this is.
+    pub(in crate::proxy) const fn part(&self) -> Part {
+        self.part
+    }
+}

@@ -1,0 +1,435 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// A splitter by domain, between an outer session and inner ones that a test plays.
+struct World {
+    splitter: Splitter<String>,
+    out: Outputs<String>,
+    input: BytesMut,
+    /// By destination: the place, and what has been sent there and not been read. The greeting has been answered.
+    inners: BTreeMap<String, (Place, String)>,
+    closed: Vec<String>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(Bounds { destinations: 100, pending: 100, line: 200, content_line: 1000 })
+    }
+
+    fn with(bounds: Bounds) -> Self {
+        let domain = |recipient: &Recipient| {
+            recipient.key().map_or_else(String::new, |key| key.domain().to_owned())
+        };
+        Self {
+            splitter: Splitter::new("c.test", Box::new(domain), bounds),
+            out: Outputs::default(),
+            input: BytesMut::new(),
+            inners: BTreeMap::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    fn outer(&mut self, text: &str) {
+        self.input.extend_from_slice(text.replace('\n', "\r\n").as_bytes());
+        self.splitter.step(Input::Outer(&mut self.input), &mut self.out);
+        self.act();
+    }
+
+    fn step(&mut self, input: Input<'_>) {
+        self.splitter.step(input, &mut self.out);
+        self.act();
+    }
+
+    fn act(&mut self) {
+        while let Some(action) = self.out.actions.pop_front() {
+            match action {
+                Action::Open(place, destination) => {
+                    let before = self.inners.insert(destination.clone(), (place, String::new()));
+                    assert!(before.is_none(), "two at a time for {destination}");
+                    let mut greeting = BytesMut::from("220 gate\r\n250-gate\r\n250 DSN\r\n");
+                    let (splitter, out) = (&mut self.splitter, &mut self.out);
+                    splitter.step(Input::Inner(place, &mut greeting), out);
+                }
+                Action::Send(place, bytes) => {
+                    let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+                    let inner = self.inners.values_mut().find(|(of, _)| *of == place);
+                    inner.expect("an inner session").1.push_str(&text);
+                }
+                Action::Close(place) => {
+                    let gone = self.inners.iter().find(|(_, (of, _))| *of == place);
+                    let gone = gone.expect("closed once").0.clone();
+                    self.inners.remove(&gone);
+                    self.closed.push(gone);
+                }
+            }
+        }
+    }
+
+    fn inner(&mut self, destination: &str, text: &str) {
+        let place = self.inners.get(destination).expect("an inner session").0;
+        let mut bytes = BytesMut::from(text.replace('\n', "\r\n").as_bytes());
+        self.step(Input::Inner(place, &mut bytes));
+    }
+
+    fn inner_ends(&mut self, destination: &str) {
+        let (place, _) = self.inners.remove(destination).expect("an inner session");
+        self.step(Input::InnerEnded(place));
+    }
+
+    /// What an inner session has been sent since this was last asked.
+    fn sent(&mut self, destination: &str) -> String {
+        let inner = self.inners.get_mut(destination).expect("an inner session");
+        std::mem::take(&mut inner.1)
+    }
+
+    /// What the outer session has been told since this was last asked.
+    fn told(&mut self) -> String {
+        String::from_utf8(self.out.to_outer.split().to_vec()).expect("ASCII").replace("\r\n", "\n")
+    }
+
+    /// Two recipients at one destination and one at another, accepted, and content is due.
+    fn up_to_content() -> Self {
+        let mut world = Self::new();
+        world.outer("MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\nRCPT TO:<u@b.test>\nRCPT TO:<v@a.test>\nDATA\n");
+        world.inner("a.test", "250 ok\n250 2.1.5 u\n250 2.1.5 v\n354 a\n");
+        world.inner("b.test", "250 ok\n250 2.1.5 ub\n354 b\n");
+        let told = world.told();
+        assert!(told.ends_with("250 2.1.5 u\n250 2.1.5 ub\n250 2.1.5 v\n354 a\n"), "{told}");
+        world.inners.values_mut().for_each(|(_, sent)| sent.clear());
+        world
+    }
+}
+
+#[test]
+fn mail_is_repeated_before_the_first_recipient_of_each() {
+    let mut world = World::new();
+    world.outer("XFORWARD IDENT=4F2A\nXFORWARD ADDR=192.0.2.1\nMAIL FROM:<s@x.test> SIZE=7\n");
+    assert_eq!(
+        world.told(),
+        "250 2.0.0 rcptgate: ok\n".repeat(2) + "250 2.1.0 rcptgate: sender ok\n"
+    );
+    assert!(world.inners.is_empty(), "nobody is needed yet");
+    world.outer("RCPT TO:<u@a.test> NOTIFY=NEVER\nRCPT TO:<u@B.test>\nRCPT TO:<v@a.test>\n");
+    let opening =
+        "EHLO c.test\nXFORWARD IDENT=4F2A\nXFORWARD ADDR=192.0.2.1\nMAIL FROM:<s@x.test> SIZE=7\n";
+    let of_a = "RCPT TO:<u@a.test> NOTIFY=NEVER\nRCPT TO:<v@a.test>\n";
+    assert_eq!(world.sent("a.test"), format!("{opening}{of_a}"));
+    assert_eq!(world.sent("b.test"), format!("{opening}RCPT TO:<u@B.test>\n"));
+    world.inner("b.test", "250 ok\n250 ok\n250 ok\n550 5.1.1 no u of b\n");
+    assert_eq!(world.told(), "", "the first comes first");
+    world.inner("a.test", "250 ok\n250 ok\n250 ok\n250 2.1.5 u\n452 4.2.2 v\n");
+    assert_eq!(world.told(), "250 2.1.5 u\n550 5.1.1 no u of b\n452 4.2.2 v\n");
+    // Of what was forwarded nothing is left for the next message.
+    world.outer("RSET\nMAIL FROM:<t@x.test>\nRCPT TO:<u@a.test>\n");
+    assert_eq!(world.sent("a.test"), "RSET\nMAIL FROM:<t@x.test>\nRCPT TO:<u@a.test>\n");
+    assert_eq!(world.sent("b.test"), "RSET\n");
+}
+
+#[test]
+fn a_refused_mail_is_told_to_each_recipient() {
+    let mut world = World::new();
+    world.outer("MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\n");
+    let _ = world.told();
+    world.inner("a.test", "552 5.3.4 too large\n503 5.5.1 need MAIL\n");
+    assert_eq!(world.told(), "552 5.3.4 too large\n");
+}
+
+#[test]
+fn each_recipient_has_the_end_of_its_own_session() {
+    let mut world = World::up_to_content();
+    world.outer("..stuffed\n");
+    assert_eq!([world.sent("a.test"), world.sent("b.test")], ["..stuffed\n", "..stuffed\n"]);
+    world.outer(".\nRSET\n");
+    assert_eq!([world.sent("a.test"), world.sent("b.test")], [".\n", ".\n"]);
+    assert!(world.splitter.awaits_finals());
+    world.inner("b.test", "550 5.1.1 no ub\n");
+    assert_eq!(world.told(), "");
+    world.inner("a.test", "250 2.0.0 a\n");
+    assert_eq!(world.told(), "250 2.0.0 a\n550 5.1.1 no ub\n250 2.0.0 a\n");
+    world.outer("");
+    assert_eq!(world.told(), "250 2.0.0 rcptgate: ok\n");
+}
+
+#[test]
+fn who_is_not_accepted_has_no_end() {
+    let mut world = World::new();
+    world.outer(
+        "MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\nRCPT TO:<u@b.test>\nRCPT TO:<u@c.test>\n",
+    );
+    world.inner("a.test", "250 ok\n250 u\n");
+    world.inner("b.test", "250 ok\n550 5.1.1 no\n");
+    let _ = (world.sent("a.test"), world.sent("b.test"), world.sent("c.test"), world.told());
+    world.outer("DATA\n");
+    // One that has nobody is not asked; one that may yet have somebody is.
+    assert_eq!(
+        [world.sent("a.test"), world.sent("b.test"), world.sent("c.test")],
+        ["DATA\n", "RSET\n", "DATA\n"]
+    );
+    world.inner("a.test", "354 go\n");
+    assert!(!world.told().contains("354"), "the last has not answered");
+    world.inner("c.test", "250 ok\n550 5.1.1 no\n554 5.5.1 nobody\n");
+    assert_eq!(world.told(), "550 5.1.1 no\n354 go\n");
+    world.outer("x\n.\n");
+    assert_eq!(
+        [world.sent("a.test"), world.sent("b.test"), world.sent("c.test")],
+        ["x\n.\n", "", ""]
+    );
+    world.inner("a.test", "250 2.0.0 a\n");
+    assert_eq!(world.told(), "250 2.0.0 a\n");
+}
+
+#[test]
+fn data_is_refused_where_it_has_one_reply_only() {
+    let check = |a: &str, b: &str, expected: &str| {
+        let mut world = World::new();
+        world.outer("MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\nRCPT TO:<u@b.test>\nDATA\n");
+        world.inner("a.test", a);
+        world.inner("b.test", b);
+        let told = world.told();
+        let behind = told.splitn(4, '\n').last().expect("the reply to DATA").to_owned();
+        if !behind.starts_with("354") {
+            assert_eq!(behind, expected);
+            world.outer("RSET\n");
+            return assert_eq!(world.told(), "250 2.0.0 rcptgate: ok\n");
+        }
+        world.outer("x\n.\n");
+        assert_eq!(behind + &world.told(), expected);
+    };
+    let no = "550 5.1.1 no\n554 5.5.1 nobody\n";
+    check(
+        &format!("250 ok\n{no}"),
+        &format!("250 ok\n{no}"),
+        "503 5.5.1 rcptgate: no valid recipients\n",
+    );
+    check("250 ok\n250 u\n451 4.3.0 no data\n", &format!("250 ok\n{no}"), "451 4.3.0 no data\n");
+    // Several, none of which takes it: each recipient is owed the reply of its own.
+    check(
+        "250 ok\n250 u\n451 4.3.0 a\n",
+        "250 ok\n250 u\n552 5.3.4 b\n",
+        "354 rcptgate: go ahead\n451 4.3.0 a\n552 5.3.4 b\n",
+    );
+}
+
+#[test]
+fn a_lost_session_costs_its_own_recipients_only() {
+    let lost = "451 4.4.2 rcptgate: connection to the next hop lost\n";
+    let mut world = World::up_to_content();
+    world.outer("x\n");
+    world.inner_ends("a.test");
+    world.outer(".\n");
+    world.inner("b.test", "250 b\n");
+    assert_eq!(world.told(), format!("{lost}250 2.0.0 b\n{lost}"));
+
+    let unknown =
+        "451 4.4.2 rcptgate: the next hop was lost before its final reply, outcome unknown\n";
+    let mut world = World::up_to_content();
+    world.outer("x\n.\n");
+    world.inner_ends("b.test");
+    world.inner("a.test", "250 a\n");
+    assert_eq!(world.told(), format!("250 2.0.0 a\n{unknown}250 2.0.0 a\n"));
+
+    let mut world = World::new();
+    world.outer("MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\nRCPT TO:<u@b.test>\nDATA\n");
+    let _ = world.told();
+    world.inner("a.test", "250 ok\n250 u\n354 go\n");
+    world.inner_ends("b.test");
+    assert_eq!(world.told(), format!("250 2.0.0 u\n{lost}354 go\n"));
+}
+
+#[test]
+fn late_ones_do_not_cost_the_others_their_ends() {
+    let mut world = World::up_to_content();
+    world.outer("x\n.\n");
+    world.inner("b.test", "250 b\n");
+    world.step(Input::Late);
+    let told = world.told();
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(
+        lines.len() == 3 && lines[0] == lines[2] && lines[0].starts_with("451 4.4.2"),
+        "{told}"
+    );
+    assert_eq!(
+        (lines[1], world.closed.as_slice()),
+        ("250 2.0.0 b", ["a.test".to_owned()].as_slice())
+    );
+    assert!(!world.splitter.awaits_finals());
+}
+
+#[test]
+fn an_outer_session_that_ends_is_an_end_of_no_message() {
+    let mut world = World::up_to_content();
+    world.outer("half\n");
+    world.step(Input::OuterEnded);
+    assert_eq!(world.closed, ["a.test", "b.test"]);
+    assert!(world.splitter.is_over());
+    world.outer(".\n");
+    assert_eq!(world.told(), "");
+}
+
+#[test]
+fn what_nobody_asked_for_ends_a_session() {
+    for said in ["250 what\n", "421 4.3.2 bye\n", "hello\n"] {
+        let mut world = World::up_to_content();
+        world.inner("a.test", said);
+        assert_eq!(world.closed, ["a.test"], "{said}");
+    }
+    let mut world = World::new();
+    world.outer("MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\n");
+    let _ = world.told();
+    world.inner("a.test", "250 ok\n354 go\n");
+    assert_eq!(world.told(), "451 4.4.2 rcptgate: connection to the next hop lost\n");
+}
+
+#[test]
+fn bounds() {
+    let bounds = Bounds { destinations: 2, pending: 4, line: 60, content_line: 10 };
+    let mut world = World::with(bounds);
+    world.outer(
+        "MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\nRCPT TO:<u@b.test>\nRCPT TO:<u@c.test>\n",
+    );
+    world.inner("a.test", "250 ok\n250 a\n");
+    world.inner("b.test", "250 ok\n250 b\n");
+    let told = world.told();
+    assert!(
+        told.ends_with("250 2.0.0 b\n452 4.5.3 rcptgate: too many destinations in one message\n"),
+        "{told}"
+    );
+    // In the next message those of the last one make room, once they have forgotten it.
+    world.outer("RSET\nMAIL FROM:<s@x.test>\n");
+    world.inner("a.test", "250 ok\n");
+    world.outer("RCPT TO:<u@c.test>\nRCPT TO:<v@c.test>\nRCPT TO:<w@c.test>\n");
+    assert_eq!(world.closed, ["a.test"]);
+    // No more commands are taken than may be owed replies.
+    world.outer("RCPT TO:<x@c.test>\nRCPT TO:<y@c.test>\n");
+    assert!(!world.sent("c.test").contains("<y@c.test>") && !world.splitter.wants_outer());
+    world.inner("c.test", "250 ok\n250 u\n");
+    world.outer("");
+    assert!(world.sent("c.test").contains("<y@c.test>"));
+    for endless in ["x".repeat(200), "NOOP\n".to_owned(), "\n".to_owned()] {
+        let mut world = World::with(bounds);
+        world.outer(&endless);
+        assert!(world.splitter.is_over(), "{endless}");
+    }
+}
+
+#[test]
+fn a_reply_is_passed_on_in_a_length_that_a_session_takes() {
+    let mut world = World::new();
+    world.outer("MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\n");
+    let _ = world.told();
+    let lines = format!("550-{}\n", "x".repeat(490)).repeat(120);
+    world.inner("a.test", &format!("250 ok\n{lines}550 end\n"));
+    let mut told = BytesMut::from(world.told().replace('\n', "\r\n").as_bytes());
+    let reply = crate::smtp::reply::ReplyDecoder::default().decode(&mut told);
+    assert!(matches!(reply, Ok(Some(reply)) if reply.text.len() > 4000));
+}
+
+/// An inner session that answers in its own time, with the address or its own name in each reply.
+#[derive(Default)]
+struct Scripted {
+    unread: String,
+    questions: VecDeque<String>,
+    content: bool,
+}
+
+impl Scripted {
+    fn hear(&mut self, sent: &str) {
+        self.unread.push_str(sent);
+        while let Some((line, rest)) = self.unread.split_once('\n') {
+            let line = line.to_owned();
+            self.unread = rest.to_owned();
+            if !self.content || line == "." {
+                self.content = false;
+                self.questions.push_back(line.clone());
+            }
+            // Nothing follows DATA before its answer.
+            assert!(line != "DATA" || self.unread.is_empty());
+        }
+    }
+
+    fn answer(&mut self, name: &str, dice: u8) -> Option<String> {
+        let question = self.questions.pop_front()?;
+        let verb = question.split(' ').next().unwrap_or_default().to_owned();
+        let refused = dice.is_multiple_of(4);
+        Some(match verb.as_str() {
+            "EHLO" => unreachable!("answered when it was opened"),
+            "RCPT" if refused => format!("550 5.1.1 {question}\n"),
+            "RCPT" => format!("250 2.1.5 {question}\n"),
+            "DATA" if refused => format!("451 4.3.0 data {name}\n"),
+            "DATA" => {
+                self.content = true;
+                "354 go\n".to_owned()
+            }
+            "." if refused => format!("550 5.0.0 end {name}\n"),
+            "." => format!("250 2.0.0 end {name}\n"),
+            _ => "250 2.0.0 ok\n".to_owned(),
+        })
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+
+    /// In whatever order the inner sessions answer, refuse or are lost: replies to RCPT in order, each about its recipient; then
+    /// a final one for each that was accepted, in order, each from its own session; no content where it was not asked for.
+    #[test]
+    fn every_reply_is_that_of_its_recipient(
+        recipients in proptest::collection::vec(0u8..4, 1..12),
+        dice in proptest::collection::vec(proptest::prelude::any::<(u8, u8)>(), 200),
+    ) {
+        let mut world = World::new();
+        let mut there: BTreeMap<String, Scripted> = BTreeMap::new();
+        let address = |(index, of): (usize, &u8)| format!("u{index}@d{of}.test");
+        let addresses: Vec<String> = recipients.iter().enumerate().map(address).collect();
+        world.outer("MAIL FROM:<s@x.test>\n");
+        addresses.iter().for_each(|to| world.outer(&format!("RCPT TO:<{to}>\n")));
+        world.outer("DATA\n");
+        let (mut told, mut ended, mut dice) = (String::new(), false, dice.into_iter());
+        loop {
+            told.push_str(&world.told());
+            if told.contains("\n354 ") && !ended {
+                ended = true;
+                world.outer("x\n.\n");
+            }
+            let names: Vec<String> = world.inners.keys().cloned().collect();
+            for name in &names {
+                let sent = world.sent(name).replace("EHLO c.test\n", "");
+                there.entry(name.clone()).or_default().hear(&sent);
+            }
+            let busy: Vec<&String> = names
+                .iter()
+                .filter(|name| there.get(*name).is_some_and(|it| !it.questions.is_empty()))
+                .collect();
+            let (Some((which, how)), false) = (dice.next(), busy.is_empty()) else { break };
+            let name = busy[usize::from(which) % busy.len()].clone();
+            if how == 7 {
+                world.inner_ends(&name);
+                there.remove(&name);
+            } else if let Some(answer) = there.get_mut(&name).and_then(|it| it.answer(&name, how)) {
+                world.inner(&name, &answer);
+            }
+        }
+        told.push_str(&world.told());
+        let mut lines = told.lines().skip(1);
+        let mut accepted = Vec::new();
+        for to in &addresses {
+            let line = lines.next().expect("a reply for each");
+            assert!(line.contains(&format!("<{to}>")) || line.starts_with("451 4.4.2"), "{to}: {line}");
+            if line.starts_with("250") {
+                accepted.push(to.split_once('@').expect("a domain").1);
+            }
+        }
+        let data = lines.next().expect("a reply to DATA");
+        assert_eq!(ended, data.starts_with("354"), "{told}");
+        if ended {
+            for of in accepted {
+                let line = lines.next().expect("a final reply for each");
+                assert!(line.ends_with(of) || line.starts_with("451 4.4.2"), "{of}: {line}");
+            }
+        }
+        assert_eq!(lines.next(), None);
+        world.outer("RSET\n");
+        assert_eq!(world.told(), "250 2.0.0 rcptgate: ok\n");
+    }
+}
