@@ -4,7 +4,7 @@ import datetime
 import re
 import subprocess
 
-from lab import HERE, Process, accepts, expect, free_port, wait_for
+from lab import HERE, Process, accepts, expect, free_port, missing, wait_for
 
 NSD = """\
 server:
@@ -79,8 +79,8 @@ class Zone:
 
 
 class Dns:
-    """Both servers, behind a signed root that delegates to `zones`: names such as "signed.test" to `Zone`s. What no zone has does not
-    exist. `port` is where Unbound listens, at `address` within `place`."""
+    """Both servers, behind a signed root that delegates to `zones`: names such as "signed.test" to `Zone`s. What no zone has does
+    not exist. `port` is where Unbound listens, at `address` within `place`."""
 
     def __init__(self, lab, zones, address="127.0.0.1", port=None, place=HERE):
         self.address, self.place = address, place
@@ -186,3 +186,9 @@ def spoilt(line, kinds):
         return line
     start, _, signature = line.rstrip().rpartition(" ")
     return f"{start} {'B' if signature[0] == 'A' else 'A'}{signature[1:]}\n"
+
+
+def needed():
+    """What this machine lacks to run a name service here, in words; empty when all is there."""
+    return missing(**{"nsd": "nsd", "unbound": "unbound", "drill": "ldnsutils", "ldns-keygen": "ldnsutils",
+                      "ldns-signzone": "ldnsutils"})

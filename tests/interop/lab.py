@@ -36,6 +36,12 @@ def wait_for(condition, what, patience=PATIENCE):
         time.sleep(0.02)
 
 
+def missing(**packages):
+    """What is not installed, in words, of these commands, each with its Debian package."""
+    return [f"{command} is not installed (apt-get install {package})" for command, package in packages.items()
+            if shutil.which(command) is None]
+
+
 class Here:
     """Where things run when no namespace is said: on this machine as it is."""
 

@@ -10,7 +10,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import REPOSITORY, Process, expect, wait_for
+from lab import REPOSITORY, Process, expect, missing, wait_for
 
 RULES = REPOSITORY / "config/nftables"
 CLONE_NEWNET = 0x40000000
@@ -27,8 +27,8 @@ exec sleep infinity
 
 
 class Namespace:
-    """A network with nothing but a loopback; `name` is for the lab's eyes. It is a place: `Postfix`, `Dns` and `Gate` can live in it.
-    Its files are the machine's, but for /etc/resolv.conf, which is `resolver`."""
+    """A network with nothing but a loopback; `name` is for the lab's eyes. It is a place: `Postfix`, `Dns` and `Gate` can live
+    in it. Its files are the machine's, but for /etc/resolv.conf, which is `resolver`."""
 
     def __init__(self, lab, name):
         self.name = name
@@ -86,6 +86,13 @@ class Namespace:
         """Makes a router of it."""
         self.run("sh", "-ec", "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")
 
+    def show(self, file):
+        """Where users who may not walk to this file see it in here."""
+        shown = self.home / Path(file).name
+        shown.touch()
+        self.run("mount", "--bind", file, shown)
+        return shown
+
     def ask(self, resolver):
         """Programs in here look names up at this address, port 53."""
         self.resolver.write_text(f"nameserver {resolver}\n")
@@ -93,6 +100,12 @@ class Namespace:
     def rules(self, name, **defines):
         """Loads `config/nftables/NAME` with other values for its `define`s."""
         self.run("nft", "-f", ruled(self.home, name, defines))
+
+    def keep_marked(self, mark="0x19", table="25"):
+        """Packets with this mark are for this place, whatever their address."""
+        for family in ("-4", "-6"):
+            self.run("ip", family, "rule", "add", "fwmark", mark, "lookup", table)
+            self.run("ip", family, "route", "add", "local", "default", "dev", "lo", "table", table)
 
     def stop(self):
         self.thread.shutdown()
@@ -118,3 +131,8 @@ def join(one, other):
          "peer", "name", one.name, "netns", str(other.holder.child.pid)], check=True, capture_output=True)
     one.run("ip", "link", "set", other.name, "up")
     other.run("ip", "link", "set", one.name, "up")
+
+
+def needed():
+    """What this machine lacks to have networks of its own here, in words; empty when all is there."""
+    return missing(ip="iproute2", nft="nftables", unshare="util-linux", nsenter="util-linux", setpriv="util-linux", mount="mount")

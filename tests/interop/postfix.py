@@ -9,7 +9,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from lab import HERE, Process, accepts, expect, free_port, greets, wait_for
+from lab import HERE, Process, accepts, expect, free_port, greets, missing, wait_for
 from mail import folder, read_maildir
 
 LISTENER = "{address}:{port} inet n - n - - smtpd\n"
@@ -42,6 +42,8 @@ scache    unix - - n - 1 scache
 # What every instance here has in common: loopback only, own directories, no name service, quick to retry.
 COMMON = {
     "compatibility_level": "3.6",
+    "inet_interfaces": "127.0.0.1",
+    "inet_protocols": "ipv4",
     "mynetworks": "127.0.0.0/8",
     "mydestination": "",
     "alias_maps": "",
@@ -111,8 +113,6 @@ class Postfix:
             "virtual_mailbox_domains": ", ".join(domains),
             "virtual_mailbox_maps": f"texthash:{table}",
             "virtual_mailbox_base": self.mail,
-            "inet_interfaces": ", ".join(self.addresses),
-            "inet_protocols": "all" if any(":" in address for address in self.addresses) else "ipv4",
         } | settings
         (self.config / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in main.items()))
         listeners = [LISTENER.format(address=f"[{address}]" if ":" in address else address, port=self.port)
@@ -227,10 +227,7 @@ def needed():
     problems = []
     if os.getuid() != 0:
         problems.append("root is needed: Postfix starts as root and drops its privileges")
-    for command in ("postfix", "smtp-sink", "swaks", "msmtp"):
-        found = subprocess.run(["sh", "-c", f"command -v {command}"], capture_output=True)
-        if found.returncode:
-            problems.append(f"{command} is not installed (apt-get install postfix swaks msmtp)")
+    problems += missing(**{"postfix": "postfix", "smtp-sink": "postfix", "swaks": "swaks", "msmtp": "msmtp"})
     try:
         pwd.getpwnam("postfix")
     except KeyError:

@@ -14,7 +14,7 @@ def key_hash(certificate):
     return openssl("dgst", "-sha256", "-r", input=der).split()[0].decode()
 
 
-def tlsa(certificate, usage=3):
+def tlsa(certificate, usage):
     """The TLSA record of this certificate; `usage` 3 says that it is the server's own, 2 that its issuer is this one."""
     return f"TLSA {usage} 1 1 {key_hash(certificate)}"
 
@@ -42,7 +42,8 @@ class Issued:
         self.certificate, self.key = certificate, key
 
     def tlsa(self):
-        return tlsa(self.certificate)
+        """The record of the server that shows it."""
+        return tlsa(self.certificate, usage=3)
 
     def postfix(self):
         """The settings of a receiver that offers STARTTLS with it, and writes into the message what was spoken."""
@@ -58,6 +59,10 @@ class Authority:
         self.certificate, self.key = self.folder / "ca.pem", self.folder / "ca.key"
         openssl("req", "-x509", *self.new_key(self.key), "-days", "2", "-subj", f"/CN={name}", "-out", self.certificate,
                 "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+
+    def tlsa(self):
+        """The record of a server that shows a certificate of this authority."""
+        return tlsa(self.certificate, usage=2)
 
     @staticmethod
     def new_key(file):

@@ -6,7 +6,9 @@ import socket
 import subprocess
 import threading
 
-from lab import expect
+from interception import BOXES, ONE, TWO, Interception, records
+from lab import expect, wait_for
+from mail import Message, with_id
 from mailnet import FIRST, GATE_PORT, GATE_USER, HOST, OUTSIDE, ROUTER, SECOND, one_machine, with_router
 from namespace import RULES, Namespace, ruled
 
@@ -124,9 +126,7 @@ def test_connections_in_a_clients_name_come_back(lab):
     router.run("nft", "add table inet filter; add chain inet filter input { type filter hook input priority 0; policy drop; }; "
                "add rule inet filter input ct state established,related accept; add rule inet filter input iifname host accept; "
                "add rule inet filter input meta l4proto icmpv6 accept")
-    for family in ("-4", "-6"):
-        router.run("ip", family, "rule", "add", "fwmark", "0x19", "lookup", "25")
-        router.run("ip", family, "route", "add", "local", "default", "dev", "lo", "table", "25")
+    router.keep_marked()
     for own, address in zip(HOST, FIRST):
         with host.within(lambda: socket.create_connection((address, 25), timeout=10)) as client:
             said = client.makefile().readline().strip()
@@ -148,3 +148,15 @@ def impersonate(place, source, port, address):
             return peer.makefile().readline().strip()
 
     return place.within(call)
+
+
+def test_the_network_without_a_gate(lab):
+    """What an unmodified Postfix does alone: it takes the first address that it gets, and port 25."""
+    world = Interception(lab, zones=records({"mx.one.test": BOXES["mx.one.test"]}, ["A"])
+                         | records({"mx.two.test": BOXES["mx.two.test"]}, ["AAAA"]), intercepted=False)
+    message = world.send(Message(), ONE, TWO)
+    for address, own in ((ONE, HOST[0]), (TWO, HOST[1])):
+        wait_for(lambda: with_id(world.box(address), message), lambda: f"{address}: {world.client.tail()}")
+        receiver = world.domains[address.rpartition("@")[2]]
+        expect(receiver.logged(rf" connect from \S*\[{own}\]"), receiver.tail())
+    world.client.wait_empty()
