@@ -50,5 +50,6 @@ def with_router(lab):
     host.route(*ROUTER)
     router.route(*INTERNET)
     net.route(*OUTSIDE)
-    host.ask(RESOLVER)
+    for place in (host, router):
+        place.ask(RESOLVER)
     return host, router, net
