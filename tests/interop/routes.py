@@ -20,8 +20,8 @@ dnssec = "{dnssec}"
 
 
 class Routes(World):
-    """client MTA → gate → whom MX names. `receivers` are mail hosts to their mailboxes, each a Postfix with a loopback address of
-    its own and one port for all; the domains of the mailboxes get MX records that name them. `zones` says more of a zone: what is
+    """client MTA → gate → whom MX names. `receivers` are mail hosts to their mailboxes, each a Postfix with a loopback address
+    of its own and one port for all; the domains of the mailboxes get MX records that name them. `zones` says more of a zone: what is
     in it besides, whether it is signed, what is spoilt; "{port}" in an owner's name is the port. `settings` are a receiver's own;
     `refused` is the line about networks that MX must not lead to, of which loopback is one by default."""
 
