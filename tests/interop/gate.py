@@ -7,26 +7,30 @@ import time
 from pathlib import Path
 
 from exim import Exim
-from lab import REPOSITORY, Process, expect, free_port, wait_for
+from lab import HERE, REPOSITORY, Process, expect, free_port, wait_for
 from mail import SENDER, reports, with_id
 from postfix import Postfix
 
 BINARY = Path(os.environ.get("INTEROP_GATE", REPOSITORY / "target/debug/rcptgate"))
 
-CONFIG = """\
-hostname = "gate.test"
-data_dir = "data"
+LISTENER = """\
 [[listen]]
-address  = "127.0.0.1:{port}"
+address  = "{address}"
 protocol = "{protocol}"
 clients  = [{clients}]
 {listen_tls}
 tenant   = "default"
+"""
+
+CONFIG = """\
+hostname = "gate.test"
+data_dir = "data"
+{listeners}
 [downstream]
-route = "fixed"
-hosts = ["127.0.0.1:{downstream}"]
+{route}
 tls   = "{downstream_tls}"
 {downstream_more}
+{dns}
 [lists]
 disposable         = "disposable-domains.txt"
 builtin_disposable = true
@@ -43,25 +47,40 @@ format = "text"
 
 
 class Gate:
-    """`rcptgate serve` with a configuration and a store of its own."""
+    """`rcptgate serve` with a configuration and a store of its own. `downstream` is the port of the next hop, or the lines that say
+    how else it is found. It listens at `addresses`, one port for all of them, and lives in `place`; `user` is a number, with root's
+    `capabilities` as in "+net_admin"."""
 
     def __init__(self, lab, downstream, trusted=(), mode="enforce", protocol="smtp",
-                 listen_tls='tls = "off"', downstream_tls="off", downstream_more="", clients='"127.0.0.0/8"'):
-        self.port, self.admin = free_port(), free_port()
+                 listen_tls='tls = "off"', downstream_tls="off", downstream_more="", clients='"127.0.0.0/8"', dns="",
+                 port=None, addresses=("127.0.0.1",), place=HERE, user=None, capabilities=None):
+        self.port, self.admin = port or free_port(), free_port()
+        self.place = place
         self.home = lab.folder(f"gate-{self.port}")
         self.config = self.home / "rcptgate.toml"
+        ends = [f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}" for address in addresses]
+        route = f'route = "fixed"\nhosts = ["127.0.0.1:{downstream}"]' if isinstance(downstream, int) else downstream
         self.config.write_text(CONFIG.format(
-            port=self.port, downstream=downstream, admin=self.admin, mode=mode, protocol=protocol,
-            listen_tls=listen_tls, downstream_tls=downstream_tls, downstream_more=downstream_more,
-            clients=clients))
+            listeners="".join(LISTENER.format(address=end, protocol=protocol, clients=clients, listen_tls=listen_tls)
+                              for end in ends),
+            route=route, admin=self.admin, mode=mode, downstream_tls=downstream_tls, downstream_more=downstream_more,
+            dns=dns))
         for name, lines in (("trusted-domains", trusted), ("disposable-domains", ()), ("allow", ())):
             (self.home / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+        self.binary, self.as_user = BINARY, []
+        if user:
+            self.binary = place.show(BINARY)
+            self.as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+            if capabilities:
+                self.as_user += [f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}"]
+            os.chown(self.home, user, user)
         self.process = None
         lab.keep(self)
         self.begin()
 
     def begin(self):
-        self.process = Process([BINARY, "serve", "-c", self.config], self.home / "gate.log")
+        words = [*self.as_user, self.binary, "serve", "-c", self.config]
+        self.process = Process(self.place.command(words), self.home / "gate.log")
 
         def ready():
             expect(self.process.running(), f"the gate ended at once:\n{self.process.said()}")
@@ -88,7 +107,7 @@ class Gate:
     def command(self, *words):
         """An operator's command; returns what it prints."""
         done = subprocess.run(
-            [BINARY, *words, "-c", self.config], capture_output=True, text=True, timeout=60, check=False)
+            self.place.command([self.binary, *words, "-c", self.config]), capture_output=True, text=True, timeout=60, check=False)
         expect(done.returncode == 0, f"rcptgate {' '.join(words)}: {done.returncode} {done.stdout}{done.stderr}")
         return done.stdout
 
@@ -122,7 +141,9 @@ class World:
                  client_kind=Postfix, downstream_kind=Postfix):
         self.downstream = downstream_kind(lab, "downstream", mailboxes, **(downstream or {}))
         self.gate = Gate(lab, self.downstream.port, trusted, mode, **(gate or {}))
-        lmtp = (gate or {}).get("protocol") == "lmtp"
+        self.begin_client(lab, client_kind, client, (gate or {}).get("protocol") == "lmtp")
+
+    def begin_client(self, lab, client_kind, client, lmtp):
         if client_kind is Exim:
             lines = (client or {}).get("transport", ())
             route = {"way": self.gate.port}
@@ -136,9 +157,16 @@ class World:
     def send(self, message, *recipients):
         return message.send(self.client.port, list(recipients))
 
+    def downstreams(self):
+        return {"downstream": self.downstream}
+
+    def box(self, address):
+        """The messages that were delivered to this address."""
+        return self.downstream.box(address)
+
     def arrived(self, message, address, patience=60):
         """Waits for the message in the downstream's mailbox; it must be there once."""
-        found = wait_for(lambda: with_id(self.downstream.box(address), message),
+        found = wait_for(lambda: with_id(self.box(address), message),
                          lambda: f"delivery to {address}: {self.tails()}", patience)
         expect(len(found) == 1, f"{address} has the message {len(found)} times")
         return found[0]
@@ -155,8 +183,9 @@ class World:
     def settled(self):
         """Waits until no MTA has anything left to do."""
         self.client.wait_empty()
-        self.downstream.wait_empty()
+        for downstream in self.downstreams().values():
+            downstream.wait_empty()
 
     def tails(self):
-        return (f"\n  client:{self.client.tail()}\n  gate:{self.gate.tail()}"
-                f"\n  downstream:{self.downstream.tail()}")
+        servers = {"client": self.client, "gate": self.gate} | self.downstreams()
+        return "".join(f"\n  {name}:{server.tail()}" for name, server in servers.items())

@@ -36,6 +36,25 @@ def wait_for(condition, what, patience=PATIENCE):
         time.sleep(0.02)
 
 
+def missing(**packages):
+    """What is not installed, in words, of these commands, each with its Debian package."""
+    return [f"{command} is not installed (apt-get install {package})" for command, package in packages.items()
+            if shutil.which(command) is None]
+
+
+class Here:
+    """Where things run when no namespace is said: on this machine as it is."""
+
+    def command(self, words):
+        """The words that run this command there."""
+        return words
+
+    def within(self, call):
+        """Makes this call there: what sockets it opens belong there."""
+        return call()
+
+
+HERE = Here()
 _given = set()
 
 
@@ -59,19 +78,19 @@ def free_port():
         return port
 
 
-def accepts(port):
+def accepts(port, address="127.0.0.1"):
     """Whether something on this port takes connections, whatever it says then."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection((address, port), timeout=5).close()
         return True
     except OSError:
         return False
 
 
-def greets(port):
+def greets(port, address="127.0.0.1"):
     """Whether something on this port says 220."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+        with socket.create_connection((address, port), timeout=5) as peer:
             return peer.recv(4) == b"220 "
     except OSError:
         return False

@@ -9,11 +9,11 @@ import signal
 import subprocess
 from pathlib import Path
 
-from lab import Process, accepts, expect, free_port, greets, wait_for
+from lab import HERE, Process, accepts, expect, free_port, greets, missing, wait_for
 from mail import folder, read_maildir
 
+LISTENER = "{address}:{port} inet n - n - - smtpd\n"
 MASTER = """\
-127.0.0.1:{port} inet n - n - - smtpd
 postlog   unix-dgram n - n - 1 postlogd
 pickup    unix n - n 60 1 pickup
 cleanup   unix n - n - 0 cleanup
@@ -82,11 +82,13 @@ COMMON = {
 
 
 class Postfix:
-    """One instance; it delivers mail for `mailboxes` itself and sends the rest to `relayhost` when there is one."""
+    """One instance; it delivers mail for `mailboxes` itself and sends the rest to `relayhost` when there is one. It listens at
+    `addresses`, one port for all of them, of which the first is its own, and lives in `place`."""
 
-    def __init__(self, lab, name, mailboxes, port=None, **settings):
+    def __init__(self, lab, name, mailboxes, port=None, addresses=("127.0.0.1",), place=HERE, **settings):
         self.name = name
         self.port = port or free_port()
+        self.addresses, self.place = addresses, place
         self.config = lab.folder(f"{name}/config")
         self.queue = lab.folder(f"{name}/queue")
         self.data = lab.folder(f"{name}/data", owner="postfix")
@@ -113,7 +115,9 @@ class Postfix:
             "virtual_mailbox_base": self.mail,
         } | settings
         (self.config / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in main.items()))
-        (self.config / "master.cf").write_text(MASTER.format(port=self.port))
+        listeners = [LISTENER.format(address=f"[{address}]" if ":" in address else address, port=self.port)
+                     for address in self.addresses]
+        (self.config / "master.cf").write_text("".join(listeners) + MASTER)
 
     def make_queue(self):
         """The directories that Postfix makes, with their owners, when a start finds none; that takes longer than most scenarios."""
@@ -131,11 +135,11 @@ class Postfix:
         # Postfix removes this at a start, and leaves out the checks of its directories.
         (self.queue / "quick-start").touch()
         self.process = Process(
-            ["postfix", "-c", self.config, "start-fg"], self.config.parent / "start.log")
+            self.place.command(["postfix", "-c", self.config, "start-fg"]), self.config.parent / "start.log")
 
         def up():
             expect(self.process.running(), f"{self.name} ended at once: {self.process.said()} {self.text()}")
-            return greets(self.port)
+            return self.greets(all)
 
         wait_for(up, lambda: f"{self.name} greets on {self.port}: {self.process.said()} {self.text()}")
 
@@ -146,7 +150,11 @@ class Postfix:
         master = wait_for(self.master, f"{self.name} has a master process")
         os.kill(master, signal.SIGTERM)
         self.process.child.wait(30)
-        wait_for(lambda: not greets(self.port), f"{self.name} no longer listens")
+        wait_for(lambda: not self.greets(any), f"{self.name} no longer listens")
+
+    def greets(self, how):
+        """Whether it greets, by `all` or `any` of its addresses."""
+        return self.place.within(lambda: how(greets(self.port, address) for address in self.addresses))
 
     def master(self):
         try:
@@ -219,10 +227,7 @@ def needed():
     problems = []
     if os.getuid() != 0:
         problems.append("root is needed: Postfix starts as root and drops its privileges")
-    for command in ("postfix", "smtp-sink", "swaks", "msmtp"):
-        found = subprocess.run(["sh", "-c", f"command -v {command}"], capture_output=True)
-        if found.returncode:
-            problems.append(f"{command} is not installed (apt-get install postfix swaks msmtp)")
+    problems += missing(**{"postfix": "postfix", "smtp-sink": "postfix", "swaks": "swaks", "msmtp": "msmtp"})
     try:
         pwd.getpwnam("postfix")
     except KeyError:
