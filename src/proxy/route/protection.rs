@@ -32,7 +32,7 @@ impl Protection {
             Self::Required(_) => "required",
             Self::Verify(_) => "verify",
             Self::Dane(..) => "dane",
-            Self::Sts(_) => "sts",
+            Self::Sts(_) => "mta-sts",
         }
     }
 
