@@ -125,9 +125,9 @@ impl Lab {
                 wish.before.into_iter().chain([host]).collect(),
                 wish.protection,
                 Resolver::new(&[]).expect("a resolver"),
+                wish.next_hop,
             )
-            .logging_in(wish.account)
-            .speaking(wish.next_hop),
+            .logging_in(wish.account),
             metrics: Arc::clone(&metrics),
             addresses: Addresses::Full,
             settings: DoorSettings {
@@ -202,17 +202,18 @@ fn route(
     hosts: Vec<Host>,
     tls: Protection,
     resolver: Resolver,
+    protocol: Protocol,
 ) -> Route {
     let domains: HashMap<_, _> = domains
         .iter()
         .map(|(domain, address)| {
             let host = Host { name: address.ip().to_string(), port: address.port() };
-            let route = Route::fixed(vec![host], tls.clone(), resolver.clone());
+            let route = Route::fixed(vec![host], tls.clone(), resolver.clone()).speaking(protocol);
             ((*domain).to_owned(), route)
         })
         .collect();
     if domains.is_empty() {
-        Route::fixed(hosts, tls, resolver)
+        Route::fixed(hosts, tls, resolver).speaking(protocol)
     } else {
         Route::by_domain(domains, resolver)
     }
