@@ -543,13 +543,22 @@ async fn whoever_logs_in_is_whom_the_mail_is_for() {
 fn a_drain_waits_for_all_of_them() {
     live::run(async |clock| {
         let mut world = World::new(&["a.test", "b.test"], clock).await;
+        world.says(&group(&["u@a.test"])).await;
+        let mut a = world.hop("a.test").await;
+        a.takes_all(&["u@a.test"]).await;
+        world.hears(&["250", "250", "354"]).await;
+        world.says("first\r\n.\r\n").await;
+        a.hears(&["first", "."]).await;
+        a.says("250 first").await;
+        world.hears(&["250 2.0.0 first"]).await;
         let group = group(&["u@a.test", "u@b.test"]);
         let (mail, rest) = group.split_once('\n').expect("a line");
         world.says(&format!("{mail}\n")).await;
         world.lab.drain.cancel();
+        clock.rest().await;
         world.says(rest).await;
-        let (mut a, mut b) = (world.hop("a.test").await, world.hop("b.test").await);
         a.takes_all(&["u@a.test"]).await;
+        let mut b = world.hop("b.test").await;
         b.takes_all(&["u@b.test"]).await;
         world.hears(&["250", "250", "250", "354"]).await;
         world.says("body\r\n.\r\n").await;
