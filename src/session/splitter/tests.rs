@@ -286,6 +286,27 @@ fn what_nobody_asked_for_ends_a_session() {
 }
 
 #[test]
+fn content_for_nobody_is_not_given() {
+    let mut world = World::new();
+    world.outer("MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\nRCPT TO:<u@b.test>\nDATA\n");
+    world.inner("a.test", "250 ok\n250 u\n354 a\n");
+    world.inner("b.test", "250 ok\n550 5.1.1 no\n354 b\n");
+    assert_eq!(world.closed, ["b.test"]);
+    assert!(world.told().ends_with("354 a\n"));
+}
+
+#[test]
+fn a_late_reply_is_of_its_own_transaction() {
+    let mut world = World::new();
+    world.outer("MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\nRSET\nMAIL FROM:<t@x.test>\nRCPT TO:<v@b.test>\n");
+    world.inner("b.test", "250 ok\n550 5.1.1 no v\n");
+    world.inner("a.test", "250 ok\n250 u\n250 ok\n");
+    let _ = world.told();
+    world.outer("DATA\n");
+    assert_eq!(world.told(), "503 5.5.1 rcptgate: no valid recipients\n");
+}
+
+#[test]
 fn bounds() {
     let bounds = Bounds { destinations: 2, pending: 4, line: 60, content_line: 10 };
     let mut world = World::with(bounds);
