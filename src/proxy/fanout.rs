@@ -242,6 +242,7 @@ fn inner_door(door: &Door) -> Door {
         outbound: Arc::clone(&door.outbound),
         metrics: Arc::clone(&door.metrics),
         addresses: door.addresses,
+        // At what pace content comes is the outer connection's question, too.
         settings: DoorSettings { data_rate: 0, ..door.settings.clone() },
         drain: CancellationToken::new(),
         halt: door.halt.clone(),
@@ -267,7 +268,8 @@ fn inner_settings(door: &Door, client: &Identity) -> Settings {
         tls: ClientTls::Up,
         auth: Auth::Off,
         auth_required: false,
-        protocol: Protocol::Smtp,
+        // Each recipient has an end of its own, also where the next hop has one for each.
+        protocol: Protocol::Lmtp,
     }
 }
 

@@ -20,6 +20,8 @@ struct World<'a> {
     lab: Lab,
     client: Peer,
     listeners: HashMap<&'static str, TcpListener>,
+    /// What a next hop hears first.
+    hello: &'static str,
     clock: &'a Clock,
 }
 
@@ -27,6 +29,10 @@ const GREETED: &str = "LHLO c.test\r\n";
 
 impl<'a> World<'a> {
     async fn new(domains: &[&'static str], clock: &'a Clock) -> Self {
+        Self::speaking(Protocol::Smtp, domains, clock).await
+    }
+
+    async fn speaking(next_hop: Protocol, domains: &[&'static str], clock: &'a Clock) -> Self {
         let mut listeners = HashMap::new();
         for domain in domains {
             let socket = TcpSocket::new_v4().expect("a socket");
@@ -36,7 +42,7 @@ impl<'a> World<'a> {
         }
         let address = |it: &TcpListener| it.local_addr().expect("an address");
         let routes: Vec<_> = listeners.iter().map(|(domain, it)| (*domain, address(it))).collect();
-        let routes = by_domain(&routes);
+        let routes = by_domain(next_hop, &routes);
         let limits = Limits { size: u64::MAX, ..Limits::default() };
         let wish = Wish { protocol: Protocol::Lmtp, routes, limits, ..Wish::default() };
         let nobody = Downstream::at("127.0.0.1:9".parse().expect("an address"));
@@ -45,7 +51,11 @@ impl<'a> World<'a> {
         assert!(client.reply(clock).await.starts_with("220 gate.test LMTP"));
         client.say(GREETED.as_bytes(), clock).await;
         assert!(client.reply(clock).await.starts_with("250-gate.test"));
-        Self { lab, client, listeners, clock }
+        let hello = match next_hop {
+            Protocol::Smtp => "EHLO gate.test",
+            Protocol::Lmtp => "LHLO gate.test",
+        };
+        Self { lab, client, listeners, hello, clock }
     }
 
     async fn says(&mut self, text: &str) {
@@ -65,7 +75,7 @@ impl<'a> World<'a> {
         let peer = live::accept(listener, self.clock).await.expect("a connection");
         let mut hop = Hop { peer, clock: self.clock };
         hop.says("220 mx.test").await;
-        hop.hears(&["EHLO gate.test"]).await;
+        hop.hears(&[self.hello]).await;
         hop.says("250-mx.test\r\n250-PIPELINING\r\n250 XFORWARD IDENT").await;
         hop
     }
@@ -235,10 +245,55 @@ fn final_replies_are_as_many_as_recipients_accepted() {
     });
 }
 
+/// A message that fills every buffer on the way, because one of its next hops takes none of it.
+struct Flood {
+    /// What is still to come of it, with its end.
+    rest: Vec<u8>,
+    /// Octets of the whole.
+    whole: usize,
+    /// Octets that the other next hop has read.
+    read: usize,
+}
+
+impl Flood {
+    /// More than the buffers of all sockets on the way.
+    const PLENTY: usize = 64 << 20;
+
+    async fn rise(world: &mut World<'_>, other: &mut Hop<'_>) -> Self {
+        let block = format!("{}\r\n", "x".repeat(78)).repeat(800);
+        let (mut sent, mut stuck, mut read) = (0, 0, 0);
+        while stuck < 20 && sent < Self::PLENTY {
+            let rest = block.as_bytes().get(sent % block.len()..).unwrap_or_default();
+            let written = world.client.push(rest, world.clock).await;
+            stuck = if written == 0 { stuck + 1 } else { 0 };
+            sent += written;
+            other.peer.look(world.clock).await;
+            read += std::mem::take(&mut other.peer.input).len();
+        }
+        assert!(sent < Self::PLENTY, "the gate reads and reads");
+        let rest = block.get(sent % block.len()..).unwrap_or_default();
+        let rest = [rest.as_bytes(), b".\r\n"].concat();
+        Self { whole: sent + rest.len(), rest, read }
+    }
+
+    /// It moves again: the other next hop gets all of it.
+    async fn ebb(mut self, world: &mut World<'_>, other: &mut Hop<'_>) {
+        for _ in 0..10_000 {
+            let written = world.client.push(&self.rest, world.clock).await;
+            self.rest.drain(..written);
+            other.peer.look(world.clock).await;
+            self.read += std::mem::take(&mut other.peer.input).len();
+            if self.read == self.whole {
+                break;
+            }
+        }
+        assert_eq!(self.read, self.whole, "the other has all of it");
+    }
+}
+
 /// E10: one next hop takes nothing; the others have the message, and what waits for it is bounded.
 #[test]
 fn a_next_hop_that_stops_reading_costs_the_others_nothing() {
-    const PLENTY: usize = 64 << 20;
     live::run(async |clock| {
         let mut world = World::new(&["a.test", "b.test"], clock).await;
         world.says(&group(&["u@a.test", "u@b.test"])).await;
@@ -246,38 +301,47 @@ fn a_next_hop_that_stops_reading_costs_the_others_nothing() {
         a.takes_all(&["u@a.test"]).await;
         b.takes_all(&["u@b.test"]).await;
         world.hears(&["250", "250", "250", "354"]).await;
-        let block = format!("{}\r\n", "x".repeat(78)).repeat(800);
-        let (mut sent, mut stuck, mut read) = (0, 0, 0);
-        while stuck < 20 && sent < PLENTY {
-            let from = sent % block.len();
-            let rest = block.as_bytes().get(from..).unwrap_or_default();
-            let written = world.client.push(rest, clock).await;
-            stuck = if written == 0 { stuck + 1 } else { 0 };
-            sent += written;
-            b.peer.look(clock).await;
-            read += std::mem::take(&mut b.peer.input).len();
-        }
-        assert!(sent < PLENTY, "the gate reads and reads");
+        let flood = Flood::rise(&mut world, &mut b).await;
         // The time for a block passes; from then on everything moves again.
         for _ in 0..18 {
             clock.pass(Duration::from_secs(10)).await;
         }
-        let rest = block.get(sent % block.len()..).unwrap_or_default();
-        let end = [rest, ".\r\n"].concat();
-        let (mut end, whole) = (end.as_bytes(), sent + end.len());
-        for _ in 0..10_000 {
-            let written = world.client.push(end, clock).await;
-            end = end.get(written..).unwrap_or_default();
-            b.peer.look(clock).await;
-            read += std::mem::take(&mut b.peer.input).len();
-            if read == whole {
-                break;
-            }
-        }
-        assert_eq!(read, whole, "the other has all of it");
+        flood.ebb(&mut world, &mut b).await;
         b.says("250 2.0.0 ok b").await;
         world.hears(&["451 4.4.2 rcptgate: the next hop took too long", "250 2.0.0 ok b"]).await;
         a.is_left_without_an_end().await;
+    });
+}
+
+/// E07: a next hop of LMTP that begins with its final replies and then hangs has no more time for all of them than another: the
+/// others' replies are not lost. It is waited for all the same, for nobody to hear.
+#[test]
+fn a_next_hop_that_hangs_half_way_does_not_cost_the_others_their_replies() {
+    live::run(async |clock| {
+        let mut world = World::speaking(Protocol::Lmtp, &["a.test", "b.test"], clock).await;
+        world.says(&group(&["u@a.test", "v@a.test", "u@b.test"])).await;
+        let (mut a, mut b) = (world.hop("a.test").await, world.hop("b.test").await);
+        a.takes_all(&["u@a.test", "v@a.test"]).await;
+        b.takes_all(&["u@b.test"]).await;
+        world.hears(&["250", "250", "250", "250", "354"]).await;
+        world.says("body\r\n.\r\n").await;
+        b.says("550 5.1.1 no such user here").await;
+        clock.pass(Duration::from_secs(400)).await;
+        a.says("250 2.0.0 u").await;
+        world.hears(&["250 2.0.0 u"]).await;
+        let mut waited = 400;
+        while world.client.input.is_empty() && waited < 1000 {
+            clock.pass(Duration::from_secs(1)).await;
+            world.client.look(clock).await;
+            waited += 1;
+        }
+        assert!((590..600).contains(&waited), "after {waited} s");
+        world.hears(&["451 4.4.2 rcptgate: the next hop was lost", "550 5.1.1"]).await;
+        a.says("550 5.1.1 no such user here").await;
+        a.hears(&["body", ".", "QUIT"]).await;
+        world.written().await;
+        assert!(world.known("v@a.test") && world.known("u@b.test") && !world.known("u@a.test"));
+        assert_eq!(["delivered", "refused"].map(|kind| world.messages(kind)), [1, 2]);
     });
 }
 
@@ -317,12 +381,13 @@ fn outcomes_are_recorded_when_the_client_has_gone() {
         for hop in [&mut a, &mut b] {
             hop.hears(&["body", "."]).await;
         }
-        let World { lab, client, listeners, .. } = world;
+        let World { lab, client, listeners, hello, .. } = world;
         client.reset(clock).await;
+        assert!(!lab.sessions.is_empty(), "the program would end before the outcome is known");
         a.says("250 2.0.0 ok").await;
         b.says("550 5.1.1 no such user here").await;
         let client = Peer::connect(lab.door).await;
-        let world = World { lab, client, listeners, clock };
+        let world = World { lab, client, listeners, hello, clock };
         a.hears(&["QUIT"]).await;
         b.hears(&["QUIT"]).await;
         assert!(world.known("u@b.test"));
@@ -397,7 +462,7 @@ fn what_one_destination_does_not_take_the_others_get() {
 #[tokio::test]
 async fn the_message_key_is_that_of_the_client() {
     let hop = Downstream::answering(&[("RCPT", "550 5.1.1 no such user here")]).await;
-    let routes = by_domain(&[("a.test", hop.address)]);
+    let routes = by_domain(Protocol::Smtp, &[("a.test", hop.address)]);
     let rest = Some(RouteSettings::fixed(Vec::new(), Protection::Off));
     let wish = Wish { protocol: Protocol::Lmtp, routes, rest, ..Wish::default() };
     let lab = Lab::with(hop, wish).await;
@@ -421,7 +486,7 @@ async fn the_next_hop_is_told_who_the_client_is() {
             "250-sink.test\r\n250 XFORWARD ADDR HELO PROTO IDENT",
         )])
         .await;
-        let routes = by_domain(&[("a.test", hop.address)]);
+        let routes = by_domain(Protocol::Smtp, &[("a.test", hop.address)]);
         let tell_client = TellClient::Xforward;
         let wish = Wish { protocol: Protocol::Lmtp, routes, tell_client, ..Wish::default() };
         let lab = Lab::with(hop, wish).await;
@@ -449,7 +514,7 @@ async fn whoever_logs_in_is_whom_the_mail_is_for() {
     let hop = Downstream::answering(&[("RCPT", "550 5.1.1 no such user here")]).await;
     let wish = Wish {
         protocol: Protocol::Lmtp,
-        routes: by_domain(&[("a.test", hop.address)]),
+        routes: by_domain(Protocol::Smtp, &[("a.test", hop.address)]),
         tls: ClientTls::Up,
         acceptor: Some(pair.certificate()),
         auth: Auth::Local,
@@ -481,11 +546,23 @@ async fn whoever_logs_in_is_whom_the_mail_is_for() {
 fn a_drain_waits_for_all_of_them() {
     live::run(async |clock| {
         let mut world = World::new(&["a.test", "b.test"], clock).await;
-        world.says(&group(&["u@a.test", "u@b.test"])).await;
-        let (mut a, mut b) = (world.hop("a.test").await, world.hop("b.test").await);
+        world.says(&group(&["u@a.test"])).await;
+        let mut a = world.hop("a.test").await;
         a.takes_all(&["u@a.test"]).await;
-        b.takes_all(&["u@b.test"]).await;
+        world.hears(&["250", "250", "354"]).await;
+        world.says("first\r\n.\r\n").await;
+        a.hears(&["first", "."]).await;
+        a.says("250 first").await;
+        world.hears(&["250 2.0.0 first"]).await;
+        let group = group(&["u@a.test", "u@b.test"]);
+        let (mail, rest) = group.split_once('\n').expect("a line");
+        world.says(&format!("{mail}\n")).await;
         world.lab.drain.cancel();
+        clock.rest().await;
+        world.says(rest).await;
+        a.takes_all(&["u@a.test"]).await;
+        let mut b = world.hop("b.test").await;
+        b.takes_all(&["u@b.test"]).await;
         world.hears(&["250", "250", "250", "354"]).await;
         world.says("body\r\n.\r\n").await;
         a.says("250 a").await;

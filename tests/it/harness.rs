@@ -214,11 +214,11 @@ impl Lab {
     }
 }
 
-/// To these hosts, or by domain.
 /// A route for each of these domains.
-pub fn by_domain(domains: &[(&'static str, SocketAddr)]) -> Vec<RouteSettings> {
+pub fn by_domain(protocol: Protocol, domains: &[(&'static str, SocketAddr)]) -> Vec<RouteSettings> {
     let route = |(domain, address): &(&'static str, SocketAddr)| RouteSettings {
         domains: [*domain].into_iter().collect(),
+        protocol,
         ..RouteSettings::fixed(vec![at(*address)], Protection::Off)
     };
     domains.iter().map(route).collect()

@@ -22,6 +22,7 @@ pub(super) enum Expected {
     Mail,
     Rcpt(Asked),
     Data,
+    /// One for each recipient that it accepted.
     Final,
 }
 
@@ -67,7 +68,7 @@ impl<D: Clone> Inner<D> {
         out: &mut super::Outputs<D>,
     ) -> Self {
         out.actions.push_back(Action::Open(place, destination.clone()));
-        out.actions.push_back(Action::Send(place, format!("EHLO {hello}\r\n").into()));
+        out.actions.push_back(Action::Send(place, format!("LHLO {hello}\r\n").into()));
         Self {
             destination,
             awaited: VecDeque::from([Expected::Greeting, Expected::Hello]),

@@ -19,7 +19,7 @@ pub(super) struct Mail {
     opening: Vec<u8>,
     /// In the order of RCPT.
     pub(super) recipients: Vec<(Place, Standing)>,
-    /// How it ended at an inner session: for each recipient there the same.
+    /// How it ended at an inner session before its end of data, or without: for each recipient there the same.
     pub(super) ends: BTreeMap<Place, Reply>,
     /// What the first inner session said that takes the content.
     pub(super) go_ahead: Option<Reply>,
@@ -168,24 +168,38 @@ impl<D: Clone + Eq> Splitter<D> {
 
     /// The end has gone to all that take it.
     pub(super) fn end_content(&mut self) {
-        for inner in self.inners.values_mut().filter(|inner| inner.share == Share::Takes) {
-            inner.share = Share::Whole;
-            inner.awaited.push_back(Expected::Final);
-        }
         self.phase = Phase::Final;
         let Some(mail) = &mut self.mail else { return };
         let places: Vec<Place> = mail.accepted().collect();
         for place in places {
             let slot = self.owed.push_awaited();
-            match mail.ends.get(&place) {
-                Some(end) => self.owed.settle(slot, end.clone()),
-                None => mail.finals.push((place, slot)),
+            match (mail.ends.get(&place), self.inners.get_mut(&place)) {
+                (Some(end), _) => self.owed.settle(slot, end.clone()),
+                (None, Some(inner)) => {
+                    inner.share = Share::Whole;
+                    inner.awaited.push_back(Expected::Final);
+                    mail.finals.push((place, slot));
+                }
+                // Whoever is gone has an end.
+                (None, None) => self.owed.settle(slot, said::LOST),
             }
         }
         self.finish_if_done();
     }
 
-    /// It has ended so at an inner session.
+    /// An inner session gave the final reply for the first of its recipients that has none. Whether it was the last.
+    pub(super) fn recipient_ended(&mut self, at: Place, reply: Reply) -> bool {
+        let Some(mail) = &mut self.mail else { return true };
+        let mut of_it = mail.finals.iter().enumerate().filter(|(_, (place, _))| *place == at);
+        let (first, last) = (of_it.next().map(|(index, _)| index), of_it.next().is_none());
+        if let Some(first) = first {
+            let (_, slot) = mail.finals.remove(first);
+            self.owed.settle(slot, reply);
+        }
+        last
+    }
+
+    /// It has ended so at an inner session, for all who have no other end.
     pub(super) fn ended_at(&mut self, at: Place, reply: Reply) {
         let Some(mail) = &mut self.mail else { return };
         for (_, slot) in mail.finals.iter().filter(|(place, _)| *place == at) {
@@ -195,7 +209,7 @@ impl<D: Clone + Eq> Splitter<D> {
         self.finish_if_done();
     }
 
-    fn finish_if_done(&mut self) {
+    pub(super) fn finish_if_done(&mut self) {
         let whole = |inner: &Inner<D>| inner.share == Share::Whole;
         if self.awaits_finals() && !self.inners.values().any(whole) {
             self.mail = None;

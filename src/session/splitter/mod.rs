@@ -2,7 +2,7 @@
 //!
 //! The outer session, which faces the client, speaks LMTP to the splitter as it would to a next hop of LMTP: a final reply for each
 //! accepted recipient (RFC 2033 §4.2). Each destination has an inner session of its own, to which the splitter is a client of
-//! SMTP: MAIL, the recipients of that destination, DATA and the content are repeated there, and the replies put back into the
+//! LMTP: MAIL, the recipients of that destination, DATA and the content are repeated there, and the replies put back into the
 //! order of the outer session's commands. So neither session knows of the other destinations, and all that holds for a session
 //! with one next hop holds for each of them.
 //!

@@ -65,15 +65,21 @@ impl<D: Clone + Eq> Splitter<D> {
             (
                 Some(Expected::Final),
                 Severity::Completion | Severity::Transient | Severity::Permanent,
-            ) => {
-                (inner.share, inner.begun) = (Share::None, false);
-                self.ended_at(place, reply);
-            }
+            ) => self.final_reply(place, reply),
             (unexpected, _) => {
                 // What it was to answer is answered like all that it still owes.
                 inner.awaited.extend(unexpected);
                 self.leave_inner(place, out);
             }
+        }
+    }
+
+    fn final_reply(&mut self, place: Place, reply: Reply) {
+        if self.recipient_ended(place, reply)
+            && let Some(inner) = self.inners.get_mut(&place)
+        {
+            (inner.share, inner.begun) = (Share::None, false);
+            self.finish_if_done();
         }
     }
 

@@ -112,7 +112,7 @@ fn mail_is_repeated_before_the_first_recipient_of_each() {
     assert!(world.inners.is_empty(), "nobody is needed yet");
     world.outer("RCPT TO:<u@a.test> NOTIFY=NEVER\nRCPT TO:<u@B.test>\nRCPT TO:<v@a.test>\n");
     let opening =
-        "EHLO c.test\nXFORWARD IDENT=4F2A\nXFORWARD ADDR=192.0.2.1\nMAIL FROM:<s@x.test> SIZE=7\n";
+        "LHLO c.test\nXFORWARD IDENT=4F2A\nXFORWARD ADDR=192.0.2.1\nMAIL FROM:<s@x.test> SIZE=7\n";
     let of_a = "RCPT TO:<u@a.test> NOTIFY=NEVER\nRCPT TO:<v@a.test>\n";
     assert_eq!(world.sent("a.test"), format!("{opening}{of_a}"));
     assert_eq!(world.sent("b.test"), format!("{opening}RCPT TO:<u@B.test>\n"));
@@ -145,8 +145,11 @@ fn each_recipient_has_the_end_of_its_own_session() {
     assert!(world.splitter.awaits_finals());
     world.inner("b.test", "550 5.1.1 no ub\n");
     assert_eq!(world.told(), "");
-    world.inner("a.test", "250 2.0.0 a\n");
-    assert_eq!(world.told(), "250 2.0.0 a\n550 5.1.1 no ub\n250 2.0.0 a\n");
+    world.inner("a.test", "250 2.0.0 u\n");
+    assert_eq!(world.told(), "250 2.0.0 u\n550 5.1.1 no ub\n");
+    assert!(world.splitter.awaits_finals());
+    world.inner("a.test", "452 4.2.2 v\n");
+    assert_eq!(world.told(), "452 4.2.2 v\n");
     world.outer("");
     assert_eq!(world.told(), "250 2.0.0 rcptgate: ok\n");
 }
@@ -226,8 +229,9 @@ fn a_lost_session_costs_its_own_recipients_only() {
     let mut world = World::up_to_content();
     world.outer("x\n.\n");
     world.inner_ends("b.test");
-    world.inner("a.test", "250 a\n");
-    assert_eq!(world.told(), format!("250 2.0.0 a\n{unknown}250 2.0.0 a\n"));
+    world.inner("a.test", "250 u\n");
+    world.inner_ends("a.test");
+    assert_eq!(world.told(), format!("250 2.0.0 u\n{unknown}{unknown}"));
 
     let mut world = World::new();
     world.outer("MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\nRCPT TO:<u@b.test>\nDATA\n");
@@ -282,6 +286,27 @@ fn what_nobody_asked_for_ends_a_session() {
 }
 
 #[test]
+fn content_for_nobody_is_not_given() {
+    let mut world = World::new();
+    world.outer("MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\nRCPT TO:<u@b.test>\nDATA\n");
+    world.inner("a.test", "250 ok\n250 u\n354 a\n");
+    world.inner("b.test", "250 ok\n550 5.1.1 no\n354 b\n");
+    assert_eq!(world.closed, ["b.test"]);
+    assert!(world.told().ends_with("354 a\n"));
+}
+
+#[test]
+fn a_late_reply_is_of_its_own_transaction() {
+    let mut world = World::new();
+    world.outer("MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\nRSET\nMAIL FROM:<t@x.test>\nRCPT TO:<v@b.test>\n");
+    world.inner("b.test", "250 ok\n550 5.1.1 no v\n");
+    world.inner("a.test", "250 ok\n250 u\n250 ok\n");
+    let _ = world.told();
+    world.outer("DATA\n");
+    assert_eq!(world.told(), "503 5.5.1 rcptgate: no valid recipients\n");
+}
+
+#[test]
 fn bounds() {
     let bounds = Bounds { destinations: 2, pending: 4, line: 60, content_line: 10 };
     let mut world = World::with(bounds);
@@ -330,6 +355,7 @@ fn a_reply_is_passed_on_in_a_length_that_a_session_takes() {
 struct Scripted {
     unread: String,
     questions: VecDeque<String>,
+    accepted: Vec<String>,
     content: bool,
 }
 
@@ -339,8 +365,10 @@ impl Scripted {
         while let Some((line, rest)) = self.unread.split_once('\n') {
             let line = line.to_owned();
             self.unread = rest.to_owned();
-            if !self.content || line == "." {
+            if self.content && line == "." {
                 self.content = false;
+                self.questions.extend(self.accepted.drain(..).map(|to| to.replace("RCPT", "END")));
+            } else if !self.content {
                 self.questions.push_back(line.clone());
             }
             // Nothing follows DATA before its answer.
@@ -353,16 +381,19 @@ impl Scripted {
         let verb = question.split(' ').next().unwrap_or_default().to_owned();
         let refused = dice.is_multiple_of(4);
         Some(match verb.as_str() {
-            "EHLO" => unreachable!("answered when it was opened"),
+            "LHLO" => unreachable!("answered when it was opened"),
             "RCPT" if refused => format!("550 5.1.1 {question}\n"),
-            "RCPT" => format!("250 2.1.5 {question}\n"),
+            "RCPT" => {
+                self.accepted.push(question.clone());
+                format!("250 2.1.5 {question}\n")
+            }
             "DATA" if refused => format!("451 4.3.0 data {name}\n"),
             "DATA" => {
                 self.content = true;
                 "354 go\n".to_owned()
             }
-            "." if refused => format!("550 5.0.0 end {name}\n"),
-            "." => format!("250 2.0.0 end {name}\n"),
+            "END" if refused => format!("550 5.0.0 {question}\n"),
+            "END" => format!("250 2.0.0 {question}\n"),
             _ => "250 2.0.0 ok\n".to_owned(),
         })
     }
@@ -372,7 +403,7 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
 
     /// In whatever order the inner sessions answer, refuse or are lost: replies to RCPT in order, each about its recipient; then
-    /// a final one for each that was accepted, in order, each from its own session; no content where it was not asked for.
+    /// a final one for each that was accepted, in order, each its own; no content where it was not asked for.
     #[test]
     fn every_reply_is_that_of_its_recipient(
         recipients in proptest::collection::vec(0u8..4, 1..12),
@@ -394,7 +425,7 @@ proptest::proptest! {
             }
             let names: Vec<String> = world.inners.keys().cloned().collect();
             for name in &names {
-                let sent = world.sent(name).replace("EHLO c.test\n", "");
+                let sent = world.sent(name).replace("LHLO c.test\n", "");
                 there.entry(name.clone()).or_default().hear(&sent);
             }
             let busy: Vec<&String> = names
@@ -417,15 +448,17 @@ proptest::proptest! {
             let line = lines.next().expect("a reply for each");
             assert!(line.contains(&format!("<{to}>")) || line.starts_with("451 4.4.2"), "{to}: {line}");
             if line.starts_with("250") {
-                accepted.push(to.split_once('@').expect("a domain").1);
+                accepted.push(to);
             }
         }
         let data = lines.next().expect("a reply to DATA");
         assert_eq!(ended, data.starts_with("354"), "{told}");
         if ended {
-            for of in accepted {
+            for to in accepted {
                 let line = lines.next().expect("a final reply for each");
-                assert!(line.ends_with(of) || line.starts_with("451 4.4.2"), "{of}: {line}");
+                let domain = to.split_once('@').expect("a domain").1;
+                let its = line.contains(&format!("<{to}>")) || line.ends_with(&format!("data {domain}"));
+                assert!(its || line.starts_with("451 4.4.2"), "{to}: {line}");
             }
         }
         assert_eq!(lines.next(), None);
