@@ -184,6 +184,7 @@ impl Session {
             Phase::Final(octets) => self.finish(Outcome::Refused, octets, reply, out),
             phase @ (Phase::Command
             | Phase::Asking(_)
+            | Phase::Parked(..)
             | Phase::Opening(_)
             | Phase::Securing
             | Phase::Login(_)

@@ -52,6 +52,7 @@ impl Session {
                 Phase::Over => return bytes.clear(),
                 Phase::GoAhead
                 | Phase::Asking(_)
+                | Phase::Parked(..)
                 | Phase::Opening(_)
                 | Phase::Securing
                 | Phase::Final(_) => return,

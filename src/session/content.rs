@@ -48,6 +48,7 @@ impl Session {
             Phase::Discard(unwanted) => self.discard(unwanted, bytes),
             phase @ (Phase::Command
             | Phase::Asking(_)
+            | Phase::Parked(..)
             | Phase::Opening(_)
             | Phase::Securing
             | Phase::Login(_)

@@ -147,14 +147,31 @@ impl Session {
         Some(asked)
     }
 
-    /// Sends the recipient that was asked about on, over a connection that is there or has to be opened first.
+    /// Sends the recipient that was asked about on.
     pub(super) fn forward(&mut self, destination: Destination, out: &mut Outputs) {
-        let Some(asked) = self.judged() else { return };
+        if let Some(asked) = self.judged() {
+            self.send_on(asked, destination, out);
+        }
+    }
+
+    /// Sends a recipient on, over a connection that is there or has to be opened first. A transaction goes to one destination: that of
+    /// whom a next hop has accepted. Where nobody was, the next one may have it: else a first domain that defers its mail for days would
+    /// hold up all that stand behind it in each of the client's attempts.
+    pub(super) fn send_on(&mut self, asked: Asked, destination: Destination, out: &mut Outputs) {
         let login_is_lost = self.login_is_lost();
         let Some(transaction) = &mut self.transaction else { return };
         let pinned = transaction.destination.get_or_insert_with(|| destination.clone());
+        if *pinned != destination && transaction.accepted.is_empty() {
+            if transaction.pending > 0 {
+                return self.phase = Phase::Parked(asked, destination);
+            }
+            *pinned = destination.clone();
+            transaction.mail = MailState::Unsent;
+        }
         let refusal = match &transaction.mail {
-            _ if *pinned != destination => Some((replies::ONE_DESTINATION, Stage::Connect)),
+            _ if transaction.destination.as_ref() != Some(&destination) => {
+                Some((replies::ONE_DESTINATION, Stage::Connect))
+            }
             MailState::Failed(reply, stage) => Some((reply.clone(), *stage)),
             MailState::Unsent | MailState::Sent if login_is_lost => {
                 Some((replies::LOST, Stage::Connect))
@@ -174,6 +191,17 @@ impl Session {
         }
         let slot = self.owed.push_awaited();
         self.send_rcpt(asked, slot, out);
+    }
+
+    /// A recipient of another destination waits until it is known whether anybody was accepted before it.
+    pub(super) fn go_elsewhere(&mut self, out: &mut Outputs) {
+        let settled = self.transaction.as_ref().is_none_or(|now| now.pending == 0);
+        if let Phase::Parked(..) = self.phase
+            && settled
+            && let Phase::Parked(asked, destination) = self.phase.take()
+        {
+            self.send_on(asked, destination, out);
+        }
     }
 
     /// Answers for a next hop that cannot be asked: no evidence, but the operator wants to see it. That a domain takes no mail is

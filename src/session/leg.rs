@@ -249,6 +249,7 @@ impl Session {
             Phase::Opening(need) => Some(need),
             phase @ (Phase::Command
             | Phase::Asking(_)
+            | Phase::Parked(..)
             | Phase::Securing
             | Phase::Login(_)
             | Phase::GoAhead
@@ -337,6 +338,7 @@ impl Session {
             }
             phase @ (Phase::Command
             | Phase::Asking(_)
+            | Phase::Parked(..)
             | Phase::Opening(_)
             | Phase::Securing
             | Phase::Swallow(..)

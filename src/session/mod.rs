@@ -162,6 +162,7 @@ impl Session {
             Input::Authenticated(checked) => self.authenticated(checked),
             Input::Drain => self.draining = true,
         }
+        self.go_elsewhere(out);
         self.owed.flush(&mut out.to_client);
         self.leave_if_done(out);
     }
@@ -177,6 +178,7 @@ impl Session {
             Phase::Login(ref step) if step.is_with_driver() => Waiting::Driver,
             // Whoever leaves, and whose go-ahead has not gone out, still waits for what is owed.
             Phase::Command
+            | Phase::Parked(..)
             | Phase::Login(_)
             | Phase::GoAhead
             | Phase::Final(_)
@@ -209,6 +211,7 @@ impl Session {
             // Within AUTH a response or a violation; behind EHLO and RCPT it may wait.
             Phase::Login(_) | Phase::Opening(Need::Login(_)) => true,
             Phase::Asking(_)
+            | Phase::Parked(..)
             | Phase::Opening(Need::Recipient(_) | Need::Hello | Need::Again(_))
             | Phase::Securing
             | Phase::Final(_)

@@ -6,6 +6,7 @@ use super::auth::Step;
 use super::content::Unwanted;
 use super::leg::Awaited;
 use super::transaction::Asked;
+use crate::routing::Destination;
 use crate::smtp::chunk::ChunkDecoder;
 use crate::smtp::data::DataDecoder;
 use crate::smtp::reply::Reply;
@@ -18,6 +19,8 @@ pub(super) enum Phase {
     Command,
     /// Waiting for the verdict on this recipient; no further command is taken.
     Asking(Asked),
+    /// A recipient of another destination waits until all before it are answered; no further command is taken.
+    Parked(Asked, Destination),
     /// Waiting for a connection; no further command is taken.
     Opening(Need),
     /// DATA has gone out; any byte of the client before its answer is a violation.
@@ -77,6 +80,7 @@ impl Phase {
             Self::GoAhead => Some(0),
             Self::Command
             | Self::Asking(_)
+            | Self::Parked(..)
             | Self::Opening(_)
             | Self::Swallow(..)
             | Self::Discard(_)

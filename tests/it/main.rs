@@ -14,6 +14,7 @@ mod dice;
 mod differential;
 mod dns;
 mod dns_server;
+mod elsewhere;
 mod fanout;
 mod faults;
 mod fuzz;
