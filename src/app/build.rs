@@ -217,7 +217,8 @@ fn way(settings: &WaySettings, sts: &StsSettings) -> Result<RouteSettings, Failu
         },
         protocol: if settings.lmtp { Protocol::Lmtp } else { Protocol::Smtp },
         protection: protection(settings)?,
-        dane: looked_up && settings.dane.unwrap_or(true),
+        // Who proves names by authorities of the operator's choice is not overruled by the domain.
+        dane: looked_up && settings.tls != DownstreamTls::Verify && settings.dane.unwrap_or(true),
         mta_sts: match asks_for_policies(settings) {
             true => Some(connector(&proof(sts), settings)?),
             false => None,

@@ -189,6 +189,12 @@ fn way(table: &Table<'_, '_>, file: &Path, domains: Vec<String>) -> WaySettings 
             table.fault(key, "is about mail hosts that are looked up: route = \"mx\" only");
         }
     }
+    if table.has("dane") && tls == DownstreamTls::Verify && table.boolean("dane", true) {
+        table.fault(
+            "dane",
+            "tls = \"verify\" proves hosts by their certificates, not by TLSA records",
+        );
+    }
     let protocols = [("smtp", false), ("lmtp", true)];
     let lmtp = table.choice("protocol", false, &protocols, &[]);
     if lmtp && !matches!(route, RouteKind::Fixed(_)) {

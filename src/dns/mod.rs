@@ -69,17 +69,15 @@ impl Resolver {
     /// A resolver that asks these servers, or those of the system when there are none.
     ///
     /// # Errors
-    /// The system's configuration cannot be read.
+    /// The library cannot be set up.
     pub fn new(servers: &[SocketAddr], dnssec: Dnssec) -> Result<Self, SetupFault> {
         let fault = |error: &dyn std::fmt::Display| SetupFault(error.to_string());
-        let (servers, mut builder) = if servers.is_empty() {
-            let builder = TokioResolver::builder_tokio().map_err(|error| fault(&error))?;
-            (system_servers()?, builder)
-        } else {
-            let servers: Vec<_> = servers.iter().map(wire::name_server).collect();
-            let config = ResolverConfig::from_parts(None, Vec::new(), servers.clone());
-            (servers, Hickory::builder_with_config(config, TokioRuntimeProvider::default()))
+        let servers = match servers {
+            [] => system_servers(),
+            servers => servers.iter().map(wire::name_server).collect(),
         };
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers.clone());
+        let mut builder = Hickory::builder_with_config(config, TokioRuntimeProvider::default());
         // A next hop is a whole name: the search list is for people at a terminal.
         builder.options_mut().ndots = 0;
         let hosts = builder.build().map_err(|error| fault(&error))?;
@@ -98,7 +96,7 @@ impl Resolver {
     /// way forge the AD bit. Whether they validate is for the operator to know.
     pub fn is_local(servers: &[SocketAddr]) -> bool {
         if servers.is_empty() {
-            system_servers().is_ok_and(|all| all.iter().all(|server| server.ip.is_loopback()))
+            system_servers().iter().all(|server| server.ip.is_loopback())
         } else {
             servers.iter().all(|server| server.ip().is_loopback())
         }
@@ -183,9 +181,14 @@ impl Resolver {
     }
 }
 
-fn system_servers() -> Result<Vec<NameServerConfig>, SetupFault> {
-    let (config, _) = read_system_conf().map_err(|error| SetupFault(error.to_string()))?;
-    Ok(config.name_servers().to_vec())
+/// Those of `/etc/resolv.conf`. Where it names none, or is not there, it means the server on this machine (resolv.conf(5)): a gate whose
+/// next hops are addresses needs no name server at all.
+fn system_servers() -> Vec<NameServerConfig> {
+    let named = read_system_conf().map(|(config, _)| config.name_servers().to_vec());
+    match named {
+        Ok(named) if !named.is_empty() => named,
+        Ok(_) | Err(_) => vec![wire::name_server(&SocketAddr::from(([127, 0, 0, 1], 53)))],
+    }
 }
 
 /// One answer of two. A name that exists for one family and not for the other is a broken server's (RFC 4074 §4.2).
