@@ -223,6 +223,7 @@ fn way(settings: &WaySettings, sts: &StsSettings) -> Result<RouteSettings, Failu
             true => Some(connector(&proof(sts), settings)?),
             false => None,
         },
+        address_literals: settings.address_literals,
         source: match settings.source {
             SourceSettings::Any => Source::Any,
             SourceSettings::Address(address) => Source::Address(address),

@@ -61,6 +61,8 @@ pub struct WaySettings {
     pub dane: Option<bool>,
     /// Whether published policies decide; they do when nothing is said. `mx` only.
     pub mta_sts: Option<bool>,
+    /// Whether an address in place of a domain is delivered to; `mx` only.
+    pub address_literals: bool,
     /// Where connections come from.
     pub source: SourceSettings,
     /// Connections in use at once; as many as there are when `None`.
@@ -189,11 +191,15 @@ fn way(table: &Table<'_, '_>, file: &Path, domains: Vec<String>) -> WaySettings 
             table.fault(key, "is about mail hosts that are looked up: route = \"mx\" only");
         }
     }
-    if table.has("dane") && tls == DownstreamTls::Verify && table.boolean("dane", true) {
+    if is_mx && table.has("dane") && tls == DownstreamTls::Verify && table.boolean("dane", true) {
         table.fault(
             "dane",
             "tls = \"verify\" proves hosts by their certificates, not by TLSA records",
         );
+    }
+    let address_literals = table.boolean("address_literals", false);
+    if address_literals && !is_mx {
+        table.fault("address_literals", "is about recipients by route = \"mx\" only");
     }
     let protocols = [("smtp", false), ("lmtp", true)];
     let lmtp = table.choice("protocol", false, &protocols, &[]);
@@ -214,6 +220,7 @@ fn way(table: &Table<'_, '_>, file: &Path, domains: Vec<String>) -> WaySettings 
         login: login(table, tls, file),
         dane: asked("dane"),
         mta_sts: asked("mta_sts"),
+        address_literals,
         source: table.parsed("source", source).unwrap_or_default(),
         concurrency,
         route,

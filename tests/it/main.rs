@@ -23,6 +23,7 @@ mod harness;
 mod identity;
 mod injection;
 mod killed;
+mod literals;
 mod live;
 mod lmtp;
 mod login;

@@ -30,6 +30,8 @@ pub(super) struct MailHost {
 pub(super) enum FoundBy {
     /// The operator, or the client, named it.
     Given,
+    /// A recipient has this address in place of a domain (RFC 5321 §4.1.3).
+    Literal(IpAddr),
     /// DNS named it for this domain.
     Mx {
         domain: String,
@@ -84,6 +86,11 @@ async fn of_domain(
     deadline: Instant,
 ) -> Result<Vec<MailHost>, Unopened> {
     let asked = Host { name: domain.to_owned(), port };
+    if let Some(literal) = domain.strip_prefix('[') {
+        let address = address_of(literal).ok_or(NO_DOMAIN)?;
+        let host = at(SocketAddr::new(address, port));
+        return Ok(vec![MailHost { host, has_others: true, found: FoundBy::Literal(address) }]);
+    }
     let Ok(answer) = timeout_at(deadline, door.outbound.resolver.mx(domain)).await else {
         failed(door, &asked, None, "looking up its mail hosts timed out");
         return Err(TOO_LONG.into());
@@ -111,6 +118,12 @@ async fn of_domain(
     Ok(found.records.into_iter().take(HOSTS_MAX).map(host).collect())
 }
 
+/// The address of a literal, as keys have it, without its first bracket.
+fn address_of(literal: &str) -> Option<IpAddr> {
+    let text = literal.strip_suffix(']')?;
+    text.strip_prefix("ipv6:").unwrap_or(text).parse().ok()
+}
+
 const fn no_mail(reply: Reply) -> Unopened {
     Unopened { reply, stage: Stage::Lookup }
 }
@@ -136,6 +149,10 @@ pub(super) async fn reached(
         FoundBy::Given => {
             let found = resolver.host(&host.host.name).await;
             let addresses = found.map_err(|fault| (UNRESOLVED, fault.to_string()))?;
+            Ok(Reached { addresses, protection: route.settings.protection.clone() })
+        }
+        FoundBy::Literal(address) => {
+            let addresses = permitted(door, &host.host, vec![*address])?;
             Ok(Reached { addresses, protection: route.settings.protection.clone() })
         }
         FoundBy::Mx { implicit, .. } => {

@@ -61,6 +61,8 @@ pub struct RouteSettings {
     pub dane: bool,
     /// What proves hosts where a policy that the domain publishes does (RFC 8461); without, none is asked for.
     pub mta_sts: Option<Connector>,
+    /// Whether mail goes to an address in place of a domain ([`Way::Mx`]).
+    pub address_literals: bool,
     /// Where our connections come from.
     pub source: Source,
     /// The gate's own login there.
@@ -80,6 +82,7 @@ impl RouteSettings {
             protection,
             dane: false,
             mta_sts: None,
+            address_literals: false,
             source: Source::Any,
             account: None,
             concurrency: None,
@@ -230,8 +233,8 @@ impl Routes {
             (Way::Fixed(_) | Way::Original, _) => None,
             (Way::Mx { .. }, Recipient::Postmaster) => return Err(NO_POSTMASTER),
             (Way::Mx { .. }, Recipient::Mailbox(mailbox)) => match &mailbox.domain {
-                Domain::Name(_) => key.map(|key| Arc::from(key.domain())),
-                Domain::Literal(_) => return Err(NO_LITERALS),
+                Domain::Literal(_) if !route.settings.address_literals => return Err(NO_LITERALS),
+                Domain::Name(_) | Domain::Literal(_) => key.map(|key| Arc::from(key.domain())),
             },
         };
         Ok(Destination { route: route.id, domain })
