@@ -125,6 +125,9 @@ async fn first_of(
     let mut last = None;
     let mut tried = 0;
     for (index, host) in hosts.iter().enumerate() {
+        if tried >= ADDRESSES_MAX {
+            break;
+        }
         let share = share(deadline, hosts.len() - index);
         let reached = match timeout_at(share, hosts::reached(door, route, host)).await {
             Ok(Ok(reached)) => reached,
