@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Door, Order, TOO_LONG, UNRESOLVED, failed};
+use super::{Door, Order, UNRESOLVED, failed};
 use crate::bounce::Stage;
 use crate::proxy::route::{Host, Protection, Route, Way, at};
 use crate::routing::mx::{MailHosts, mail_hosts};
@@ -86,7 +86,7 @@ async fn of_domain(
     let asked = Host { name: domain.to_owned(), port };
     let Ok(answer) = timeout_at(deadline, door.outbound.resolver.mx(domain)).await else {
         failed(door, &asked, None, "looking up its mail hosts timed out");
-        return Err(TOO_LONG.into());
+        return Err(NO_ANSWER.into());
     };
     let (found, implicit) = match mail_hosts(domain, &answer, &mut below) {
         MailHosts::Listed(found) => (found, false),
@@ -145,6 +145,14 @@ pub(super) async fn reached(
             let addresses = permitted(door, &host.host, found.records)?;
             Ok(Reached { addresses, protection })
         }
+    }
+}
+
+/// What is told of a host when nobody says in time where it is.
+pub(super) const fn no_answer(host: &MailHost) -> Reply {
+    match &host.found {
+        FoundBy::Given => UNRESOLVED,
+        FoundBy::Mx { .. } => NO_ANSWER,
     }
 }
 

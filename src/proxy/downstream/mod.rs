@@ -138,7 +138,7 @@ async fn first_of(
             }
             Err(_) => {
                 failed(door, &host.host, None, "resolving timed out");
-                note(&mut last, TOO_LONG);
+                note(&mut last, hosts::no_answer(host));
                 continue;
             }
         };
