@@ -23,6 +23,7 @@ mod killed;
 mod live;
 mod lmtp;
 mod login;
+mod mx;
 mod proxy_header;
 mod rig;
 mod round_trips;
