@@ -19,6 +19,7 @@ mod greeting;
 mod harness;
 mod identity;
 mod injection;
+mod keep;
 mod killed;
 mod live;
 mod lmtp;
