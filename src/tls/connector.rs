@@ -78,6 +78,11 @@ impl Connector {
         self.own.as_ref().map(|(chain, _)| (chain.as_path(), self.current.load().not_after))
     }
 
+    /// Whom it trusts and what it shows: two with one key stand for each other.
+    pub fn key(&self) -> String {
+        format!("{:?} {:?}", self.trust, self.own)
+    }
+
     /// The files that it was made of.
     pub fn files(&self) -> Vec<PathBuf> {
         let own = self.own.iter().flat_map(|(chain, key)| [chain.clone(), key.clone()]);

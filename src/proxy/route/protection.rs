@@ -30,7 +30,8 @@ impl Protection {
 
     /// What two connections must have in common to be protected alike.
     pub(in crate::proxy) fn key(&self) -> String {
-        self.name().to_owned()
+        let connector = self.connector().map(Connector::key).unwrap_or_default();
+        format!("{} {connector}", self.name())
     }
 
     /// Whether TLS is never gone without, and never with somebody else.
