@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use rcptgate::routing::{Destination, RouteId};
-use rcptgate::session::{Auth, ClientTls, Farewell, Settings, TellClient, Waiting};
+use rcptgate::session::{Auth, ClientTls, Farewell, Settings, TellClient};
 use rcptgate::smtp::reply::Reply;
 
 use crate::rig::{Rig, capabilities, settings};

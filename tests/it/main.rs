@@ -25,6 +25,7 @@ mod live;
 mod lmtp;
 mod login;
 mod mx;
+mod pool;
 mod proxy_header;
 mod rig;
 mod round_trips;
