@@ -135,7 +135,7 @@ fn address_of(listener: &TcpListener) -> SocketAddr {
 }
 
 /// A client of this gate that has said EHLO; what it was offered.
-async fn greeted(door: SocketAddr) -> (Client, String) {
+pub async fn greeted(door: SocketAddr) -> (Client, String) {
     let mut client = Client::connect(door).await;
     client.expect("220").await;
     let offered = client.ask("EHLO client.test", "250").await;
