@@ -8,11 +8,15 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 use rcptgate::store::lock::DataLock;
 
 use super::cli::{Home, acts_are_answered};
 use super::harness::Downstream;
+
+/// How long a line of the log is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// `rcptgate serve`, until it is dropped.
 pub struct Served {
@@ -40,6 +44,17 @@ impl Served {
     /// The lines that it logs, as they come.
     pub fn log(&self) -> impl Iterator<Item = String> {
         self.log.iter()
+    }
+
+    /// The next line with all of these words; a test waits for it for so long and no longer.
+    pub fn logged(&self, words: &[&str]) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("never logged: {words:?}"));
+            if words.iter().all(|word| line.contains(word)) {
+                return line;
+            }
+        }
     }
 
     /// Where it takes mail.

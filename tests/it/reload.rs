@@ -23,12 +23,6 @@ fn route(domain: &str, to: &Downstream) -> String {
     format!("[[route]]\ndomains = [\"{domain}\"]\nhosts = [\"{}\"]\ntls = \"off\"\n", to.address)
 }
 
-/// The next line of the log with all of these words.
-fn logged(served: &Served, words: &[&str]) -> String {
-    let line = served.log().find(|line| words.iter().all(|word| line.contains(word)));
-    line.expect("it runs on")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn routes_follow_the_file_and_a_fault_keeps_them() {
     let (home, one, two) = (Home::new(), sink().await, sink().await);
@@ -40,7 +34,7 @@ async fn routes_follow_the_file_and_a_fault_keeps_them() {
     client.ask("RCPT TO:<x@a.test>", "250").await;
 
     configure(&home, &rest, &route("a.test", &two));
-    let line = logged(&served, &["event=reload", "result=swapped", "routes="]);
+    let line = served.logged(&["event=reload", "result=swapped", "routes="]);
     assert!(line.contains("routes=1"), "{line}");
     // The message under way goes where it was going, the next one elsewhere.
     client.ask("DATA", "354").await;
@@ -50,7 +44,7 @@ async fn routes_follow_the_file_and_a_fault_keeps_them() {
 
     // A key that does not exist.
     configure(&home, &rest, &format!("{}porrt = 26\n", route("a.test", &one)));
-    let line = logged(&served, &["event=reload", "result=kept", "porrt"]);
+    let line = served.logged(&["event=reload", "result=kept", "porrt"]);
     let file = home.path("rcptgate.toml").display().to_string();
     assert!(line.contains(&format!("file={file}")), "{line}");
     assert!(line.contains("line=13"), "{line}");
@@ -58,14 +52,14 @@ async fn routes_follow_the_file_and_a_fault_keeps_them() {
     // So does a file that is not there, which only the setting up finds out.
     let more = format!("{}username = \"ann\"\npassword_file = \"none\"\n", route("a.test", &one));
     configure(&home, &rest, &more.replace("tls = \"off\"", "tls = \"required\""));
-    let line = logged(&served, &["event=reload", "result=kept", "none"]);
+    let line = served.logged(&["event=reload", "result=kept", "none"]);
     assert!(line.contains(&format!("file={file}")), "{line}");
     assert_eq!(client.write_to("x@a.test").await, TAKEN);
     assert_eq!((one.count("."), two.count("."), rest.count(".")), (1, 3, 0));
 
     // What is not about routes waits, and is told; the routes of the same file do not.
     configure(&home, &rest, "[limits]\nrecipients = 1\n");
-    logged(&served, &["event=reload", "result=restart_needed"]);
+    served.logged(&["event=reload", "result=restart_needed"]);
     assert_eq!(client.write_to("x@a.test").await, TAKEN);
     client.ask("MAIL FROM:<s@x.test>", "250").await;
     client.ask("RCPT TO:<x@a.test>", "250").await;

@@ -2,6 +2,7 @@
 //! always hold: nothing bare on the way to the next hop, no content there that the client did not send, no address there
 //! that was refused, one command at a time without PIPELINING, and a deadline for every session that is not over.
 
+mod setup;
 mod wire;
 
 use std::collections::{HashMap, VecDeque};
@@ -15,10 +16,11 @@ use rcptgate::session::{
     Action, Answered, Checked, Farewell, Finished, Input, Opened, Outputs, Sent, Session, Settings,
     Ticket, Unopened, Waiting,
 };
-use rcptgate::smtp::extensions::{Capabilities, Size};
+use rcptgate::smtp::extensions::Capabilities;
 use rcptgate::smtp::identity::Identity;
 use rcptgate::smtp::reply::Reply;
 
+pub use setup::{capabilities, settings};
 pub use wire::Wire;
 
 /// What the session reported besides bytes.
@@ -392,43 +394,5 @@ impl Rig {
             assert!(!(refused && text.contains(&format!("RCPT TO:<{address}>"))), "{address}");
         }
         hop.writes.push_back(bytes.to_vec());
-    }
-}
-
-/// Capabilities from words as EHLO has them, `SIZE=1000` for SIZE with a limit, `LIMITS=RCPTMAX=10,MAILMAX=5` likewise.
-pub fn capabilities(words: &str) -> Capabilities {
-    let lines: Vec<_> = words
-        .split_ascii_whitespace()
-        .map(|word| word.replacen('=', " ", 1).replace(',', " "))
-        .collect();
-    // No keyword: the gate logged in there when the connection was made.
-    let authenticated = words.contains("logged-in");
-    // Nor for this: LHLO was said there.
-    let lmtp = words.split_ascii_whitespace().any(|word| word == "lmtp");
-    let offered = Capabilities::from_ehlo(&format!("mx.test\n{}", lines.join("\n")));
-    Capabilities { authenticated, lmtp, ..offered }
-}
-
-/// What most tests run with.
-pub fn settings() -> Settings {
-    Settings {
-        hostname: "gate.test".into(),
-        instance: "".into(),
-        offer: Capabilities {
-            dsn: true,
-            size: Size::Unlimited,
-            limits: None,
-            ..Capabilities::GATE
-        },
-        limits: rcptgate::session::Limits::default(),
-        may_relay: true,
-        tls: rcptgate::session::ClientTls::Off,
-        auth: rcptgate::session::Auth::Off,
-        auth_required: false,
-        protocol: rcptgate::session::Protocol::Smtp,
-        xforward: false,
-        client: Arc::new(Identity::of("192.0.2.1".parse().expect("an address"), 4711)),
-        xclient: None,
-        tell_client: rcptgate::session::TellClient::Off,
     }
 }

@@ -2,11 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+
+/// How long a test may wait for words that do not come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How a next hop answers a line; `None` closes the connection. Content ends with a line `.`, which is asked about as `.`.
 pub type Answer = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -147,13 +152,17 @@ impl Downstream {
 
     /// Waits until what has been heard is as wanted.
     pub async fn until(&self, wanted: impl Fn(&[String]) -> bool) {
-        loop {
-            let more = self.news.notified();
-            if wanted(&self.heard()) {
-                return;
+        let heard = async {
+            loop {
+                let more = self.news.notified();
+                if wanted(&self.heard()) {
+                    return;
+                }
+                more.await;
             }
-            more.await;
-        }
+        };
+        let waited = timeout(PATIENCE, heard).await;
+        waited.unwrap_or_else(|_| panic!("never heard: {:#?}", self.heard()));
     }
 }
 
