@@ -27,7 +27,16 @@ impl Ways {
             Ok(settings) => settings,
             Err(faults) => {
                 for fault in faults.iter().take(LOGGED_MAX) {
-                    tracing::error!(event = "reload", result = "kept", file, error = %fault);
+                    tracing::error!(
+                        event = "reload",
+                        result = "kept",
+                        file = %fault.file.display(),
+                        line = fault.line,
+                        key = fault.key,
+                        value = fault.value,
+                        error = fault.why,
+                        faults = faults.len(),
+                    );
                 }
                 return false;
             }

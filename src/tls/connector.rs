@@ -106,6 +106,16 @@ impl Connector {
         self.own.as_ref().map(|(chain, _)| (chain.as_path(), self.current.load().not_after))
     }
 
+    /// Whom it trusts and what it shows: two with one key stand for each other.
+    pub fn key(&self) -> String {
+        let trust = match &self.proof {
+            Proof::Trust(trust) => format!("{trust:?}"),
+            // Which records those are is said beside it.
+            Proof::Tlsa(_) => "tlsa".to_owned(),
+        };
+        format!("{trust} {:?}", self.own)
+    }
+
     /// The files that it was made of.
     pub fn files(&self) -> Vec<PathBuf> {
         let own = self.own.iter().flat_map(|(chain, key)| [chain.clone(), key.clone()]);

@@ -4,18 +4,22 @@
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 use rcptgate::store::lock::DataLock;
 
 use super::cli::{Home, acts_are_answered};
 use super::harness::Downstream;
 
+/// How long a line of the log is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// `rcptgate serve`, until it is dropped.
-struct Served {
+pub struct Served {
     child: Child,
     log: Receiver<String>,
     /// The line that said so, with where it listens.
@@ -24,7 +28,7 @@ struct Served {
 
 impl Served {
     /// Returns once the gate says that it is ready.
-    fn begin(home: &Home) -> Self {
+    pub fn begin(home: &Home) -> Self {
         let mut child = home.command(&["serve"]).stdout(Stdio::piped()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let ready = lines.by_ref().map_while(Result::ok).find(|line| line.contains("ready"));
@@ -38,8 +42,26 @@ impl Served {
     }
 
     /// The lines that it logs, as they come.
-    fn log(&self) -> impl Iterator<Item = String> {
+    pub fn log(&self) -> impl Iterator<Item = String> {
         self.log.iter()
+    }
+
+    /// The next line with all of these words; a test waits for it for so long and no longer.
+    pub fn logged(&self, words: &[&str]) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("never logged: {words:?}"));
+            if words.iter().all(|word| line.contains(word)) {
+                return line;
+            }
+        }
+    }
+
+    /// Where it takes mail.
+    pub fn door(&self) -> SocketAddr {
+        let (_, address) = self.ready.split_once("smtp=").expect("a listener");
+        let address = address.split([' ', '"']).next().expect("its address");
+        address.parse().expect("an address")
     }
 }
 
@@ -69,9 +91,7 @@ async fn a_decision_is_one_line_of_the_log_and_says_why() {
     home.write("rcptgate.toml", &format!("{text}[policy]\nmode = \"monitor\"\n"));
     home.write("allow.txt", "friend@yopmail.com\n");
     let served = Served::begin(&home);
-    let (_, address) = served.ready.split_once("smtp=").expect("a listener");
-    let address = address.split([' ', '"']).next().expect("its address");
-    let mut client = TcpStream::connect(address).expect("a connection");
+    let mut client = TcpStream::connect(served.door()).expect("a connection");
     // Who speaks before the greeting is sent away.
     let mut greeting = [0; 3];
     client.read_exact(&mut greeting).expect("a greeting");

@@ -19,6 +19,7 @@ use rcptgate::policy::verdict::Listing;
 use rcptgate::proxy::outbound::{Outbound, Own};
 use rcptgate::proxy::route::{Host, Protection, RouteSettings, Routes, at};
 use rcptgate::proxy::{Door, DoorSettings, PoolLimits, Timeouts, listener};
+use rcptgate::routing::target::Targets;
 use rcptgate::session::{Auth, ClientTls, Limits, Protocol, TellClient};
 use rcptgate::smtp::extensions::Extension;
 use rcptgate::tls::Certificate;
@@ -37,6 +38,7 @@ pub struct Lab {
     pub metrics: Arc<Metrics>,
     pub drain: CancellationToken,
     pub sessions: TaskTracker,
+    pub routes: Routes,
     halt: CancellationToken,
     data: tempfile::TempDir,
 }
@@ -74,6 +76,14 @@ pub struct Wish {
     pub resolver: Option<Resolver>,
     /// Connections that are kept for other clients.
     pub pool: PoolLimits,
+    /// Where mail by `mx` never goes.
+    pub targets: Targets,
+    /// By what the gate knows itself.
+    pub own: Own,
+    /// How it calls itself.
+    pub hostname: &'static str,
+    /// Where the gate listens, if the test must know that beforehand.
+    pub listener: Option<TcpListener>,
 }
 
 fn system_resolver() -> Resolver {
@@ -108,6 +118,10 @@ impl Default for Wish {
             rest: None,
             resolver: None,
             pool: PoolLimits::NONE,
+            targets: Targets::default(),
+            own: Own::default(),
+            hostname: "gate.test",
+            listener: None,
         }
     }
 }
@@ -137,19 +151,18 @@ impl Lab {
             protocol: wish.next_hop,
             ..RouteSettings::fixed(hosts, wish.protection)
         });
+        let routes = Routes::new(wish.routes, rest);
+        let resolver = wish.resolver.unwrap_or_else(system_resolver);
+        let goodbye = wish.timeouts.quit;
+        let mut outbound = Outbound::new(routes.clone(), resolver, wish.own, wish.pool, goodbye);
+        outbound.targets = Arc::new(wish.targets);
         let door = Door {
             gate: opened.gate.clone(),
-            outbound: Arc::new(Outbound::new(
-                Routes::new(wish.routes, rest),
-                wish.resolver.unwrap_or_else(system_resolver),
-                Own::default(),
-                wish.pool,
-                wish.timeouts.quit,
-            )),
+            outbound: Arc::new(outbound),
             metrics: Arc::clone(&metrics),
             addresses: Addresses::Full,
             settings: DoorSettings {
-                hostname: "gate.test".into(),
+                hostname: wish.hostname.into(),
                 tenant: Tenant::default(),
                 clients: match wish.clients {
                     Some(clients) => clients,
@@ -177,11 +190,15 @@ impl Lab {
             drain: drain.clone(),
             halt: halt.clone(),
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = match wish.listener {
+            Some(listener) => listener,
+            None => TcpListener::bind("127.0.0.1:0").await.expect("a port"),
+        };
         let address = listener.local_addr().expect("an address");
         let sessions = TaskTracker::new();
         tokio::spawn(listener::serve(listener, Arc::new(door), sessions.clone()));
-        Self { gate: opened.gate, door: address, downstream, metrics, drain, sessions, halt, data }
+        let gate = opened.gate;
+        Self { gate, door: address, downstream, metrics, drain, sessions, routes, halt, data }
     }
 
     /// Ends everything but the next hop's memory.

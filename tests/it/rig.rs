@@ -2,6 +2,7 @@
 //! always hold: nothing bare on the way to the next hop, no content there that the client did not send, no address there
 //! that was refused, one command at a time without PIPELINING, and a deadline for every session that is not over.
 
+mod setup;
 mod wire;
 
 use std::collections::{HashMap, VecDeque};
@@ -12,13 +13,14 @@ use rcptgate::bounce::Stage;
 use rcptgate::policy::verdict::Verdict;
 use rcptgate::routing::Destination;
 use rcptgate::session::{
-    Action, Answered, Checked, Farewell, Finished, Input, Outputs, Sent, Session, Settings, Ticket,
-    Waiting,
+    Action, Answered, Checked, Farewell, Finished, Input, Opened, Outputs, Sent, Session, Settings,
+    Ticket, Unopened, Waiting,
 };
-use rcptgate::smtp::extensions::{Capabilities, Size};
+use rcptgate::smtp::extensions::Capabilities;
 use rcptgate::smtp::identity::Identity;
 use rcptgate::smtp::reply::Reply;
 
+pub use setup::{capabilities, settings};
 pub use wire::Wire;
 
 /// What the session reported besides bytes.
@@ -46,6 +48,8 @@ pub struct Rig {
     session: Session,
     out: Outputs,
     verdicts: HashMap<String, Verdict>,
+    /// Where recipients go, if not all the same way.
+    pub destinations: HashMap<String, Destination>,
     /// Tickets are settled at once unless the test does it.
     pub hold_tickets: bool,
     tickets: VecDeque<(String, Ticket)>,
@@ -62,6 +66,8 @@ pub struct Rig {
     pub said: Vec<u8>,
     pub closed: bool,
     pub opening: bool,
+    /// Which connections were asked for: whither, and whether it must be a fresh one.
+    pub opens: Vec<(Option<Destination>, bool)>,
     /// Bytes for the next hop stay with the driver.
     pub stuck: bool,
     pub hops: Vec<Hop>,
@@ -74,6 +80,7 @@ impl Rig {
             session: Session::new(settings),
             out: Outputs::default(),
             verdicts,
+            destinations: HashMap::new(),
             hold_tickets: false,
             tickets: VecDeque::new(),
             users: HashMap::new(),
@@ -86,6 +93,7 @@ impl Rig {
             said: Vec::new(),
             closed: false,
             opening: false,
+            opens: Vec::new(),
             stuck: false,
             hops: Vec::new(),
             events: VecDeque::new(),
@@ -114,6 +122,10 @@ impl Rig {
 
     /// The connection that the session asked for is there.
     pub fn connect(&mut self, capabilities: Capabilities) {
+        self.connected(capabilities, false);
+    }
+
+    fn connected(&mut self, capabilities: Capabilities, kept: bool) {
         assert!(std::mem::take(&mut self.opening), "nobody asked for a connection");
         self.hops.push(Hop {
             wire: Wire::default(),
@@ -122,13 +134,24 @@ impl Rig {
             gone: false,
             lock_step: !capabilities.pipelining,
         });
-        self.step(Input::Opened(capabilities.into()));
+        self.step(Input::Opened(Opened { capabilities, kept }));
     }
 
     /// The connection that the session asked for cannot be had.
     pub fn cannot_connect(&mut self, reply: Reply) {
         assert!(std::mem::take(&mut self.opening), "nobody asked for a connection");
         self.step(Input::NotOpened(reply.into()));
+    }
+
+    /// The connection that the session asked for is there, and has served before.
+    pub fn connect_kept(&mut self, capabilities: Capabilities) {
+        self.connected(capabilities, true);
+    }
+
+    /// The domain takes no mail, and says so itself.
+    pub fn takes_no_mail(&mut self, reply: Reply) {
+        assert!(std::mem::take(&mut self.opening), "nobody asked for a connection");
+        self.step(Input::NotOpened(Unopened { reply, stage: Stage::Lookup }));
     }
 
     /// The next hop sends this in one write.
@@ -270,12 +293,19 @@ impl Rig {
                 let address = address.trim_matches(['<', '>']);
                 let verdict = self.verdicts.get(address).cloned().unwrap_or(Verdict::Forward);
                 let input = match verdict {
-                    Verdict::Forward => Input::Forward(Destination::default()),
+                    Verdict::Forward => {
+                        let to = self.destinations.get(address).cloned();
+                        Input::Forward(to.unwrap_or_default())
+                    }
                     Verdict::Refuse(reply) | Verdict::Defer(reply) => Input::Refused(reply),
                 };
                 self.session.step(input, &mut self.out);
             }
-            Action::Open { .. } => self.opening = true,
+            Action::Open { to, fresh } => {
+                assert!(!self.opening, "asked for twice");
+                self.opening = true;
+                self.opens.push((to, fresh));
+            }
             Action::Renamed(client) => self.events.push_back(Event::Renamed(client)),
             Action::Untold(reply) => self.events.push_back(Event::Untold(reply)),
             Action::StartTls => {
@@ -302,21 +332,22 @@ impl Rig {
             }
             Action::LoginRelayed(_) => {}
             Action::CloseDownstream(farewell) => {
-                // Nobody else is served here: what may be kept is left politely.
-                let farewell = match farewell {
-                    Farewell::Keep => Farewell::Quit,
-                    Farewell::Quit | Farewell::Abort => farewell,
-                };
                 match farewell {
-                    Farewell::Keep => {}
-                    Farewell::Quit => self.write(),
+                    Farewell::Keep | Farewell::Quit => self.write(),
                     // A driver drops what it has not sent: the end of a message may be in it.
                     Farewell::Abort => self.out.to_downstream.clear(),
                 }
                 let hop = self.hops.last_mut().expect("a connection to close");
                 assert_eq!(hop.closed, None, "closed twice");
-                if farewell == Farewell::Quit {
-                    assert!(!hop.wire.in_content(), "QUIT within content");
+                match farewell {
+                    // Whoever comes next must find nothing of anybody's.
+                    Farewell::Keep => {
+                        assert!(!hop.wire.in_content(), "kept within content");
+                        assert_eq!(hop.wire.unanswered(), 0, "kept with a reply to come");
+                        assert!(hop.wire.unread.is_empty() && !hop.gone, "kept out of step");
+                    }
+                    Farewell::Quit => assert!(!hop.wire.in_content(), "QUIT within content"),
+                    Farewell::Abort => {}
                 }
                 hop.closed = Some(farewell);
             }
@@ -363,43 +394,5 @@ impl Rig {
             assert!(!(refused && text.contains(&format!("RCPT TO:<{address}>"))), "{address}");
         }
         hop.writes.push_back(bytes.to_vec());
-    }
-}
-
-/// Capabilities from words as EHLO has them, `SIZE=1000` for SIZE with a limit, `LIMITS=RCPTMAX=10,MAILMAX=5` likewise.
-pub fn capabilities(words: &str) -> Capabilities {
-    let lines: Vec<_> = words
-        .split_ascii_whitespace()
-        .map(|word| word.replacen('=', " ", 1).replace(',', " "))
-        .collect();
-    // No keyword: the gate logged in there when the connection was made.
-    let authenticated = words.contains("logged-in");
-    // Nor for this: LHLO was said there.
-    let lmtp = words.split_ascii_whitespace().any(|word| word == "lmtp");
-    let offered = Capabilities::from_ehlo(&format!("mx.test\n{}", lines.join("\n")));
-    Capabilities { authenticated, lmtp, ..offered }
-}
-
-/// What most tests run with.
-pub fn settings() -> Settings {
-    Settings {
-        hostname: "gate.test".into(),
-        instance: "".into(),
-        offer: Capabilities {
-            dsn: true,
-            size: Size::Unlimited,
-            limits: None,
-            ..Capabilities::GATE
-        },
-        limits: rcptgate::session::Limits::default(),
-        may_relay: true,
-        tls: rcptgate::session::ClientTls::Off,
-        auth: rcptgate::session::Auth::Off,
-        auth_required: false,
-        protocol: rcptgate::session::Protocol::Smtp,
-        xforward: false,
-        client: Arc::new(Identity::of("192.0.2.1".parse().expect("an address"), 4711)),
-        xclient: None,
-        tell_client: rcptgate::session::TellClient::Off,
     }
 }

@@ -25,7 +25,7 @@
 //! downstream ! one-write                      all that is read next came in one write (only looked at as written)
 //! downstream < MAIL FROM:<a@x.test>           <? for a line that need not come, << for bytes without CRLF
 //! downstream > 250 ok                         >> without CRLF
-//! downstream ! silent | closed | quit | aborted | FIN | stuck | reads
+//! downstream ! silent | closed | quit | kept | aborted | FIN | stuck | reads
 //! settled = gone@x.test                       the event is on disk, with `set tickets = held`
 //! login = checked                             the driver has checked it, with `set logins = held`
 //! learn = gone@x.test rcpt 550 1              a reply that may be learnt: stage, code, recipients it is about

@@ -70,7 +70,8 @@ impl Attempt<'_> {
                 return Ok(leg);
             }
         }
-        if outbound.silent.has(&self.target) {
+        // Another route may have noted it: where there is no other host, that changes nothing.
+        if self.host.has_others && outbound.silent.has(&self.target) {
             self.failed("not tried, did not answer a moment ago");
             return Err(Failure::Reply(unreachable("rcptgate: the next hop cannot be reached")));
         }

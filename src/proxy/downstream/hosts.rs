@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Door, Order, TOO_LONG, UNRESOLVED, failed, security};
+use super::{Door, Order, UNRESOLVED, failed, security};
 use crate::bounce::Stage;
 use crate::proxy::route::{Host, Protection, Route, Way, at};
 use crate::routing::mx::{MailHosts, mail_hosts};
@@ -93,7 +93,7 @@ async fn of_domain(
     }
     let Ok(answer) = timeout_at(deadline, door.outbound.resolver.mx(domain)).await else {
         failed(door, &asked, None, "looking up its mail hosts timed out");
-        return Err(TOO_LONG.into());
+        return Err(NO_ANSWER.into());
     };
     let (found, implicit) = match mail_hosts(domain, &answer, &mut below) {
         MailHosts::Listed(found) => (found, false),
@@ -162,6 +162,14 @@ pub(super) async fn reached(
             let protection = security::of(door, route, host, found.authentic).await?;
             Ok(Reached { addresses, protection })
         }
+    }
+}
+
+/// What is told of a host when nobody says in time where it is.
+pub(super) const fn no_answer(host: &MailHost) -> Reply {
+    match &host.found {
+        FoundBy::Given => UNRESOLVED,
+        FoundBy::Literal(_) | FoundBy::Mx { .. } => NO_ANSWER,
     }
 }
 

@@ -127,6 +127,9 @@ async fn first_of(
     let mut last = None;
     let mut tried = 0;
     for (index, host) in hosts.iter().enumerate() {
+        if tried >= ADDRESSES_MAX {
+            break;
+        }
         let share = share(deadline, hosts.len() - index);
         let reached = match timeout_at(share, hosts::reached(door, route, host)).await {
             Ok(Ok(reached)) => reached,
@@ -137,7 +140,7 @@ async fn first_of(
             }
             Err(_) => {
                 failed(door, &host.host, None, "resolving timed out");
-                note(&mut last, TOO_LONG);
+                note(&mut last, hosts::no_answer(host));
                 continue;
             }
         };

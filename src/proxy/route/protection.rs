@@ -38,13 +38,14 @@ impl Protection {
 
     /// What two connections must have in common to be protected alike.
     pub(in crate::proxy) fn key(&self) -> String {
+        let connector = self.connector().map(Connector::key).unwrap_or_default();
         match self {
-            Self::Dane(_, records) => format!("dane {records}"),
+            Self::Dane(_, records) => format!("dane {records} {connector}"),
             Self::Off
             | Self::Opportunistic(_)
             | Self::Required(_)
             | Self::Verify(_)
-            | Self::Sts(_) => self.name().to_owned(),
+            | Self::Sts(_) => format!("{} {connector}", self.name()),
         }
     }
 

@@ -44,7 +44,7 @@ async fn hosts(resolver: &Resolver, domain: &str) -> MailHosts {
 }
 
 /// Whatever a server may say instead of an answer, but for silence.
-fn refusals() -> Vec<(&'static str, Answer)> {
+pub fn refusals() -> Vec<(&'static str, Answer)> {
     use ResponseCode::{FormErr, NotImp, Refused, ServFail};
     let codes =
         [FormErr, NotImp, Refused, ServFail, ResponseCode::NotAuth, ResponseCode::from(0, 12)];

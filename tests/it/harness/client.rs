@@ -68,6 +68,26 @@ impl Client {
         self.expect(start).await
     }
 
+    /// Sends a message to this address; the reply to it, or to the recipient if there is none.
+    pub async fn write_to(&mut self, address: &str) -> String {
+        self.ask("MAIL FROM:<s@x.test>", "250").await;
+        self.send(&format!("RCPT TO:<{address}>")).await;
+        let told = self.reply().await;
+        if !told.starts_with("250") {
+            self.ask("RSET", "250").await;
+            return told;
+        }
+        self.ask("DATA", "354").await;
+        self.send("Subject: x\n\nbody\n.").await;
+        self.reply().await
+    }
+
+    /// Leaves in order.
+    pub async fn quit(mut self) {
+        self.ask("QUIT", "221").await;
+        self.expect_end().await;
+    }
+
     /// The end of the connection.
     pub async fn expect_end(&mut self) {
         let mut rest = Vec::new();

@@ -2,11 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+
+/// How long a test may wait for words that do not come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How a next hop answers a line; `None` closes the connection. Content ends with a line `.`, which is asked about as `.`.
 pub type Answer = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -16,19 +21,39 @@ pub type Answer = dyn Fn(&str) -> Option<String> + Send + Sync;
 pub struct Downstream {
     pub address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
+    peers: Arc<Mutex<Vec<SocketAddr>>>,
     news: Arc<Notify>,
 }
 
 impl Downstream {
     /// Accepts everything, but answers these prefixes of lines in these ways.
     pub async fn answering(answers: &[(&str, &str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::on(listener, answers)
+    }
+
+    /// Likewise, at this port.
+    pub fn on(listener: TcpListener, answers: &[(&str, &str)]) -> Self {
         let answers: Vec<(String, String)> = answers
             .iter()
             .map(|(line, answer)| ((*line).to_owned(), (*answer).to_owned()))
             .collect();
-        Self::start(Arc::new(move |line: &str| {
+        let answer = move |line: &str| {
             let found = answers.iter().find(|(start, _)| line.starts_with(start.as_str()));
             Some(found.map_or_else(|| usual(line), |(_, answer)| answer.clone()))
+        };
+        Self::serve(listener, Arc::new(answer), None)
+    }
+
+    /// Likewise, but each of these answers is given once.
+    pub async fn answering_once(answers: &[(&'static str, Option<&'static str>)]) -> Self {
+        let left = Mutex::new(answers.to_vec());
+        Self::start(Arc::new(move |line: &str| {
+            let mut left = left.lock().expect("the answers");
+            match left.iter().position(|(start, _)| line.starts_with(start)) {
+                Some(at) => left.remove(at).1.map(str::to_owned),
+                None => Some(usual(line)),
+            }
         }))
         .await
     }
@@ -39,7 +64,7 @@ impl Downstream {
 
     /// A next hop that the test itself plays at this address.
     pub fn at(address: SocketAddr) -> Self {
-        Self { address, heard: Arc::default(), news: Arc::default() }
+        Self { address, heard: Arc::default(), peers: Arc::default(), news: Arc::default() }
     }
 
     /// Accepts everything, within TLS once it is asked for; `TLS` is heard when the handshake is done.
@@ -75,12 +100,18 @@ impl Downstream {
 
     async fn listen(answer: Arc<Answer>, acceptor: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::serve(listener, answer, acceptor)
+    }
+
+    fn serve(listener: TcpListener, answer: Arc<Answer>, acceptor: Option<TlsAcceptor>) -> Self {
         let address = listener.local_addr().expect("an address");
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let news = Arc::new(Notify::new());
+        let (news, peers) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Vec::new())));
+        let came = Arc::clone(&peers);
         let log = Log { lines: Arc::clone(&heard), news: Arc::clone(&news) };
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            while let Ok((stream, peer)) = listener.accept().await {
+                came.lock().expect("the peers").push(peer);
                 log.add("CONNECT");
                 let (answer, log, acceptor) = (Arc::clone(&answer), log.clone(), acceptor.clone());
                 tokio::spawn(async move {
@@ -96,7 +127,22 @@ impl Downstream {
                 });
             }
         });
-        Self { address, heard, news }
+        Self { address, heard, peers, news }
+    }
+
+    /// Where connections came from, in order.
+    pub fn peers(&self) -> Vec<SocketAddr> {
+        self.peers.lock().expect("the peers").clone()
+    }
+
+    /// How many connections there were so far.
+    pub fn connections(&self) -> usize {
+        self.peers().len()
+    }
+
+    /// How often a line that starts so was heard.
+    pub fn count(&self, start: &str) -> usize {
+        self.heard().iter().filter(|line| line.starts_with(start)).count()
     }
 
     /// Everything heard so far: `CONNECT`, command lines, lines of content, `CLOSED`.
@@ -106,13 +152,17 @@ impl Downstream {
 
     /// Waits until what has been heard is as wanted.
     pub async fn until(&self, wanted: impl Fn(&[String]) -> bool) {
-        loop {
-            let more = self.news.notified();
-            if wanted(&self.heard()) {
-                return;
+        let heard = async {
+            loop {
+                let more = self.news.notified();
+                if wanted(&self.heard()) {
+                    return;
+                }
+                more.await;
             }
-            more.await;
-        }
+        };
+        let waited = timeout(PATIENCE, heard).await;
+        waited.unwrap_or_else(|_| panic!("never heard: {:#?}", self.heard()));
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::texts;
 
 /// The groups of the catalogue and how many cases each has.
-const GROUPS: [(char, usize); 10] = [
+const GROUPS: [(char, usize); 11] = [
     ('A', 20),
     ('B', 13),
     ('C', 19),
@@ -16,6 +16,7 @@ const GROUPS: [(char, usize); 10] = [
     ('H', 13),
     ('I', 10),
     ('J', 19),
+    ('K', 15),
 ];
 
 #[test]

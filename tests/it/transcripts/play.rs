@@ -291,6 +291,7 @@ impl Player {
             }
             Downstream::Closed => check(text.is_empty() && closed.is_some(), said),
             Downstream::Quit => check(text.is_empty() && closed == Some(Farewell::Quit), said),
+            Downstream::Kept => check(text.is_empty() && closed == Some(Farewell::Keep), said),
             Downstream::Aborted => {
                 let ended = text.ends_with(b"\r\n.\r\n");
                 check(closed == Some(Farewell::Abort) && !ended, said)?;

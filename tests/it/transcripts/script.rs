@@ -101,6 +101,8 @@ pub enum Downstream {
     Closed,
     /// With QUIT.
     Quit,
+    /// For others: nothing is left on it.
+    Kept,
     /// The gate closed the connection at once. Content, and commands, may or may not have come as far as here; an end has not.
     Aborted,
     /// The next hop ends the connection.
@@ -209,6 +211,7 @@ fn downstream(text: &str) -> Option<Downstream> {
         "one-write" => Downstream::OneWrite,
         "closed" => Downstream::Closed,
         "quit" => Downstream::Quit,
+        "kept" => Downstream::Kept,
         "aborted" => Downstream::Aborted,
         "FIN" => Downstream::Fin,
         "stuck" => Downstream::Stuck(true),

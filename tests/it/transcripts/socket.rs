@@ -354,6 +354,7 @@ impl<'a> Player<'a> {
             Downstream::OneWrite
             | Downstream::Closed
             | Downstream::Quit
+            | Downstream::Kept
             | Downstream::Aborted
             | Downstream::Fin
             | Downstream::Stuck(_) => {}
@@ -364,7 +365,8 @@ impl<'a> Player<'a> {
                 hop.look(clock).await;
                 check(hop.input.is_empty(), || format!("it reads {}", show(&hop.input)))
             }
-            Downstream::Quit => {
+            // Nobody else is served here: what may be kept is left politely.
+            Downstream::Quit | Downstream::Kept => {
                 let line = hop.line(clock).await;
                 let quit = line.as_deref() == Some(b"QUIT");
                 check(quit, || format!("no QUIT but {:?}", line.as_deref().map(show)))?;
