@@ -126,7 +126,8 @@ impl Reporter {
             Outcome::Aborted => "aborted",
             Outcome::Unknown => "unknown",
         };
-        self.door.metrics.finished(outcome, finished.client_gone);
+        let tls = next_hop.map_or("", |hop| hop.tls);
+        self.door.metrics.finished(outcome, tls, finished.client_gone);
         self.passed.clear();
         let envelope = &finished.envelope;
         // Of a message that its client left, the reply is nobody's.
@@ -144,7 +145,7 @@ impl Reporter {
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
             downstream = next_hop.map_or("", |hop| &hop.name),
-            tls = next_hop.map_or("", |hop| hop.tls),
+            tls,
             trust = next_hop.map_or("", |hop| hop.trust),
             downstream_id = queue_id(&finished.reply).unwrap_or_default(),
             client_gone = finished.client_gone,

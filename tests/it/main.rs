@@ -16,6 +16,7 @@ mod dns;
 mod dns_server;
 mod fanout;
 mod faults;
+mod figures;
 mod fuzz;
 mod greeting;
 mod harness;

@@ -157,6 +157,7 @@ impl Attempt<'_> {
         // What the server promises is worth something only when it has proved who it is (RFC 8689 §4.2.1).
         capabilities.require_tls &= tls != "none" && protection.proves_the_name();
         door.metrics.connected("ok");
+        door.metrics.protected(tls);
         route.saw(&host.host, capabilities);
         let (name, key) = (host.host.to_string(), Some(self.key(protection)));
         let next_hop = NextHop { name, tls, trust, capabilities, key, born: Instant::now() };
