@@ -14,7 +14,7 @@ use crate::mta_sts::host::{Host, ok};
 struct World {
     gate: Running,
     dns: DnsServer,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -32,7 +32,7 @@ impl World {
         let settings = config::load(&file).expect("a valid configuration");
         let (parts, _) = build::parts(&settings).expect("the parts of a gate");
         let gate = Running::start(parts, |_, _| {}).await.expect("a gate");
-        Self { gate, dns, _folder: folder }
+        Self { gate, dns, folder }
     }
 
     /// This domain has this mail host.
@@ -56,6 +56,12 @@ impl World {
         client.ask("DATA", "354").await;
         client.ask("body\n.", "250").await;
         client.ask("QUIT", "221").await;
+    }
+
+    fn journal(&self) -> String {
+        let folder = self.folder.path().join("data/journal");
+        let segments = std::fs::read_dir(folder).expect("the journal").map(|it| it.expect("one"));
+        segments.map(|it| std::fs::read_to_string(it.path()).expect("a segment")).collect()
     }
 
     /// The value of this series, if there is one.
@@ -107,17 +113,48 @@ async fn questions_and_connections_are_counted() {
     world.has_counted(&[("message_tls_total{tls=\"none\"}", 2)]);
 }
 
+/// Whose a mail host is stands in the log of every outcome; which of its hosts it was, in the journal.
+#[tokio::test]
+async fn an_outcome_names_the_receiver() {
+    let (heard, _guard) = crate::login::listen();
+    let refusals = [("RCPT TO:<gone", "550 5.1.1 no such user")];
+    let downstream = Downstream::answering(&refusals).await;
+    let world = World::new(downstream.address.port(), "tls = \"off\"").await;
+    world.has("a.test", "MX1.Shop.co.uk");
+    for _ in 0..2 {
+        // The second time on the connection that was kept.
+        let mut client = world.client().await;
+        client.ask("MAIL FROM:<a@x.test>", "250").await;
+        client.ask("RCPT TO:<gone@a.test>", "550 5.1.1 ").await;
+        client.ask("RCPT TO:<u@a.test>", "250").await;
+        client.ask("DATA", "354").await;
+        client.ask("body\n.", "250").await;
+        client.ask("MAIL FROM:<a@x.test>", "250").await;
+        client.ask("RCPT TO:<u@nowhere.test>", "550 5.1.2 rcptgate:").await;
+        client.ask("QUIT", "221").await;
+    }
+    world.has_counted(&[(MADE, 1), (USED_AGAIN, 1)]);
+    let log = heard.text();
+    let lines = |event: &str, with: &str| {
+        let event = format!("event=\"{event}\"");
+        log.lines().filter(|line| line.contains(&event) && line.contains(with)).count()
+    };
+    assert_eq!(lines("learn", "receiver=\"shop.co.uk\" reply=\"550 5.1.1 "), 2, "{log}");
+    assert_eq!(lines("learn", "receiver=\"\" reply=\"550 5.1.2 rcptgate:"), 2, "{log}");
+    assert_eq!(lines("message", "receiver=\"shop.co.uk\" tls=\"none\" "), 2, "{log}");
+    let host = format!("\"receiver\":\"mx1.shop.co.uk:{}\"", downstream.address.port());
+    assert!(world.journal().contains(&host), "{}", world.journal());
+}
+
 /// A recipient is decided on once: one that passes and has no way out has not passed.
 #[tokio::test]
 async fn a_recipient_without_a_way_out_is_counted_as_such_alone() {
-    let (heard, _guard) = crate::login::listen();
     let world = World::new(9, "tls = \"off\"").await;
     let mut client = world.client().await;
     client.ask("MAIL FROM:<a@x.test>", "250").await;
     client.ask("RCPT TO:<u@[192.0.2.1]>", "550 5.1.2 rcptgate:").await;
     world.has_counted(&[("rcpt_total{verdict=\"refuse\",reason=\"route\"}", 1)]);
     world.has_counted(&[("rcpt_total{verdict=\"forward\",reason=\"none\"}", 0)]);
-    drop(heard);
 }
 
 /// What a domain demands of the way to its host is what its mail is counted under.

@@ -18,6 +18,7 @@ use crate::credentials::Account;
 use crate::proxy::report::untold;
 use crate::proxy::route::{Host, Protection, Route};
 use crate::proxy::stream::Stream;
+use crate::routing::receiver::organisation;
 use crate::session::TellClient;
 use crate::session::opening::{Failed, Introduction, Opened, Opening, Starttls};
 use crate::smtp::extensions::Capabilities;
@@ -160,7 +161,8 @@ impl Attempt<'_> {
         door.metrics.protected(tls);
         route.saw(&host.host, capabilities);
         let (name, key) = (host.host.to_string(), Some(self.key(protection)));
-        let next_hop = NextHop { name, tls, trust, capabilities, key, born: Instant::now() };
+        let (receiver, born) = (organisation(&name), Instant::now());
+        let next_hop = NextHop { name, receiver, tls, trust, capabilities, key, born };
         self.introduced(&opening, &next_hop);
         Ok(Leg { stream, next_hop: Arc::new(next_hop), place: None, kept: false })
     }
