@@ -4,6 +4,8 @@
 //!
 //! Labels come from closed sets, never from an address or a domain: a stranger must not be able to make a series.
 
+use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -25,8 +27,35 @@ struct Decided {
     reason: &'static str,
 }
 
+/// What protected the way to the next hop, in the words of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Protected {
+    tls: &'static str,
+}
+
 /// The reason of a recipient that nothing speaks against.
 const NOTHING_KNOWN: &str = "none";
+
+/// What the way out counts itself, read when somebody asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outward {
+    /// Questions to DNS that were answered from memory.
+    pub remembered: u64,
+    /// Questions to DNS that were asked.
+    pub asked: u64,
+    /// Connections to next hops that are kept for others now.
+    pub kept: usize,
+}
+
+/// Where that is read.
+struct Source(Box<dyn Fn() -> Outward + Send + Sync>);
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Source")
+    }
+}
+
 /// A file that the configuration names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct File {
@@ -43,6 +72,13 @@ pub struct Metrics {
     replies: Family<Kind, Counter>,
     messages: Family<Kind, Counter>,
     connections: Family<Kind, Counter>,
+    protected_connections: Family<Protected, Counter>,
+    protected_messages: Family<Protected, Counter>,
+    kept: Gauge<i64, AtomicI64>,
+    remembered: Counter,
+    asked: Counter,
+    outward: OnceLock<Source>,
+    policies: Family<Kind, Counter>,
     sessions: Gauge<i64, AtomicI64>,
     refused_sessions: Family<Kind, Counter>,
     reloads: Family<Kind, Counter>,
@@ -80,6 +116,36 @@ impl Metrics {
             "downstream_connection",
             "Connections to the next hop, by result",
             Family::clone(&connections),
+        );
+        let protected_connections = Family::default();
+        registry.register(
+            "downstream_connection_tls",
+            "Connections made to the next hop, by what protects them",
+            Family::clone(&protected_connections),
+        );
+        let protected_messages = Family::default();
+        registry.register(
+            "message_tls",
+            "Messages delivered, by what protected the way to the next hop",
+            Family::clone(&protected_messages),
+        );
+        let kept = Gauge::default();
+        registry.register(
+            "kept_connections",
+            "Connections to next hops that are kept for others now",
+            kept.clone(),
+        );
+        let questions = Family::<Kind, Counter>::default();
+        registry.register(
+            "dns_question",
+            "Questions to DNS, by whether they were asked or answered from memory",
+            Family::clone(&questions),
+        );
+        let policies = Family::default();
+        registry.register(
+            "mta_sts_fetch",
+            "Fetches of MTA-STS policies, by result",
+            Family::clone(&policies),
         );
         let sessions = Gauge::default();
         registry.register("sessions", "Client sessions open now", sessions.clone());
@@ -123,6 +189,7 @@ impl Metrics {
         );
         let nothing_known = Decided { verdict: "forward", reason: NOTHING_KNOWN };
         let passed = decisions.get_or_create_owned(&nothing_known);
+        let question = |kind| questions.get_or_create_owned(&Kind { kind });
         Self {
             registry,
             decisions,
@@ -130,6 +197,13 @@ impl Metrics {
             replies,
             messages,
             connections,
+            protected_connections,
+            protected_messages,
+            kept,
+            remembered: question("remembered"),
+            asked: question("asked"),
+            outward: OnceLock::new(),
+            policies,
             sessions,
             refused_sessions,
             reloads,
@@ -157,17 +231,36 @@ impl Metrics {
         self.replies.get_or_create(&Kind { kind: category }).inc();
     }
 
-    /// A transaction that reached DATA ended.
-    pub fn finished(&self, outcome: &'static str, client_gone: bool) {
+    /// A transaction that reached DATA ended. `tls` is what protected it on its way, as the log has it.
+    pub fn finished(&self, outcome: &'static str, tls: &'static str, client_gone: bool) {
         self.messages.get_or_create(&Kind { kind: outcome }).inc();
-        if client_gone && outcome == "delivered" {
+        if outcome != "delivered" {
+            return;
+        }
+        self.protected_messages.get_or_create(&Protected { tls }).inc();
+        if client_gone {
             self.client_gone.inc();
         }
     }
 
-    /// A connection to the next hop was tried.
+    /// A connection to the next hop was tried, or one that was kept is used again.
     pub fn connected(&self, result: &'static str) {
         self.connections.get_or_create(&Kind { kind: result }).inc();
+    }
+
+    /// A connection to the next hop was made, with this to protect it.
+    pub fn protected(&self, tls: &'static str) {
+        self.protected_connections.get_or_create(&Protected { tls }).inc();
+    }
+
+    /// A policy of MTA-STS was fetched, or was not.
+    pub fn policy_fetched(&self, result: &'static str) {
+        self.policies.get_or_create(&Kind { kind: result }).inc();
+    }
+
+    /// From here on this is what the way out counts. The first to say so is listened to.
+    pub fn read_outward(&self, source: impl Fn() -> Outward + Send + Sync + 'static) {
+        let _ = self.outward.set(Source(Box::new(source)));
     }
 
     /// A client's session began.
@@ -220,6 +313,12 @@ impl Metrics {
 
     /// Everything in the OpenMetrics text format.
     pub fn text(&self) -> String {
+        if let Some(Source(outward)) = self.outward.get() {
+            let Outward { remembered, asked, kept } = outward();
+            self.remembered.inner().store(remembered, Ordering::Relaxed);
+            self.asked.inner().store(asked, Ordering::Relaxed);
+            self.kept.set(i64::try_from(kept).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -235,11 +334,34 @@ mod tests {
     fn counts_what_happened() {
         let metrics = Metrics::new();
         metrics.decided("refuse", "quarantine");
-        metrics.finished("delivered", true);
+        metrics.finished("delivered", "dane", true);
+        metrics.finished("refused", "none", false);
         metrics.observe(true, 3, 0);
         let text = metrics.text();
         assert!(text.contains("rcptgate_rcpt_total{verdict=\"refuse\",reason=\"quarantine\"} 1"));
         assert!(text.contains("rcptgate_accepted_client_gone_total 1"), "{text}");
         assert!(text.contains("rcptgate_unlearnt_total 3"), "{text}");
+        assert!(text.contains("rcptgate_message_tls_total{tls=\"dane\"} 1"), "{text}");
+        // What was not delivered was protected by nothing.
+        assert!(!text.contains("tls=\"none\""), "{text}");
+    }
+
+    #[test]
+    fn the_way_out_is_read_whenever_somebody_asks() {
+        let metrics = Metrics::new();
+        let nothing = metrics.text();
+        assert!(nothing.contains("rcptgate_dns_question_total{kind=\"asked\"} 0"), "{nothing}");
+        let counted = std::sync::atomic::AtomicU64::new(0);
+        metrics.read_outward(move || {
+            let remembered = 10 * (counted.fetch_add(1, Ordering::Relaxed) + 1);
+            Outward { remembered, asked: 2, kept: 3 }
+        });
+        for remembered in [10, 20] {
+            let text = metrics.text();
+            let line = format!("rcptgate_dns_question_total{{kind=\"remembered\"}} {remembered}");
+            assert!(text.contains(&line), "{text}");
+            assert!(text.contains("rcptgate_dns_question_total{kind=\"asked\"} 2"), "{text}");
+            assert!(text.contains("rcptgate_kept_connections 3"), "{text}");
+        }
     }
 }

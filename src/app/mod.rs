@@ -142,11 +142,12 @@ fn policies(
     settings: mta_sts::Settings,
     connector: Connector,
     outbound: &Outbound,
+    metrics: &Arc<Metrics>,
     drain: &CancellationToken,
 ) -> Result<Policies<World>, Failure> {
     let (resolver, targets) = (outbound.resolver.clone(), Arc::clone(&outbound.targets));
-    let folder = settings.folder.clone();
-    let policies = Policies::open(settings, connector, World { resolver, targets })
+    let (folder, metrics) = (settings.folder.clone(), Arc::clone(metrics));
+    let policies = Policies::open(settings, connector, World { resolver, targets, metrics })
         .map_err(|error| Failure::Io(format!("{}: {error}", folder.display())))?;
     let (fresh, drain) = (policies.clone(), drain.clone());
     tokio::spawn(async move {
@@ -212,8 +213,9 @@ impl Running {
         let mut outbound = Outbound::new(routes, resolver, own, parts.pool, goodbye);
         outbound.targets = Arc::new(parts.targets);
         if let Some((settings, connector)) = parts.sts {
-            outbound.policies = Some(policies(settings, connector, &outbound, &drain)?);
+            outbound.policies = Some(policies(settings, connector, &outbound, &metrics, &drain)?);
         }
+        outbound.shown_in(&metrics);
         let outbound = Arc::new(outbound);
         for (listener, settings) in bound {
             doors.push(listener.local_addr()?);

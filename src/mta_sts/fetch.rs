@@ -58,6 +58,23 @@ pub enum Fault {
     NotKept(io::Error),
 }
 
+impl Fault {
+    /// Its name among the figures.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NoAddress => "no_address",
+            Self::Refused(_) => "refused_address",
+            Self::NoConnection(..) => "no_connection",
+            Self::Http(_) => "http",
+            Self::Status(_) => "status",
+            Self::ContentType => "content_type",
+            Self::Policy(_) => "policy",
+            Self::TooSlow => "too_slow",
+            Self::NotKept(_) => "not_kept",
+        }
+    }
+}
+
 /// Fetches the policy of a domain. The caller bounds the time.
 pub(super) async fn fetch<S: Surroundings>(
     domain: &str,

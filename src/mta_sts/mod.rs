@@ -43,6 +43,8 @@ pub trait Surroundings: Send + Sync + 'static {
     fn refuses(&self, address: IpAddr) -> bool;
     /// The time.
     fn now(&self) -> Timestamp;
+    /// Told of every fetch that succeeded, with the domain whose policy it was.
+    fn fetched(&self, domain: &str);
     /// Told of every fetch that failed, with the domain whose policy it was. A policy that is known goes on.
     fn failed(&self, domain: &str, fault: &Fault);
 }
@@ -204,6 +206,7 @@ impl<S: Surroundings> Policies<S> {
             match outcome.unwrap_or(Err(Fault::TooSlow)) {
                 Ok(known) => {
                     *attempt = None;
+                    shared.surroundings.fetched(&domain);
                     Some(known)
                 }
                 Err(fault) => {

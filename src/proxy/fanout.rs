@@ -81,6 +81,7 @@ pub(super) fn open(door: &Arc<Door>, behalf: Behalf) -> Leg {
     tasks.spawn(fanout.run());
     let next_hop = NextHop {
         name: String::new(),
+        receiver: String::new(),
         tls: "",
         trust: "",
         capabilities: capabilities(door),

@@ -8,6 +8,7 @@ use super::downstream::{Pool, PoolLimits, Silent};
 use super::rarely::Rarely;
 use super::route::Routes;
 use crate::dns::{LookupFault, Resolver};
+use crate::metrics::{Metrics, Outward};
 use crate::mta_sts::{Fault, Policies, Surroundings};
 use crate::routing::target::Targets;
 use crate::time::Timestamp;
@@ -42,6 +43,16 @@ impl Outbound {
         let (policies, silent) = (None, Silent::default());
         Self { routes, resolver, targets, policies, own, pool, silent }
     }
+
+    /// What is counted here shows among the figures.
+    pub fn shown_in(&self, metrics: &Metrics) {
+        let (resolver, pool) = (self.resolver.clone(), self.pool.clone());
+        metrics.read_outward(move || Outward {
+            remembered: resolver.hits(),
+            asked: resolver.misses(),
+            kept: pool.count(),
+        });
+    }
 }
 
 /// What policies of MTA-STS are fetched with.
@@ -50,6 +61,8 @@ pub struct World {
     pub resolver: Resolver,
     /// Where nothing is fetched from.
     pub targets: Arc<Targets>,
+    /// Counts fetches.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Surroundings for World {
@@ -73,7 +86,12 @@ impl Surroundings for World {
         Timestamp::now()
     }
 
+    fn fetched(&self, _: &str) {
+        self.metrics.policy_fetched("ok");
+    }
+
     fn failed(&self, domain: &str, fault: &Fault) {
+        self.metrics.policy_fetched(fault.name());
         static LINES: Rarely = Rarely::new(20);
         if let Some(more) = LINES.may(Instant::now()) {
             tracing::warn!(event = "tls", result = "sts_not_fetched", domain, error = %fault, more);

@@ -1,6 +1,7 @@
 //! What a session saw, told to the gate, the log and the metrics.
 
 mod judging;
+mod learnt;
 mod part;
 mod peers;
 
@@ -16,9 +17,8 @@ pub(super) use peers::untold;
 use super::Door;
 use super::downstream::NextHop;
 use crate::bounce::Stage;
-use crate::bounce::classify::Classification;
 use crate::event::{Context, Tenant};
-use crate::gate::{About, Ack, Unlearnt};
+use crate::gate::About;
 use crate::log::{self, Common, Line};
 use crate::policy::verdict::Reason;
 use crate::session::{Answered, Envelope, Finished, Outcome, Ticket};
@@ -82,7 +82,7 @@ impl Reporter {
         let about = self.about(envelope, key.clone(), next_hop);
         let learning = self.door.gate.refused(&about, *stage, reply, *recipients, Timestamp::now());
         self.door.metrics.replied(learning.classification.category.name());
-        let learnt = self.learnt(envelope, about.address, *stage, reply, learning.classification);
+        let learnt = self.learnt(answered, &about.address, next_hop, learning.classification);
         match learning.durable {
             Some(durable) => {
                 let settled = async move { learnt.log(Some(durable.in_time().await)) };
@@ -92,26 +92,6 @@ impl Reporter {
                 learnt.log(None);
                 Settling::Now(ticket)
             }
-        }
-    }
-
-    fn learnt(
-        &self,
-        envelope: &Envelope,
-        address: RecipientKey,
-        stage: Stage,
-        reply: &Reply,
-        read: Classification,
-    ) -> Learnt {
-        Learnt {
-            recipient: self.door.addresses.show(&address).into_owned(),
-            domain: address.domain().to_owned(),
-            tenant: self.tenant.clone(),
-            session: self.session.clone(),
-            message: envelope.ident.clone(),
-            stage,
-            read,
-            reply: self.shown(reply),
         }
     }
 
@@ -126,7 +106,8 @@ impl Reporter {
             Outcome::Aborted => "aborted",
             Outcome::Unknown => "unknown",
         };
-        self.door.metrics.finished(outcome, finished.client_gone);
+        let tls = next_hop.map_or("", |hop| hop.tls);
+        self.door.metrics.finished(outcome, tls, finished.client_gone);
         self.passed.clear();
         let envelope = &finished.envelope;
         // Of a message that its client left, the reply is nobody's.
@@ -144,7 +125,8 @@ impl Reporter {
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
             downstream = next_hop.map_or("", |hop| &hop.name),
-            tls = next_hop.map_or("", |hop| hop.tls),
+            receiver = next_hop.map_or("", |hop| &hop.receiver),
+            tls,
             trust = next_hop.map_or("", |hop| hop.trust),
             downstream_id = queue_id(&finished.reply).unwrap_or_default(),
             client_gone = finished.client_gone,
@@ -281,48 +263,6 @@ fn decided(line: &mut Line, verdict: &str, passed: &Passed) {
 impl Default for Passed {
     fn default() -> Self {
         Self { reason: Reason::None.name(), would: "", would_reply: None }
-    }
-}
-
-/// A refusal of the next hop and what it means, for the log.
-struct Learnt {
-    recipient: String,
-    domain: String,
-    tenant: Tenant,
-    session: String,
-    message: Option<String>,
-    stage: Stage,
-    read: Classification,
-    reply: String,
-}
-
-impl Learnt {
-    /// Logs what became of it; without an outcome it said nothing about the address, and nothing was written down.
-    fn log(self, outcome: Option<Result<Ack, Unlearnt>>) {
-        let (result, standing, error) = match &outcome {
-            None => ("ignored", "", String::new()),
-            Some(Ok(ack)) => {
-                ("learnt", ack.change.map_or("", |change| change.after.name()), String::new())
-            }
-            Some(Err(unlearnt)) => ("unlearnt", "", unlearnt.to_string()),
-        };
-        tracing::info!(
-            event = "learn",
-            result,
-            category = self.read.category.name(),
-            scope = self.read.scope.name(),
-            effect = self.read.effect.name(),
-            stage = self.stage.name(),
-            rule = %self.read.rule,
-            standing,
-            recipient = self.recipient,
-            domain = self.domain,
-            tenant = %self.tenant,
-            session = self.session,
-            message = self.message.as_deref().unwrap_or_default(),
-            reply = self.reply,
-            error,
-        );
     }
 }
 

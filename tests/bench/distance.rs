@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::relay::{Client, Message, sink, start};
+use crate::peers::{Client, Message, sink, start};
 
 criterion_group! {
     name = benches;

@@ -4,8 +4,12 @@
 
 mod content;
 mod distance;
+mod fanout;
 mod judge;
 mod learn;
+mod mx;
+mod names;
+mod peers;
 mod relay;
 mod session;
 
@@ -15,5 +19,7 @@ criterion::criterion_main!(
     content::benches,
     session::benches,
     relay::benches,
-    distance::benches
+    distance::benches,
+    mx::benches,
+    fanout::benches
 );

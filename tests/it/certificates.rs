@@ -152,7 +152,13 @@ async fn the_log_says_what_was_proved() {
         client.ask("body\n.", "250").await;
         let log = heard.text();
         let message = log.lines().find(|line| line.contains("event=\"message\"")).expect("a line");
-        assert!(message.contains(expected), "{expected}: {message}");
+        let address = "receiver=\"127.0.0.1\" ";
+        assert!(message.contains(&format!("{address}{expected}")), "{expected}: {message}");
+        let (tls, _) = expected.split_once(' ').expect("two fields");
+        for figure in ["downstream_connection_tls", "message_tls"] {
+            let line = format!("rcptgate_{figure}_total{{{tls}}} 1");
+            assert!(lab.metrics.text().contains(&line), "{line}: {}", lab.metrics.text());
+        }
     }
 }
 

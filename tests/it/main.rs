@@ -17,6 +17,7 @@ mod dns_server;
 mod elsewhere;
 mod fanout;
 mod faults;
+mod figures;
 mod fuzz;
 mod greeting;
 mod harness;

@@ -1,6 +1,6 @@
 //! J07: MTA-STS policies (RFC 8461) from a host of our own, over HTTPS.
 
-mod host;
+pub mod host;
 mod world;
 
 use std::fs;
@@ -94,6 +94,7 @@ async fn a_policy_is_fetched_once_and_says_which_hosts_fit() {
     // It belongs to the domain, whoever carries mail for it.
     policies.policy("two.test").await.expect("a policy of its own");
     assert_eq!(lab.host.heard().len(), 1);
+    assert_eq!(lab.world.fetched(), ["one.test", "two.test"]);
     assert!(lab.world.faults().is_empty());
 }
 

@@ -18,6 +18,7 @@ use crate::credentials::Account;
 use crate::proxy::report::untold;
 use crate::proxy::route::{Host, Protection, Route};
 use crate::proxy::stream::Stream;
+use crate::routing::receiver::organisation;
 use crate::session::TellClient;
 use crate::session::opening::{Failed, Introduction, Opened, Opening, Starttls};
 use crate::smtp::extensions::Capabilities;
@@ -158,9 +159,11 @@ impl Attempt<'_> {
         // What the server promises is worth something only when it has proved who it is (RFC 8689 §4.2.1).
         capabilities.require_tls &= tls != "none" && protection.proves_the_name();
         door.metrics.connected("ok");
+        door.metrics.protected(tls);
         route.saw(&host.host, capabilities);
         let (name, key) = (host.host.to_string(), Some(self.key(protection)));
-        let next_hop = NextHop { name, tls, trust, capabilities, key, born: Instant::now() };
+        let (receiver, born) = (organisation(&name), Instant::now());
+        let next_hop = NextHop { name, receiver, tls, trust, capabilities, key, born };
         self.introduced(&opening, &next_hop);
         Ok(Leg { stream, next_hop: Arc::new(next_hop), place: None, kept: false })
     }

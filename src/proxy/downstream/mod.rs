@@ -81,6 +81,8 @@ impl Leg {
 pub(super) struct NextHop {
     /// Its name and port, written once for all that is said of it.
     pub(super) name: String,
+    /// Whose it is, for the log: see [`crate::routing::receiver`].
+    pub(super) receiver: String,
     /// What protects the way there: `none`, or the policy that TLS was made under.
     pub(super) tls: &'static str,
     /// Whether its certificate proved who it is: `verified`, `untrusted` when nobody asked for a proof, empty without TLS.

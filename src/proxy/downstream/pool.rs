@@ -149,6 +149,11 @@ impl Pool {
         tokio::spawn(self.clone().watch(stream, key, number, asked, end));
     }
 
+    /// How many are kept now.
+    pub(in crate::proxy) fn count(&self) -> usize {
+        self.lock().count
+    }
+
     async fn watch(
         self,
         mut stream: Stream,

@@ -1,12 +1,11 @@
 //! What the gate says to a recipient, and where it goes.
 
-use std::sync::Arc;
-
 use super::{Passed, Reporter};
 use crate::policy::verdict::Verdict;
 use crate::routing::Destination;
 use crate::session::{Envelope, Input};
 use crate::smtp::address::{Recipient, RecipientKey};
+use crate::smtp::reply::Reply;
 use crate::time::Timestamp;
 
 /// Why a recipient is refused that goes nowhere.
@@ -26,45 +25,49 @@ impl Reporter {
             // Where it goes is asked by the connections behind.
             return Input::Forward(Destination::default());
         }
-        let door = Arc::clone(&self.door);
-        match (self.verdict(envelope, recipient), door.outbound.routes.destination(recipient)) {
-            (Verdict::Forward, Ok(destination)) => Input::Forward(destination),
-            (Verdict::Forward, Err(reply)) => {
-                door.metrics.decided("refuse", NO_ROUTE);
+        let passed = match recipient.key().map(|key| self.verdict(envelope, key)) {
+            Some(Ok(passed)) => Some(passed),
+            Some(Err(reply)) => return Input::Refused(reply),
+            None => None,
+        };
+        match self.door.outbound.routes.destination(recipient) {
+            Ok(destination) => {
+                if let (Some(key), Some(passed)) = (recipient.key(), passed) {
+                    self.door.metrics.decided("forward", passed.reason);
+                    self.passes(key, passed);
+                }
+                Input::Forward(destination)
+            }
+            Err(reply) => {
+                self.door.metrics.decided("refuse", NO_ROUTE);
                 if let Some(key) = recipient.key() {
                     let passed = Passed { reason: NO_ROUTE, ..Passed::default() };
                     self.rcpt(envelope, key, "refuse", &passed, None, &reply);
                 }
                 Input::Refused(reply)
             }
-            (Verdict::Refuse(reply) | Verdict::Defer(reply), _) => Input::Refused(reply),
         }
     }
 
-    fn verdict(&mut self, envelope: &Envelope, recipient: &Recipient) -> Verdict {
-        let Some(key) = recipient.key() else { return Verdict::Forward };
+    /// Why the gate lets the recipient pass; it is counted once it is known that there is a way for it.
+    ///
+    /// # Errors
+    /// It does not.
+    fn verdict(&mut self, envelope: &Envelope, key: &RecipientKey) -> Result<Passed, Reply> {
         let decision = self.door.gate.judge(key, &self.tenant, Timestamp::now());
-        let reason = decision.reason.name();
-        let (verdict, reply) = match &decision.verdict {
-            Verdict::Forward => {
-                self.door.metrics.decided("forward", reason);
-                self.passes(key, Passed { reason, ..Passed::default() });
-                return decision.verdict;
-            }
+        let passed = Passed { reason: decision.reason.name(), ..Passed::default() };
+        let (verdict, reply) = match decision.verdict {
+            Verdict::Forward => return Ok(passed),
             Verdict::Refuse(reply) => ("refuse", reply),
             Verdict::Defer(reply) => ("defer", reply),
         };
         if self.door.settings.monitor {
-            self.door.metrics.decided("forward", reason);
-            self.passes(
-                key,
-                Passed { reason, would: verdict, would_reply: Some(reply.to_string()) },
-            );
-            return Verdict::Forward;
+            let would_reply = Some(reply.to_string());
+            return Ok(Passed { would: verdict, would_reply, ..passed });
         }
-        self.door.metrics.decided(verdict, reason);
-        self.rcpt(envelope, key, verdict, &Passed { reason, ..Passed::default() }, None, reply);
-        decision.verdict
+        self.door.metrics.decided(verdict, passed.reason);
+        self.rcpt(envelope, key, verdict, &passed, None, &reply);
+        Err(reply)
     }
 
     /// Keeps why a recipient passes until the next hop has answered: one decision is one line of the log.

@@ -28,6 +28,7 @@ struct Inner {
     refused: HashSet<IpAddr>,
     now: i64,
     faults: Vec<String>,
+    fetched: Vec<String>,
 }
 
 impl World {
@@ -39,6 +40,7 @@ impl World {
             refused: HashSet::new(),
             now: 1_800_000_000,
             faults: Vec::new(),
+            fetched: Vec::new(),
         };
         Self { inner: Arc::new(Mutex::new(inner)), failed: Arc::new(Semaphore::new(0)) }
     }
@@ -80,6 +82,11 @@ impl World {
         self.with(|world| world.asked.clone())
     }
 
+    /// The domains whose policies were fetched.
+    pub fn fetched(&self) -> Vec<String> {
+        self.with(|world| world.fetched.clone())
+    }
+
     /// The faults since they were last asked for.
     pub fn faults(&self) -> Vec<String> {
         self.with(|world| std::mem::take(&mut world.faults))
@@ -119,8 +126,12 @@ impl Surroundings for World {
         self.with(|world| Timestamp::from_secs(world.now))
     }
 
+    fn fetched(&self, domain: &str) {
+        self.with(|world| world.fetched.push(domain.to_owned()));
+    }
+
     fn failed(&self, domain: &str, fault: &Fault) {
-        self.with(|world| world.faults.push(format!("{domain}: {fault}")));
+        self.with(|world| world.faults.push(format!("{domain}: {fault} ({})", fault.name())));
         self.failed.add_permits(1);
     }
 }
