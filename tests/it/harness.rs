@@ -14,11 +14,13 @@ use rcptgate::event::Tenant;
 use rcptgate::gate::{Gate, GateSettings};
 use rcptgate::log::Addresses;
 use rcptgate::metrics::Metrics;
+use rcptgate::mta_sts::Policies;
 use rcptgate::policy::Policy;
 use rcptgate::policy::verdict::Listing;
-use rcptgate::proxy::outbound::{Outbound, Own};
+use rcptgate::proxy::outbound::{Outbound, Own, World};
 use rcptgate::proxy::route::{Host, Protection, RouteSettings, Routes, at};
 use rcptgate::proxy::{Door, DoorSettings, PoolLimits, Timeouts, listener};
+use rcptgate::routing::target::Targets;
 use rcptgate::session::{Auth, ClientTls, Limits, Protocol, TellClient};
 use rcptgate::smtp::extensions::Extension;
 use rcptgate::tls::Certificate;
@@ -74,6 +76,10 @@ pub struct Wish {
     pub resolver: Option<Resolver>,
     /// Connections that are kept for other clients.
     pub pool: PoolLimits,
+    /// Where mail by `mx` never goes.
+    pub targets: Targets,
+    /// What domains publish.
+    pub policies: Option<Policies<World>>,
 }
 
 fn system_resolver() -> Resolver {
@@ -108,6 +114,8 @@ impl Default for Wish {
             rest: None,
             resolver: None,
             pool: PoolLimits::NONE,
+            targets: Targets::default(),
+            policies: None,
         }
     }
 }
@@ -137,15 +145,15 @@ impl Lab {
             protocol: wish.next_hop,
             ..RouteSettings::fixed(hosts, wish.protection)
         });
+        let routes = Routes::new(wish.routes, rest);
+        let resolver = wish.resolver.unwrap_or_else(system_resolver);
+        let goodbye = wish.timeouts.quit;
+        let mut outbound = Outbound::new(routes, resolver, Own::default(), wish.pool, goodbye);
+        outbound.targets = Arc::new(wish.targets);
+        outbound.policies = wish.policies;
         let door = Door {
             gate: opened.gate.clone(),
-            outbound: Arc::new(Outbound::new(
-                Routes::new(wish.routes, rest),
-                wish.resolver.unwrap_or_else(system_resolver),
-                Own::default(),
-                wish.pool,
-                wish.timeouts.quit,
-            )),
+            outbound: Arc::new(outbound),
             metrics: Arc::clone(&metrics),
             addresses: Addresses::Full,
             settings: DoorSettings {

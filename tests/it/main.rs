@@ -30,6 +30,7 @@ mod proxy_header;
 mod rig;
 mod round_trips;
 mod rules;
+mod security;
 mod smuggling;
 mod tidy;
 mod tls;
