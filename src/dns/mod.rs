@@ -96,14 +96,17 @@ impl Resolver {
         Ok(Self { hosts, shared: Arc::new(shared) })
     }
 
-    /// Whether these servers, or those of the system when there are none, are all on this machine: only then can nobody on the
-    /// way forge the AD bit. Whether they validate is for the operator to know.
-    pub fn is_local(servers: &[SocketAddr]) -> bool {
-        if servers.is_empty() {
-            system_servers().is_ok_and(|all| all.iter().all(|server| server.ip.is_loopback()))
-        } else {
-            servers.iter().all(|server| server.ip().is_loopback())
-        }
+    /// The first of these servers, or of those of the system when there are none, that is not on this machine: somebody on the way
+    /// there can forge the AD bit. Whether those on this machine validate is for the operator to know.
+    ///
+    /// # Errors
+    /// The system's configuration cannot be read.
+    pub fn remote(servers: &[SocketAddr]) -> Result<Option<IpAddr>, SetupFault> {
+        let all: Vec<IpAddr> = match servers {
+            [] => system_servers()?.iter().map(|server| server.ip).collect(),
+            given => given.iter().map(SocketAddr::ip).collect(),
+        };
+        Ok(all.into_iter().find(|server| !server.is_loopback()))
     }
 
     /// The addresses of a next hop that the configuration names, in the order of the answer. `/etc/hosts` is read first. An

@@ -1,6 +1,7 @@
 //! What domains demand of the way to their mail hosts, through the gate: from DNS and policies of our own to a real handshake.
 
 mod alias;
+mod start;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

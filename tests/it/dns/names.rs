@@ -185,12 +185,12 @@ async fn the_next_server_is_asked_when_one_refuses() {
 
 #[test]
 fn local_servers_are_on_this_machine() {
-    let is_local = |servers: &[&str]| {
+    let remote = |servers: &[&str]| {
         let servers: Vec<_> = servers.iter().map(|text| text.parse().expect("address")).collect();
-        Resolver::is_local(&servers)
+        Resolver::remote(&servers).expect("nothing is read").map(|server| server.to_string())
     };
-    assert!(is_local(&["127.0.0.1:53"]));
-    assert!(is_local(&["127.0.0.53:53", "[::1]:5353"]));
-    assert!(!is_local(&["127.0.0.1:53", "192.0.2.1:53"]));
-    assert!(!is_local(&["192.0.2.1:53"]));
+    assert_eq!(remote(&["127.0.0.1:53"]), None);
+    assert_eq!(remote(&["127.0.0.53:53", "[::1]:5353"]), None);
+    assert_eq!(remote(&["127.0.0.1:53", "192.0.2.1:53"]).as_deref(), Some("192.0.2.1"));
+    assert_eq!(remote(&["192.0.2.1:53"]).as_deref(), Some("192.0.2.1"));
 }
