@@ -6,15 +6,14 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Parts;
+use super::{Parts, trust};
 use crate::bounce::classify::Classifier;
 use crate::config::{
-    self, AddressForm, ConfigError, DnsSettings, DnssecChoice, DownstreamTls, ListenAuth,
-    ListenProtocol, ListenSettings, ListenTls, LiveLists, OnStoreFailure, RouteKind, Settings,
-    SourceSettings, StsSettings, WaySettings,
+    self, AddressForm, ConfigError, DownstreamTls, ListenAuth, ListenProtocol, ListenSettings,
+    ListenTls, LiveLists, OnStoreFailure, RouteKind, Settings, SourceSettings, StsSettings,
+    WaySettings,
 };
 use crate::credentials::{Account, Credentials};
-use crate::dns::{Dnssec, Resolver};
 use crate::failure::Failure;
 use crate::gate::{self, GateSettings};
 use crate::log::Addresses;
@@ -68,7 +67,7 @@ pub fn parts(settings: &Settings) -> Result<(Parts, LiveLists), Failure> {
         },
         admin: settings.admin.listen.filter(|admin| admin.port() != 0),
         dns: settings.dns.servers.clone(),
-        dnssec: dnssec(&settings.dns),
+        dnssec: trust::dnssec(&settings.dns),
         sts: sts(settings)?,
         targets: match &settings.downstream.refused_networks {
             Some(networks) => Targets::new(networks.clone()),
@@ -183,16 +182,6 @@ fn credentials(
     opened.map(Some).map_err(|fault| Failure::Config(fault.to_string()))
 }
 
-/// Unless it is said, servers on this machine alone are believed: nobody sits in front of them (RFC 7672 §2.1.1).
-fn dnssec(settings: &DnsSettings) -> Dnssec {
-    match settings.dnssec {
-        Some(DnssecChoice::TrustAd) => Dnssec::TrustAd,
-        Some(DnssecChoice::Off) => Dnssec::Off,
-        None if Resolver::is_local(&settings.servers) => Dnssec::TrustAd,
-        None => Dnssec::Off,
-    }
-}
-
 /// The ways out: those for some domains, in order, and the one for all the rest.
 ///
 /// # Errors
@@ -204,8 +193,6 @@ pub fn ways(settings: &Settings) -> Result<(Vec<RouteSettings>, RouteSettings), 
 }
 
 fn way(settings: &WaySettings, sts: &StsSettings) -> Result<RouteSettings, Failure> {
-    let is_mx = matches!(settings.route, RouteKind::Mx(_));
-    let looked_up = is_mx && settings.tls != DownstreamTls::Off;
     let host = |host: &config::HostPort| Host { name: host.host.clone(), port: host.port };
     Ok(RouteSettings {
         text: format!("{settings:?}"),
@@ -217,8 +204,7 @@ fn way(settings: &WaySettings, sts: &StsSettings) -> Result<RouteSettings, Failu
         },
         protocol: if settings.lmtp { Protocol::Lmtp } else { Protocol::Smtp },
         protection: protection(settings)?,
-        // Who proves names by authorities of the operator's choice is not overruled by the domain.
-        dane: looked_up && settings.tls != DownstreamTls::Verify && settings.dane.unwrap_or(true),
+        dane: asks_for_dane(settings),
         mta_sts: match asks_for_policies(settings) {
             true => Some(connector(&proof(sts), settings)?),
             false => None,
@@ -234,11 +220,20 @@ fn way(settings: &WaySettings, sts: &StsSettings) -> Result<RouteSettings, Failu
     })
 }
 
-/// Whether the policies that domains publish decide on what protects mail.
+/// Whether TLSA records decide on what protects mail, as far as look-ups can be trusted.
+pub fn asks_for_dane(way: &WaySettings) -> bool {
+    // Who proves names by authorities of the operator's choice is not overruled by the domain.
+    asks_domains(way) && way.tls != DownstreamTls::Verify && way.dane.unwrap_or(true)
+}
+
+/// Whether the policies that domains publish decide on it.
 pub fn asks_for_policies(way: &WaySettings) -> bool {
-    matches!(way.route, RouteKind::Mx(_))
-        && way.tls != DownstreamTls::Off
-        && way.mta_sts.unwrap_or(true)
+    asks_domains(way) && way.mta_sts.unwrap_or(true)
+}
+
+/// Whether domains have a say in it.
+fn asks_domains(way: &WaySettings) -> bool {
+    matches!(way.route, RouteKind::Mx(_)) && way.tls != DownstreamTls::Off
 }
 
 fn account(way: &WaySettings) -> Result<Option<Account>, Failure> {

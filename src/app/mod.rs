@@ -8,6 +8,7 @@ pub mod build;
 mod certificates;
 mod limits;
 mod serve;
+pub mod trust;
 mod ways;
 
 use std::net::SocketAddr;

@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::certificates::Certificates;
 use super::ways::Ways;
-use super::{Running, build, replace_lists};
+use super::{Running, build, replace_lists, trust};
 use crate::admin;
 use crate::config::{self, LiveLists, Reload, Settings};
 use crate::credentials::{self, Account, Credentials, CredentialsFault};
@@ -44,6 +44,7 @@ async fn run(
 ) -> Result<(), Failure> {
     let (mut parts, live) = build::parts(settings)?;
     afford(&mut parts, descriptors);
+    trust::tell(settings);
     // Bound before the gate is opened: a port that is taken is told at once, not after a long rebuild.
     let admin_listener = match settings.admin.listen {
         Some(address) => Some(bind_admin(address, &settings.data_dir).await?),

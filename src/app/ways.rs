@@ -1,7 +1,7 @@
 //! Routes, read again when the configuration changes: the one part of it that needs no restart.
 
-use super::build;
 use super::serve::LOGGED_MAX;
+use super::{build, trust};
 use crate::config::{self, Settings};
 use crate::failure::Failure;
 use crate::proxy::route::Routes;
@@ -12,12 +12,15 @@ pub(super) struct Ways {
     routes: Routes,
     /// Whether the program began with a route that asks for policies.
     has_policies: bool,
+    /// Why the name servers' word on what is signed was not taken when the program began.
+    distrust: Option<String>,
 }
 
 impl Ways {
     pub(super) fn new(before: Settings, routes: Routes) -> Self {
         let has_policies = asks_for_policies(&before);
-        Self { before, routes, has_policies }
+        let distrust = trust::distrust(&before.dns);
+        Self { before, routes, has_policies, distrust }
     }
 
     /// Reads the file again; false when it has a fault, and everything stays as it was.
@@ -65,6 +68,11 @@ impl Ways {
         let (listed, rest) = build::ways(settings)?;
         let count = listed.len();
         self.routes.replace(listed, rest);
+        if let Some(why) = &self.distrust
+            && trust::dane(settings) > trust::dane(&self.before)
+        {
+            trust::tell_without_dane(settings, why);
+        }
         tracing::info!(event = "reload", result = "swapped", routes = count);
         Ok(())
     }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde_json::json;
 
+use crate::app::trust;
 use crate::config::{
-    self, ConfigError, DnssecChoice, ListenAuth, ListenTls, Mode, PolicySource, RouteKind,
-    Settings, WaySettings,
+    self, ConfigError, ListenAuth, ListenTls, Mode, PolicySource, RouteKind, Settings, WaySettings,
 };
 use crate::credentials::readable_by_everyone;
 use crate::failure::Failure;
@@ -140,11 +140,7 @@ fn cautions(settings: &Settings) -> Vec<String> {
     for (index, way) in settings.routes.iter().enumerate() {
         cautions.extend(of_way(&format!("route[{index}]"), way));
     }
-    let remote = settings.dns.servers.iter().find(|server| !server.ip().is_loopback());
-    if let (Some(DnssecChoice::TrustAd), Some(server)) = (settings.dns.dnssec, remote) {
-        let why = "whoever sits between can forge what it vouches for";
-        cautions.push(format!("dns.dnssec trusts {server}, which is not on this machine: {why}"));
-    }
+    cautions.extend(trust::caution(&settings.dns));
     if let Some(admin) = settings.admin.listen.filter(|admin| !admin.ip().is_loopback()) {
         cautions.push(format!("admin.listen {admin} can be reached from other machines"));
     }

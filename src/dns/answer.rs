@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use hickory_resolver::net::{DnsError, NetError, NoRecords};
 use hickory_resolver::proto::op::{DnsResponse, Message, Query, ResponseCode};
-use hickory_resolver::proto::rr::{Name, RData, Record};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
+use super::name::from_answer;
 use super::rows::Row;
 use crate::routing::records::{Found, LookupFault};
 
@@ -81,6 +82,7 @@ fn records<T: Row>(
         return Err(failed(code.to_string()));
     }
     let (last, mut ttl) = follow(question, &response.answers)?;
+    let name = from_answer(last).ok_or_else(|| failed("an alias leads to what is no name"))?;
     let of_type =
         |record: &&Record| record.record_type() == question.query_type() && record.name == *last;
     let mut rows = Vec::new();
@@ -100,13 +102,17 @@ fn records<T: Row>(
     T::sort(&mut rows);
     rows.truncate(RECORDS_MAX);
     let authentic = trust && response.metadata.authentic_data;
-    Ok((Found { records: rows, authentic }, ttl))
+    Ok((Found { records: rows, authentic, name }, ttl))
 }
 
-/// The name at the end of the aliases that begin at the question, and the shortest lifetime on the way.
+/// The name at the end of the aliases that begin at the question, and the shortest lifetime on the way. Who asks for an alias
+/// wants that one.
 fn follow<'a>(question: &'a Query, answers: &'a [Record]) -> Result<(&'a Name, u32), Fault> {
     let mut name = question.name();
     let mut ttl = u32::MAX;
+    if question.query_type() == RecordType::CNAME {
+        return Ok((name, ttl));
+    }
     for _ in 0..=ALIASES_MAX {
         let own = |record: &&Record| record.name == *name;
         let alias = answers.iter().filter(own).find_map(|record| {

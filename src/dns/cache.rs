@@ -95,7 +95,9 @@ impl<T: Row> Slot<T> {
 
     fn octets(&self) -> usize {
         let found = self.0.get().and_then(|held| held.outcome.as_ref().ok());
-        found.map_or(0, |found| found.records.iter().map(Row::octets).sum())
+        found.map_or(0, |found| {
+            found.name.len() + found.records.iter().map(Row::octets).sum::<usize>()
+        })
     }
 }
 

@@ -26,10 +26,10 @@ use hickory_resolver::{Resolver as Hickory, TokioResolver};
 
 use self::answer::Outcome;
 use self::cache::Cache;
-use self::rows::Row;
+use self::rows::{Alias, Row};
 use self::wire::Wire;
 pub use crate::routing::records::LookupFault;
-use crate::routing::records::{Exchange, Found, Tlsa};
+use crate::routing::records::{Addresses, End, Exchange, Found, Tlsa};
 
 /// Most addresses of one host.
 const ADDRESSES_MAX: usize = 100;
@@ -49,6 +49,7 @@ struct Shared {
     aaaa: Cache<IpAddr>,
     tlsa: Cache<Tlsa>,
     txt: Cache<String>,
+    alias: Cache<Alias>,
 }
 
 /// Whether answers can be authentic.
@@ -88,18 +89,19 @@ impl Resolver {
             aaaa: Cache::new(),
             tlsa: Cache::new(),
             txt: Cache::new(),
+            alias: Cache::new(),
         };
         Ok(Self { hosts, shared: Arc::new(shared) })
     }
 
-    /// Whether these servers, or those of the system when there are none, are all on this machine: only then can nobody on the
-    /// way forge the AD bit. Whether they validate is for the operator to know.
-    pub fn is_local(servers: &[SocketAddr]) -> bool {
-        if servers.is_empty() {
-            system_servers().iter().all(|server| server.ip.is_loopback())
-        } else {
-            servers.iter().all(|server| server.ip().is_loopback())
-        }
+    /// The first of these servers, or of those of the system when there are none, that is not on this machine: somebody on the way
+    /// there can forge the AD bit. Whether those on this machine validate is for the operator to know.
+    pub fn remote(servers: &[SocketAddr]) -> Option<IpAddr> {
+        let all: Vec<IpAddr> = match servers {
+            [] => system_servers().iter().map(|server| server.ip).collect(),
+            given => given.iter().map(SocketAddr::ip).collect(),
+        };
+        all.into_iter().find(|server| !server.is_loopback())
     }
 
     /// The addresses of a next hop that the configuration names, in the order of the answer. `/etc/hosts` is read first. An
@@ -127,11 +129,11 @@ impl Resolver {
         self.ask(&self.shared.mx, RecordType::MX, domain).await
     }
 
-    /// The addresses of a mail host, IPv6 and IPv4 in turn, at most 100. Those of one family are enough.
+    /// The addresses of a mail host, at most 100, and where its aliases lead. Those of one family are enough.
     ///
     /// # Errors
     /// The host does not exist, has no address, or nobody could say.
-    pub async fn addresses(&self, host: &str) -> Result<Found<IpAddr>, LookupFault> {
+    pub async fn addresses(&self, host: &str) -> Result<Addresses, LookupFault> {
         let (v6, v4) = tokio::join!(
             self.ask(&self.shared.aaaa, RecordType::AAAA, host),
             self.ask(&self.shared.a, RecordType::A, host),
@@ -148,6 +150,18 @@ impl Resolver {
         self.ask(&self.shared.tlsa, RecordType::TLSA, &name).await
     }
 
+    /// Whether a name is an alias, and that it is can be believed: this one alone, wherever it leads.
+    ///
+    /// # Errors
+    /// Nobody could say.
+    pub async fn is_authentic_alias(&self, name: &str) -> Result<bool, LookupFault> {
+        match self.ask(&self.shared.alias, RecordType::CNAME, name).await {
+            Ok(found) => Ok(found.authentic),
+            Err(LookupFault::NoSuchDomain | LookupFault::NoRecords) => Ok(false),
+            Err(failed @ LookupFault::Failed(_)) => Err(failed),
+        }
+    }
+
     /// The texts of a name; a record that is not UTF-8 is left out.
     ///
     /// # Errors
@@ -158,14 +172,15 @@ impl Resolver {
 
     /// Questions answered from memory so far; those of [`Self::host`] are not counted.
     pub fn hits(&self) -> u64 {
-        let Shared { wire: _, mx, a, aaaa, tlsa, txt } = &*self.shared;
-        mx.hits() + a.hits() + aaaa.hits() + tlsa.hits() + txt.hits()
+        let Shared { wire: _, mx, a, aaaa, tlsa, txt, alias } = &*self.shared;
+        mx.hits() + a.hits() + aaaa.hits() + tlsa.hits() + txt.hits() + alias.hits()
     }
 
     /// Questions that had to be asked so far.
     pub fn misses(&self) -> u64 {
-        let Shared { wire: _, mx, a, aaaa, tlsa, txt } = &*self.shared;
-        mx.misses() + a.misses() + aaaa.misses() + tlsa.misses() + txt.misses()
+        let Shared { wire: _, mx, a, aaaa, tlsa, txt, alias } = &*self.shared;
+        let addresses = a.misses() + aaaa.misses();
+        mx.misses() + addresses + tlsa.misses() + txt.misses() + alias.misses()
     }
 
     async fn ask<T: Row>(&self, cache: &Cache<T>, kind: RecordType, name: &str) -> Outcome<T> {
@@ -192,18 +207,33 @@ fn system_servers() -> Vec<NameServerConfig> {
 }
 
 /// One answer of two. A name that exists for one family and not for the other is a broken server's (RFC 4074 §4.2).
-fn both_families(v6: Outcome<IpAddr>, v4: Outcome<IpAddr>) -> Outcome<IpAddr> {
+fn both_families(v6: Outcome<IpAddr>, v4: Outcome<IpAddr>) -> Result<Addresses, LookupFault> {
     use LookupFault::{Failed, NoRecords, NoSuchDomain};
     match (v6, v4) {
-        (Ok(v6), Ok(v4)) => Ok(Found {
-            authentic: v6.authentic && v4.authentic,
-            records: in_turn(v6.records, v4.records),
-        }),
-        (Ok(found), Err(_)) | (Err(_), Ok(found)) => Ok(found),
+        (Ok(v6), Ok(v4)) => {
+            let ends = ends(end(&v6), end(&v4));
+            Ok(Addresses { records: in_turn(v6.records, v4.records), ends })
+        }
+        (Ok(found), Err(_)) | (Err(_), Ok(found)) => {
+            let ends = vec![end(&found)];
+            Ok(Addresses { records: found.records, ends })
+        }
         (Err(Failed(why)), Err(_)) | (Err(_), Err(Failed(why))) => Err(Failed(why)),
         (Err(NoSuchDomain), Err(NoSuchDomain)) => Err(NoSuchDomain),
         (Err(NoSuchDomain | NoRecords), Err(NoSuchDomain | NoRecords)) => Err(NoRecords),
     }
+}
+
+fn end(found: &Found<IpAddr>) -> End {
+    End { name: found.name.clone(), authentic: found.authentic }
+}
+
+/// Each name once. What is authentic for one family is so: nobody can sign in the name's stead.
+fn ends(v6: End, v4: End) -> Vec<End> {
+    if v6.name == v4.name {
+        return vec![End { authentic: v6.authentic || v4.authentic, ..v6 }];
+    }
+    vec![v6, v4]
 }
 
 /// One of each while there are, so that whoever tries the first few tries both families.

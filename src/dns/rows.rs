@@ -7,6 +7,10 @@ use hickory_resolver::proto::rr::RData;
 use super::name::from_answer;
 use crate::routing::records::{Exchange, Tlsa};
 
+/// The name that an alias leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Alias(String);
+
 /// A value that one record is read as.
 pub(super) trait Row: Clone + Send + Sync + 'static {
     /// The record, or `None` if it cannot be used.
@@ -61,6 +65,17 @@ impl Row for Tlsa {
 
     fn octets(&self) -> usize {
         size_of::<Self>() + self.data.len()
+    }
+}
+
+impl Row for Alias {
+    fn read(data: &RData) -> Option<Self> {
+        let RData::CNAME(target) = data else { return None };
+        from_answer(&target.0).map(Self)
+    }
+
+    fn octets(&self) -> usize {
+        size_of::<Self>() + self.0.len()
     }
 }
 

@@ -49,7 +49,11 @@ fn listed(found: &Found<Exchange>, below: &mut impl FnMut(usize) -> usize) -> Ma
     let mut seen = HashSet::new();
     // One host with two preferences is tried at its better one.
     hosts.retain(|host| seen.insert(host.host.clone()));
-    MailHosts::Listed(Found { records: hosts, authentic: found.authentic })
+    MailHosts::Listed(Found {
+        records: hosts,
+        authentic: found.authentic,
+        name: found.name.clone(),
+    })
 }
 
 /// Fisher and Yates: every order is as likely as any other. The sort by preference, which is stable, keeps it within each.
@@ -70,7 +74,8 @@ mod tests {
             preference: *preference,
             host: (*host).into(),
         };
-        Ok(Found { records: records.iter().map(exchange).collect(), authentic: true })
+        let records = records.iter().map(exchange).collect();
+        Ok(Found { records, authentic: true, name: "d.test".into() })
     }
 
     fn hosts(answer: &MailHosts) -> Vec<&str> {

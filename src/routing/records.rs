@@ -1,5 +1,7 @@
 //! Answers of DNS as plain values.
 
+use std::net::IpAddr;
+
 /// An MX record (RFC 5321 §5.1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Exchange {
@@ -28,6 +30,27 @@ pub struct Found<T> {
     /// What there is; never nothing.
     pub records: Vec<T>,
     /// The AD bit of a resolver that is trusted to set it: all of the answer, aliases too, is signed and true (RFC 4035 §3.2.3).
+    pub authentic: bool,
+    /// The name that has them: the one asked for, or the one at the end of its aliases. Lower case, no last dot.
+    pub name: String,
+}
+
+/// The addresses of a mail host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// IPv6 and IPv4 in turn; never none.
+    pub records: Vec<IpAddr>,
+    /// The names that have them, each once: one, unless the aliases of one family lead elsewhere than those of the other, as at a
+    /// server that is broken or was changed between two questions.
+    pub ends: Vec<End>,
+}
+
+/// Where the aliases of a mail host end; without aliases, at itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// As [`Found::name`].
+    pub name: String,
+    /// As [`Found::authentic`]: all the way from the mail host to its addresses.
     pub authentic: bool,
 }
 

@@ -1,6 +1,17 @@
 //! DANE for SMTP (RFC 7672): which TLSA records count, and what they demand of a mail host.
 
-use super::records::{Found, Tlsa};
+use super::records::{End, Found, Tlsa};
+
+/// Where TLSA records of a mail host are asked for (RFC 7672 §2.2.1, §2.2.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// Nowhere: whoever led us to the host may have been anybody. Some name servers of such zones break on the question, too.
+    Nowhere,
+    /// At these names in turn, until one has some ([`demand`]); never none.
+    At(Vec<String>),
+    /// At the host itself, if that it is an alias is authentic, which is still to be asked: where it leads is not.
+    AtAlias,
+}
 
 /// What looking for TLSA records came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,19 +48,34 @@ pub enum Demand {
     Defer,
 }
 
-/// Whether TLSA records of a mail host are to be asked for at all: only when the answers that led to it were authentic
-/// (RFC 7672 §2.2.1, §2.2.2). Where they were not, records prove nothing, and some name servers break on the question.
-/// For a domain that is its own mail host, the absence of MX counts as the first answer.
-pub const fn must_ask_tlsa(mx_authentic: bool, address_authentic: bool) -> bool {
-    mx_authentic && address_authentic
+/// Where TLSA records of `host` are asked for, whose aliases end so. The expanded name comes first, the host's own name behind it:
+/// whoever runs a host for many knows its certificate best. For a domain that is its own mail host, the absence of MX is the answer
+/// that is authentic or not.
+///
+/// Should the families end at different names, both are asked, that of IPv6 first, and what is found holds for all addresses. Only
+/// an authentic alias makes a name count, so each is one that the host's owner has chosen; and a server that was not meant gets no
+/// mail, which is better than mail without a proof.
+pub fn search(mx_authentic: bool, host: &str, ends: &[End]) -> Search {
+    if !mx_authentic {
+        return Search::Nowhere;
+    }
+    let authentic = ends.iter().filter(|end| end.authentic);
+    let mut bases: Vec<String> = authentic.map(|end| end.name.clone()).collect();
+    if !bases.is_empty() {
+        if !bases.iter().any(|base| base == host) {
+            bases.push(host.to_owned());
+        }
+        return Search::At(bases);
+    }
+    match ends.iter().any(|end| end.name != host) {
+        true => Search::AtAlias,
+        false => Search::Nowhere,
+    }
 }
 
-/// What is demanded of a host. A look-up that was not to be made ([`must_ask_tlsa`]) demands nothing, whatever it says; one that
-/// failed defers and never downgrades.
-pub fn demand(mx_authentic: bool, address_authentic: bool, answer: &Answer) -> Demand {
-    if !must_ask_tlsa(mx_authentic, address_authentic) {
-        return Demand::Opportunistic;
-    }
+/// What an answer demands of a host. A look-up that failed defers and never downgrades; where another name is left to ask
+/// ([`Search::At`]), it is asked only if this one demands nothing.
+pub fn demand(answer: &Answer) -> Demand {
     match answer {
         Answer::Failed => Demand::Defer,
         Answer::Nothing => Demand::Opportunistic,
@@ -112,12 +138,18 @@ pub fn is_usable(record: &Tlsa) -> bool {
     usage && selector && data
 }
 
-/// The names of which one must be in a certificate that a usage-2 record vouches for: the mail host's, and the domain that mail is
-/// for, since its answers led to the host (RFC 7672 §3.2.2). Without a last dot, each once.
-pub fn reference_names(host: &str, domain: &str) -> Vec<String> {
-    let plain = |name: &str| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    let (host, domain) = (plain(host), plain(domain));
-    if host == domain { vec![host] } else { vec![host, domain] }
+/// The names of which one must be in a certificate that a usage-2 record vouches for: the one that has the records; the domain that
+/// mail is for, since its answers led there; and the name that has its MX records, if the domain is an alias (RFC 7672 §3.2.2).
+/// Without a last dot, each once.
+pub fn reference_names(base: &str, domain: &str, expanded: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in [base, domain, expanded] {
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 #[cfg(test)]
@@ -130,8 +162,12 @@ mod tests {
         Tlsa { usage, selector, matching, data: vec![7; length] }
     }
 
+    fn found(records: &[Tlsa], authentic: bool) -> Found<Tlsa> {
+        Found { records: records.to_vec(), authentic, name: "_25._tcp.mx.test".to_owned() }
+    }
+
     fn signed(records: &[Tlsa]) -> Answer {
-        Answer::Found(Found { records: records.to_vec(), authentic: true })
+        Answer::Found(found(records, true))
     }
 
     #[test]
@@ -172,19 +208,41 @@ mod tests {
                 signed(&[tlsa(1, 1, 1, 32), usable.clone(), tlsa(3, 1, 1, 3)]),
                 Demand::Dane(vec![usable.clone()]),
             ),
-            (
-                Answer::Found(Found { records: vec![usable], authentic: false }),
-                Demand::Opportunistic,
-            ),
+            (Answer::Found(found(&[usable], false)), Demand::Opportunistic),
         ];
         for (answer, expected) in cases {
-            assert_eq!(demand(true, true, &answer), expected, "{answer:?}");
-            for (mx, address) in [(false, true), (true, false), (false, false)] {
-                assert!(!must_ask_tlsa(mx, address));
-                assert_eq!(demand(mx, address, &answer), Demand::Opportunistic, "{answer:?}");
-            }
+            assert_eq!(demand(&answer), expected, "{answer:?}");
         }
-        assert!(must_ask_tlsa(true, true));
+    }
+
+    /// J08: the cases of RFC 7672 §2.2.2, and families that end at different names.
+    #[test]
+    fn the_expanded_name_comes_first_if_all_the_way_there_is_authentic() {
+        let at = |names: &[&str]| Search::At(names.iter().map(|name| (*name).to_owned()).collect());
+        let cases = [
+            (vec![("mx.test", true)], at(&["mx.test"])),
+            (vec![("mx.test", false)], Search::Nowhere),
+            (vec![("end.test", true)], at(&["end.test", "mx.test"])),
+            (vec![("end.test", false)], Search::AtAlias),
+            (
+                vec![("six.test", true), ("four.test", true)],
+                at(&["six.test", "four.test", "mx.test"]),
+            ),
+            (vec![("six.test", false), ("four.test", true)], at(&["four.test", "mx.test"])),
+            (vec![("mx.test", true), ("four.test", true)], at(&["mx.test", "four.test"])),
+            (vec![("mx.test", false), ("four.test", true)], at(&["four.test", "mx.test"])),
+            (vec![("mx.test", false), ("four.test", false)], Search::AtAlias),
+            (vec![], Search::Nowhere),
+        ];
+        for (ends, expected) in cases {
+            let end = |(name, authentic): &(&str, bool)| End {
+                name: (*name).to_owned(),
+                authentic: *authentic,
+            };
+            let given: Vec<End> = ends.iter().map(end).collect();
+            assert_eq!(search(true, "mx.test", &given), expected, "{ends:?}");
+            assert_eq!(search(false, "mx.test", &given), Search::Nowhere, "{ends:?}");
+        }
     }
 
     /// RFC 7671 §9.
@@ -193,7 +251,7 @@ mod tests {
         let (weak, strong) = (tlsa(3, 1, 1, 32), tlsa(3, 1, 2, 64));
         let (whole, other) = (tlsa(3, 1, 0, 9), tlsa(2, 1, 1, 32));
         let all = [weak.clone(), whole.clone(), strong.clone(), other.clone()];
-        let found = |records: &[Tlsa]| Found { records: records.to_vec(), authentic: true };
+        let found = |records: &[Tlsa]| found(records, true);
         assert_eq!(Dane::of(&found(&all)), Dane::Usable(vec![whole, strong, other]));
         // One that nobody can use outdoes nothing.
         let broken = tlsa(3, 1, 2, 63);
@@ -209,7 +267,7 @@ mod tests {
             let records: Vec<Tlsa> = records.iter().map(|(u, s, m, length)| tlsa(*u, *s, *m, *length)).collect();
             let is_any = records.iter().any(is_usable);
             let expected = authentic && !records.is_empty();
-            match Dane::of(&Found { records, authentic }) {
+            match Dane::of(&found(&records, authentic)) {
                 Dane::Usable(records) => {
                     prop_assert!(expected && !records.is_empty() && records.iter().all(is_usable));
                 }
@@ -221,8 +279,10 @@ mod tests {
 
     #[test]
     fn a_certificate_may_name_the_host_or_the_domain() {
-        let names = reference_names("MX1.Example.net.", "example.COM");
+        let names = reference_names("MX1.Example.net.", "example.COM", "example.com");
         assert_eq!(names, ["mx1.example.net", "example.com"]);
-        assert_eq!(reference_names("example.com", "example.com."), ["example.com"]);
+        let names = reference_names("mx1.example.net", "example.com", "example.org");
+        assert_eq!(names, ["mx1.example.net", "example.com", "example.org"]);
+        assert_eq!(reference_names("example.com", "example.com.", "example.com"), ["example.com"]);
     }
 }

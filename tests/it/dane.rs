@@ -115,7 +115,7 @@ async fn proves(host: &Host, records: &[Tlsa]) -> io::Result<()> {
     // It trusts nobody by itself.
     let nobody = Authority::new();
     let connector = Connector::new(&Trust::File(nobody.file())).expect("a connector");
-    let connector = connector.proving_by_tlsa(records, &reference_names(HOST, DOMAIN));
+    let connector = connector.proving_by_tlsa(records, &reference_names(HOST, DOMAIN, DOMAIN));
     meet(config(host), &connector).await.map(|asked| assert_eq!(asked, HOST))
 }
 

@@ -14,9 +14,10 @@ use rcptgate::event::Tenant;
 use rcptgate::gate::{Gate, GateSettings};
 use rcptgate::log::Addresses;
 use rcptgate::metrics::Metrics;
+use rcptgate::mta_sts::Policies;
 use rcptgate::policy::Policy;
 use rcptgate::policy::verdict::Listing;
-use rcptgate::proxy::outbound::{Outbound, Own};
+use rcptgate::proxy::outbound::{Outbound, Own, World};
 use rcptgate::proxy::route::{Host, Protection, RouteSettings, Routes, at};
 use rcptgate::proxy::{Door, DoorSettings, PoolLimits, Timeouts, listener};
 use rcptgate::routing::target::Targets;
@@ -84,6 +85,8 @@ pub struct Wish {
     pub hostname: &'static str,
     /// Where the gate listens, if the test must know that beforehand.
     pub listener: Option<TcpListener>,
+    /// What domains publish.
+    pub policies: Option<Policies<World>>,
 }
 
 fn system_resolver() -> Resolver {
@@ -122,6 +125,7 @@ impl Default for Wish {
             own: Own::default(),
             hostname: "gate.test",
             listener: None,
+            policies: None,
         }
     }
 }
@@ -156,6 +160,7 @@ impl Lab {
         let goodbye = wish.timeouts.quit;
         let mut outbound = Outbound::new(routes.clone(), resolver, wish.own, wish.pool, goodbye);
         outbound.targets = Arc::new(wish.targets);
+        outbound.policies = wish.policies;
         let door = Door {
             gate: opened.gate.clone(),
             outbound: Arc::new(outbound),

@@ -37,6 +37,7 @@ mod reload;
 mod rig;
 mod round_trips;
 mod rules;
+mod security;
 mod smuggling;
 mod tidy;
 mod tls;

@@ -163,15 +163,21 @@ fn aliases_are_followed_and_loops_are_not() {
     let outcome = |code: ResponseCode, answers: Vec<Record>| {
         read_message::<IpAddr>(&question, message(&question, code, answers), false).0
     };
-    let found = Found { records: vec![IpAddr::from([192, 0, 2, 1])], authentic: false };
-    for count in [0, 1, 16] {
-        assert_eq!(outcome(ResponseCode::NoError, chain(count)), Ok(found.clone()), "{count}");
+    for (count, end) in [(0, "d.test"), (1, "a1.test"), (16, "a16.test")] {
+        let records = vec![IpAddr::from([192, 0, 2, 1])];
+        let found = Found { records, authentic: false, name: end.to_owned() };
+        assert_eq!(outcome(ResponseCode::NoError, chain(count)), Ok(found), "{count}");
     }
     let too_many = Err(LookupFault::Failed("too many aliases".into()));
     assert_eq!(outcome(ResponseCode::NoError, chain(17)), too_many);
     let ring = vec![alias("d.test.", "e.test."), alias("e.test.", "D.test.")];
     assert_eq!(outcome(ResponseCode::NoError, ring), too_many);
     assert_eq!(outcome(ResponseCode::NoError, vec![alias("d.test.", "d.test.")]), too_many);
+    let odd = Name::from_labels([b"a b".as_slice(), b"test"]).expect("labels");
+    let leading = Record::from_rdata(name("d.test."), 300, RData::CNAME(CNAME(odd.clone())));
+    let end = Record::from_rdata(odd, 300, RData::A(A::new(192, 0, 2, 1)));
+    let no_name = Err(LookupFault::Failed("an alias leads to what is no name".into()));
+    assert_eq!(outcome(ResponseCode::NoError, vec![leading, end]), no_name);
     // An alias to nothing.
     let dangling = || vec![alias("d.test.", "gone.test.")];
     assert_eq!(outcome(ResponseCode::NXDomain, dangling()), Err(LookupFault::NoSuchDomain));

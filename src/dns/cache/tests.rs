@@ -11,7 +11,7 @@ use crate::routing::records::{Found, LookupFault};
 const SPAN: Duration = Duration::from_secs(60);
 
 fn found(text: &str) -> Outcome<String> {
-    Ok(Found { records: vec![text.to_owned()], authentic: false })
+    Ok(Found { records: vec![text.to_owned()], authentic: false, name: "a.test".into() })
 }
 
 fn counts(cache: &Cache<String>) -> (u64, u64) {

@@ -226,7 +226,8 @@ async fn handshake(
     let (Stream::Clear(stream), Some(connector)) = (stream, protection.connector()) else {
         return Err(fault(&"not configured"));
     };
-    match timeout(door.settings.timeouts.connect, connector.connect(&host.name, stream)).await {
+    let connecting = connector.connect(protection.server_name(&host.name), stream);
+    match timeout(door.settings.timeouts.connect, connecting).await {
         Ok(Ok(stream)) => silent(Stream::Tls(Box::new(stream.into()))).await,
         Ok(Err(error)) => Err(fault(&error)),
         Err(_) => Err(fault(&"timed out")),

@@ -35,6 +35,8 @@ pub(super) enum FoundBy {
     /// DNS named it for this domain.
     Mx {
         domain: String,
+        /// Which is an alias of this one, or the same.
+        expanded: String,
         /// A resolver that validates vouches for that.
         authentic: bool,
         /// It is the domain itself, which names no mail host.
@@ -101,7 +103,7 @@ async fn of_domain(
         // forged denial into a failure.
         MailHosts::Implicit(host) => {
             let records = vec![Exchange { preference: 0, host }];
-            (Found { records, authentic: true }, true)
+            (Found { records, authentic: true, name: domain.to_owned() }, true)
         }
         MailHosts::NullMx => return Err(no_mail(NULL_MX)),
         MailHosts::NoSuchDomain => return Err(no_mail(NO_DOMAIN)),
@@ -110,12 +112,14 @@ async fn of_domain(
             return Err(NO_ANSWER.into());
         }
     };
+    let Found { records, authentic, name: expanded } = found;
+    let found = FoundBy::Mx { domain: domain.to_owned(), expanded, authentic, implicit };
     let host = |exchange: Exchange| MailHost {
         host: Host { name: exchange.host, port },
         has_others: true,
-        found: FoundBy::Mx { domain: domain.to_owned(), authentic: found.authentic, implicit },
+        found: found.clone(),
     };
-    Ok(found.records.into_iter().take(HOSTS_MAX).map(host).collect())
+    Ok(records.into_iter().take(HOSTS_MAX).map(host).collect())
 }
 
 /// The address of a literal, as keys have it, without its first bracket.
@@ -159,7 +163,7 @@ pub(super) async fn reached(
             let found = resolver.addresses(&host.host.name).await;
             let found = found.map_err(|fault| without_address(fault, *implicit))?;
             let addresses = permitted(door, &host.host, found.records)?;
-            let protection = security::of(door, route, host, found.authentic).await?;
+            let protection = security::of(door, route, host, &found.ends).await?;
             Ok(Reached { addresses, protection })
         }
     }

@@ -6,13 +6,14 @@ use super::hosts::{FoundBy, MailHost, Unreached};
 use crate::dns::LookupFault;
 use crate::proxy::Door;
 use crate::proxy::route::{Protection, Route};
+use crate::routing::records::{End, Tlsa};
 use crate::routing::sts::Mode;
-use crate::routing::tlsa::{Answer, Demand, demand, must_ask_tlsa, reference_names};
+use crate::routing::tlsa::{Answer, Demand, Search, demand, reference_names, search};
 use crate::smtp::reply::Reply;
 use crate::smtp::status::EnhancedStatus;
 use crate::tls::Connector;
 
-/// What protects the way to a host, whose addresses a resolver that validates vouches for, or not.
+/// What protects the way to a host, whose aliases end so.
 ///
 /// # Errors
 /// What is demanded cannot be told now, or the host is not one that the domain's policy knows.
@@ -20,32 +21,70 @@ pub(super) async fn of(
     door: &Door,
     route: &Route,
     host: &MailHost,
-    addresses_authentic: bool,
+    ends: &[End],
 ) -> Result<Protection, Unreached> {
     let own = &route.settings.protection;
-    let FoundBy::Mx { domain, authentic, .. } = &host.found else { return Ok(own.clone()) };
+    let FoundBy::Mx { domain, expanded, authentic, .. } = &host.found else {
+        return Ok(own.clone());
+    };
     let Some(connector) = own.connector() else { return Ok(own.clone()) };
     let mut least = own.clone();
-    if route.settings.dane && must_ask_tlsa(*authentic, addresses_authentic) {
-        match demand(*authentic, addresses_authentic, &tlsa(door, host).await) {
-            Demand::Opportunistic => {}
-            Demand::TlsUnauthenticated => least = at_least_required(own, connector),
-            Demand::Dane(records) => {
-                let names = reference_names(&host.host.name, domain);
+    if route.settings.dane {
+        match by_tlsa(door, host, *authentic, ends).await? {
+            ByTlsa::Nothing => {}
+            ByTlsa::Unauthenticated => least = at_least_required(own, connector),
+            ByTlsa::Records(records, base) => {
+                let names = reference_names(&base, domain, expanded);
                 let proving = connector.proving_by_tlsa(&records, &names);
                 let text = format!("{records:?} {names:?}");
-                return Ok(Protection::Dane(proving, text.into()));
-            }
-            Demand::Defer => {
-                return Err((NO_TLSA, "its TLSA records cannot be looked up".to_owned()));
+                let (base, records) = (base.into(), text.into());
+                return Ok(Protection::Dane { connector: proving, base, records });
             }
         }
     }
     by_policy(door, route, host, domain, least).await
 }
 
-async fn tlsa(door: &Door, host: &MailHost) -> Answer {
-    match door.outbound.resolver.tlsa(host.host.port, &host.host.name).await {
+/// What TLSA records demand, and the name that has them.
+enum ByTlsa {
+    Nothing,
+    Unauthenticated,
+    Records(Vec<Tlsa>, String),
+}
+
+async fn by_tlsa(
+    door: &Door,
+    host: &MailHost,
+    authentic: bool,
+    ends: &[End],
+) -> Result<ByTlsa, Unreached> {
+    let name = &host.host.name;
+    let bases = match search(authentic, name, ends) {
+        Search::Nowhere => Vec::new(),
+        Search::At(bases) => bases,
+        Search::AtAlias => match door.outbound.resolver.is_authentic_alias(name).await {
+            Ok(true) => vec![name.clone()],
+            Ok(false) => Vec::new(),
+            Err(fault) => {
+                return Err((NO_TLSA, format!("looking up whether it is an alias: {fault}")));
+            }
+        },
+    };
+    for base in bases {
+        match demand(&tlsa(door, host.host.port, &base).await) {
+            Demand::Opportunistic => {}
+            Demand::TlsUnauthenticated => return Ok(ByTlsa::Unauthenticated),
+            Demand::Dane(records) => return Ok(ByTlsa::Records(records, base)),
+            Demand::Defer => {
+                return Err((NO_TLSA, format!("TLSA records of {base} cannot be looked up")));
+            }
+        }
+    }
+    Ok(ByTlsa::Nothing)
+}
+
+async fn tlsa(door: &Door, port: u16, base: &str) -> Answer {
+    match door.outbound.resolver.tlsa(port, base).await {
         Ok(found) => Answer::Found(found),
         Err(LookupFault::NoSuchDomain | LookupFault::NoRecords) => Answer::Nothing,
         Err(LookupFault::Failed(_)) => Answer::Failed,
@@ -58,7 +97,7 @@ fn at_least_required(own: &Protection, connector: &Connector) -> Protection {
         Protection::Off | Protection::Opportunistic(_) => Protection::Required(connector.clone()),
         Protection::Required(_)
         | Protection::Verify(_)
-        | Protection::Dane(..)
+        | Protection::Dane { .. }
         | Protection::Sts(_) => own.clone(),
     }
 }

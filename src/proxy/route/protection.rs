@@ -17,8 +17,15 @@ pub enum Protection {
     Required(Connector),
     /// Always, and the certificate must prove the host's name.
     Verify(Connector),
-    /// Always, and the certificate must be the one that these TLSA records name (RFC 7672).
-    Dane(Connector, Arc<str>),
+    /// Always, and the certificate must be the one that TLSA records name (RFC 7672).
+    Dane {
+        /// It knows the records.
+        connector: Connector,
+        /// The name that has them, and is asked for by SNI (RFC 7672 §8.1).
+        base: Arc<str>,
+        /// They and the names that go with them, as text: what is proved by others is another connection.
+        records: Arc<str>,
+    },
     /// Always, and the certificate must prove the name of a host that the domain's policy lists (RFC 8461).
     Sts(Connector),
 }
@@ -31,7 +38,7 @@ impl Protection {
             Self::Opportunistic(_) => "opportunistic",
             Self::Required(_) => "required",
             Self::Verify(_) => "verify",
-            Self::Dane(..) => "dane",
+            Self::Dane { .. } => "dane",
             Self::Sts(_) => "mta-sts",
         }
     }
@@ -40,7 +47,9 @@ impl Protection {
     pub(in crate::proxy) fn key(&self) -> String {
         let connector = self.connector().map(Connector::key).unwrap_or_default();
         match self {
-            Self::Dane(_, records) => format!("dane {records} {connector}"),
+            Self::Dane { connector: _, base, records } => {
+                format!("dane {base} {records} {connector}")
+            }
             Self::Off
             | Self::Opportunistic(_)
             | Self::Required(_)
@@ -52,7 +61,7 @@ impl Protection {
     /// Whether TLS is never gone without, and never with somebody else.
     pub(in crate::proxy) const fn proves_the_name(&self) -> bool {
         match self {
-            Self::Verify(_) | Self::Dane(..) | Self::Sts(_) => true,
+            Self::Verify(_) | Self::Dane { .. } | Self::Sts(_) => true,
             Self::Off | Self::Opportunistic(_) | Self::Required(_) => false,
         }
     }
@@ -62,7 +71,19 @@ impl Protection {
         match self {
             Self::Off => "",
             Self::Opportunistic(_) | Self::Required(_) => "untrusted",
-            Self::Verify(_) | Self::Dane(..) | Self::Sts(_) => "verified",
+            Self::Verify(_) | Self::Dane { .. } | Self::Sts(_) => "verified",
+        }
+    }
+
+    /// The name that a host of this name is asked for by SNI, and proves unless its records prove it.
+    pub(in crate::proxy) fn server_name<'a>(&'a self, host: &'a str) -> &'a str {
+        match self {
+            Self::Dane { connector: _, base, records: _ } => base,
+            Self::Off
+            | Self::Opportunistic(_)
+            | Self::Required(_)
+            | Self::Verify(_)
+            | Self::Sts(_) => host,
         }
     }
 
@@ -70,7 +91,7 @@ impl Protection {
         match self {
             Self::Off => Starttls::Off,
             Self::Opportunistic(_) => Starttls::Opportunistic,
-            Self::Required(_) | Self::Verify(_) | Self::Dane(..) | Self::Sts(_) => {
+            Self::Required(_) | Self::Verify(_) | Self::Dane { .. } | Self::Sts(_) => {
                 Starttls::Required
             }
         }
@@ -83,7 +104,7 @@ impl Protection {
             Self::Opportunistic(connector)
             | Self::Required(connector)
             | Self::Verify(connector)
-            | Self::Dane(connector, _)
+            | Self::Dane { connector, .. }
             | Self::Sts(connector) => Some(connector),
         }
     }

@@ -3,7 +3,7 @@
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RData, RecordType};
 use rcptgate::dns::{Dnssec, LookupFault, Resolver};
-use rcptgate::routing::records::Tlsa;
+use rcptgate::routing::records::{End, Tlsa};
 
 use RecordType::{A as V4, AAAA as V6, MX};
 
@@ -82,14 +82,15 @@ async fn an_answer_is_authentic_if_it_was_asked_for_and_is_believed() {
 }
 
 #[tokio::test]
-async fn addresses_are_authentic_if_all_of_them_are() {
+async fn a_name_is_authentic_if_it_is_for_one_family() {
     let (server, resolver) = start().await;
     let v4 = || Answer::addresses(&["192.0.2.1"]);
     let v6 = || Answer::addresses(&["2001:db8::1"]);
     let cases = [
         (v4().signed(), v6().signed(), true),
-        (v4().signed(), v6(), false),
-        (v4(), v6().signed(), false),
+        (v4().signed(), v6(), true),
+        (v4(), v6().signed(), true),
+        (v4(), v6(), false),
         (v4().signed(), Answer::no_records(), true),
         (Answer::no_records(), v6(), false),
     ];
@@ -98,8 +99,60 @@ async fn addresses_are_authentic_if_all_of_them_are() {
         server.answer(&host, V4, a);
         server.answer(&host, V6, aaaa);
         let found = resolver.addresses(&host).await.expect("addresses");
-        assert_eq!(found.authentic, wanted, "{index}");
+        assert_eq!(found.ends, [end(&host, wanted)], "{index}");
     }
+}
+
+fn end(name: &str, authentic: bool) -> End {
+    End { name: name.to_owned(), authentic }
+}
+
+/// RFC 7672 §2.2.2: where the aliases of a mail host end.
+#[tokio::test]
+async fn the_end_of_the_aliases_is_told() {
+    let (server, resolver) = start().await;
+    let v4 = || Answer::addresses(&["192.0.2.1"]);
+    let v6 = || Answer::addresses(&["2001:db8::1"]);
+    let cases = [
+        (v4().at("End.Test.").signed(), v6().at("end.test."), vec![end("end.test", true)]),
+        (v4().at("end.test."), Answer::no_records(), vec![end("end.test", false)]),
+        (
+            v4().at("four.test.").signed(),
+            v6().at("six.test."),
+            vec![end("six.test", false), end("four.test", true)],
+        ),
+        (v4(), v6().at("six.test."), vec![end("six.test", false), end("h3.test", false)]),
+    ];
+    for (index, (a, aaaa, wanted)) in cases.into_iter().enumerate() {
+        let host = format!("h{index}.test");
+        server.answer(&host, V4, a);
+        server.answer(&host, V6, aaaa);
+        let found = resolver.addresses(&host).await.expect("addresses");
+        assert_eq!(found.ends, wanted, "{index}");
+    }
+    server.answer("d.test", MX, Answer::mx(&[(1, "mx.test.")]).at("mail.test."));
+    assert_eq!(resolver.mx("d.test").await.expect("hosts").name, "mail.test");
+}
+
+/// The first alias alone is asked about, wherever it leads.
+#[tokio::test]
+async fn whether_an_alias_is_authentic_is_asked_of_itself() {
+    let (server, resolver) = start().await;
+    let alias = || Answer::no_records().at("end.test.");
+    let cases = [
+        (alias().signed(), Ok(true)),
+        (alias(), Ok(false)),
+        (Answer::no_records().signed(), Ok(false)),
+        (Answer::no_such_domain().signed(), Ok(false)),
+    ];
+    for (index, (answer, wanted)) in cases.into_iter().enumerate() {
+        let name = format!("h{index}.test");
+        server.answer(&name, RecordType::CNAME, answer);
+        server.answer("end.test", RecordType::CNAME, Answer::no_records().at("h0.test."));
+        assert_eq!(resolver.is_authentic_alias(&name).await, wanted, "{index}");
+    }
+    server.answer("broken.test", RecordType::CNAME, Answer::code(ResponseCode::ServFail));
+    assert!(is_failed(&resolver.is_authentic_alias("broken.test").await));
 }
 
 #[tokio::test]
@@ -132,12 +185,12 @@ async fn the_next_server_is_asked_when_one_refuses() {
 
 #[test]
 fn local_servers_are_on_this_machine() {
-    let is_local = |servers: &[&str]| {
+    let remote = |servers: &[&str]| {
         let servers: Vec<_> = servers.iter().map(|text| text.parse().expect("address")).collect();
-        Resolver::is_local(&servers)
+        Resolver::remote(&servers).map(|server| server.to_string())
     };
-    assert!(is_local(&["127.0.0.1:53"]));
-    assert!(is_local(&["127.0.0.53:53", "[::1]:5353"]));
-    assert!(!is_local(&["127.0.0.1:53", "192.0.2.1:53"]));
-    assert!(!is_local(&["192.0.2.1:53"]));
+    assert_eq!(remote(&["127.0.0.1:53"]), None);
+    assert_eq!(remote(&["127.0.0.53:53", "[::1]:5353"]), None);
+    assert_eq!(remote(&["127.0.0.1:53", "192.0.2.1:53"]).as_deref(), Some("192.0.2.1"));
+    assert_eq!(remote(&["192.0.2.1:53"]).as_deref(), Some("192.0.2.1"));
 }

@@ -84,6 +84,27 @@ impl Answer {
         Self::says(Says::Records(ResponseCode::NoError, links.chain(last).collect()))
     }
 
+    /// What this one says, and the records of the other.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        if let (Says::Records(_, all), Says::Records(_, more)) = (&mut self.says, other.says) {
+            all.extend(more);
+        }
+        self
+    }
+
+    /// As the records of this name, of which the one asked for is an alias.
+    #[must_use]
+    pub fn at(mut self, end: &str) -> Self {
+        if let Says::Records(_, records) = &mut self.says {
+            for (owner, _) in records.iter_mut() {
+                owner.get_or_insert_with(|| name(end));
+            }
+            records.insert(0, (None, RData::CNAME(CNAME(name(end)))));
+        }
+        self
+    }
+
     pub fn no_such_domain() -> Self {
         Self::code(ResponseCode::NXDomain)
     }
