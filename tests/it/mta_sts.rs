@@ -1,6 +1,6 @@
 //! J07: MTA-STS policies (RFC 8461) from a host of our own, over HTTPS.
 
-mod host;
+pub mod host;
 mod world;
 
 use std::fs;

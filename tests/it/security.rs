@@ -1,6 +1,8 @@
 //! What domains demand of the way to their mail hosts, through the gate: from DNS and policies of our own to a real handshake.
 
 mod alias;
+mod dane;
+mod policies;
 mod start;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +24,9 @@ use rustls::sign::CertifiedKey;
 use crate::certificates::{Authority, named};
 use crate::dns_server::{Answer, DnsServer};
 use crate::harness::{Downstream, Lab, Wish};
+
+/// What a recipient is told whose mail may go out.
+const TAKEN: &str = "250 2.1.0 ok";
 
 /// A mail host that has TLS, a name service, and an authority that the gate trusts where names are to be proved.
 pub struct World {
@@ -151,7 +156,7 @@ impl World {
     /// A gate that finds mail hosts here, and knows nothing yet.
     pub async fn gate(&self, wish: Wish) -> Lab {
         let wish = Wish {
-            resolver: Some(self.resolver()),
+            resolver: Some(wish.resolver.unwrap_or_else(|| self.resolver())),
             rest: Some(wish.rest.unwrap_or_else(|| self.way())),
             targets: Targets::new(Vec::new()),
             ..wish

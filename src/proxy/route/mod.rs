@@ -118,10 +118,12 @@ impl Route {
                 let all = hosts.iter().filter_map(|host| seen.get(host).copied());
                 all.reduce(Capabilities::and).map_or(Capabilities::GATE, Capabilities::offered_over)
             }
-            // Whatever the next host can do, the one after it may not.
+            // Whatever the next host can do, the one after it may not. That TLS is required is kept all the same: recipients whose
+            // hosts do not prove themselves by what their domain says are refused (RFC 8689 §4.2.1).
             Way::Mx { .. } => {
                 let limits = Maxima { rcpt_domain: Some(1), ..Maxima::default() };
-                Capabilities { limits: Some(limits), ..Capabilities::GATE }
+                let require_tls = self.settings.dane || self.settings.mta_sts.is_some();
+                Capabilities { limits: Some(limits), require_tls, ..Capabilities::GATE }
             }
             Way::Original => Capabilities::GATE,
         }

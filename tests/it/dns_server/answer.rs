@@ -84,6 +84,15 @@ impl Answer {
         Self::says(Says::Records(ResponseCode::NoError, links.chain(last).collect()))
     }
 
+    /// What this one says, and the records of the other.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        if let (Says::Records(_, all), Says::Records(_, more)) = (&mut self.says, other.says) {
+            all.extend(more);
+        }
+        self
+    }
+
     /// As the records of this name, of which the one asked for is an alias.
     #[must_use]
     pub fn at(mut self, end: &str) -> Self {

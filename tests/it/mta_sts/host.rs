@@ -1,5 +1,6 @@
 //! A host of policies: HTTPS on loopback that says what it is told to.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -27,6 +28,8 @@ pub struct Host {
 struct Shared {
     config: Mutex<Arc<ServerConfig>>,
     answer: Mutex<String>,
+    /// What is said in place of that where this name is asked for.
+    answers: Mutex<HashMap<String, String>>,
     /// The name asked for by SNI, and the head of the request in lower case.
     heard: Mutex<Vec<(String, String)>>,
     /// A request that is there counts one.
@@ -47,6 +50,7 @@ impl Host {
         let shared = Arc::new(Shared {
             config: Mutex::new(config),
             answer: Mutex::new(answer),
+            answers: Mutex::default(),
             heard: Mutex::default(),
             requests: Semaphore::new(0),
             is_held: watch::Sender::new(false),
@@ -71,6 +75,11 @@ impl Host {
     /// Says this from now on, and ends.
     pub fn say(&self, answer: &str) {
         answer.clone_into(&mut self.shared.answer.lock().expect("a lock"));
+    }
+
+    /// Says this from now on where this name is asked for, and ends.
+    pub fn say_as(&self, name: &str, answer: &str) {
+        self.shared.answers.lock().expect("a lock").insert(name.to_owned(), answer.to_owned());
     }
 
     /// Takes requests and answers none, until [`Self::release`].
@@ -116,13 +125,14 @@ impl Shared {
         }
         let asked = stream.get_ref().1.server_name().unwrap_or_default().to_owned();
         let head = String::from_utf8(head).expect("text").to_lowercase();
-        self.heard.lock().expect("a lock").push((asked, head));
+        self.heard.lock().expect("a lock").push((asked.clone(), head));
         self.count(|now, most| (now + 1, most.max(now + 1)));
         self.requests.add_permits(1);
         let mut is_held = self.is_held.subscribe();
         is_held.wait_for(|is_held| !is_held).await.expect("a host");
         self.count(|now, most| (now - 1, most));
-        let answer = self.answer.lock().expect("a lock").clone();
+        let own = self.answers.lock().expect("a lock").get(&asked).cloned();
+        let answer = own.unwrap_or_else(|| self.answer.lock().expect("a lock").clone());
         let written = stream.write_all(answer.as_bytes()).await;
         // A host that has gone with its test hears of none.
         _ = self.taken.send(written.is_ok());

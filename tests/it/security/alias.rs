@@ -2,8 +2,6 @@
 
 use super::*;
 
-const TAKEN: &str = "250 2.1.0 ok";
-
 /// A mail host whose name is an alias, all of it signed.
 async fn aliased(names: &[&str]) -> World {
     let world = World::new(names).await;
