@@ -2,6 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `octets` | what anybody's octets are read as, for fuzzers |
 //! | `name` | which names are asked for, and which from an answer are believed |
 //! | `wire` | the servers, the tries and their deadline, the bound on questions at once |
 //! | `answer` | from a message to records or a fault, and how long either holds |
@@ -11,6 +12,7 @@
 mod answer;
 mod cache;
 mod name;
+pub mod octets;
 mod rows;
 mod wire;
 

@@ -1,5 +1,7 @@
 //! What must hold of the parsers for every sequence of bytes. Shared by the fuzzers (`targets/`) and by `tests/it/fuzz.rs`.
 
+mod demands;
+mod next_hop;
 mod who;
 
 use std::pin::{Pin, pin};
@@ -7,6 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
+pub use demands::{dns, sts, tlsa};
+pub use next_hop::{lmtp, splitter};
 use rcptgate::proxy::header;
 use rcptgate::routing::Destination;
 use rcptgate::session::{
@@ -37,8 +41,13 @@ pub const ALL: &[(&str, Check)] = &[
     ("address", address),
     ("proxy", proxy),
     ("session", session),
+    ("lmtp", lmtp),
+    ("splitter", splitter),
     ("sasl", sasl),
     ("identity", identity),
+    ("dns", dns),
+    ("sts", sts),
+    ("tlsa", tlsa),
 ];
 
 /// The ways to cut: byte by byte, and in two at a few places that follow from the bytes.

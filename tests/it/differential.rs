@@ -4,6 +4,7 @@
 //! `RCPTGATE_SEED=7 RCPTGATE_RUNS=1000000 cargo test --test it differential::` runs for long, from another start.
 
 mod model;
+mod split;
 
 use std::collections::HashMap;
 

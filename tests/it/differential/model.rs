@@ -15,6 +15,8 @@ pub struct Model {
     /// Keywords of EHLO.
     pub keywords: String,
     pub taken: Vec<Taken>,
+    /// It speaks LMTP: each recipient has an end of its own.
+    pub lmtp: bool,
     buffer: Vec<u8>,
     sender: Option<String>,
     recipients: Vec<String>,
@@ -54,24 +56,35 @@ impl Model {
             return String::new();
         }
         let text = String::from_utf8_lossy(&content).into_owned();
-        let (sender, recipients) = self.reset();
-        if text.contains("Verdict: never") {
-            return self.reply("550", "5.7.1", "we do not want this");
-        }
-        if text.contains("Verdict: later") {
-            return self.reply("451", "4.7.1", "not this now");
-        }
-        if text.contains("Verdict: goodbye") {
+        let (sender, mut recipients) = self.reset();
+        let end = if text.contains("Verdict: never") {
+            self.reply("550", "5.7.1", "we do not want this")
+        } else if text.contains("Verdict: later") {
+            self.reply("451", "4.7.1", "not this now")
+        } else if text.contains("Verdict: goodbye") {
             return self.reply("421", "4.3.2", "no more today");
+        } else {
+            self.reply("250", "2.0.0", "taken")
+        };
+        let mut said = end.clone();
+        if self.lmtp {
+            let own = |to: &String| match to.starts_with("<half.") && end.starts_with('2') {
+                true => self.reply("452", "4.2.2", &format!("full at last {to}")),
+                false => end.replace("\r\n", &format!(" {to}\r\n")),
+            };
+            said = recipients.iter().map(own).collect();
+            recipients.retain(|to| !to.starts_with("<half."));
         }
-        self.taken.push(Taken { sender: sender.unwrap_or_default(), recipients, content });
-        self.reply("250", "2.0.0", "taken")
+        if end.starts_with('2') && !recipients.is_empty() {
+            self.taken.push(Taken { sender: sender.unwrap_or_default(), recipients, content });
+        }
+        said
     }
 
     fn command(&mut self, line: &str) -> String {
         let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
         match verb.as_str() {
-            "EHLO" => {
+            "EHLO" | "LHLO" if (verb == "LHLO") == self.lmtp => {
                 self.reset();
                 let keywords: Vec<_> = self.keywords.split_ascii_whitespace().collect();
                 let mut lines = vec!["model.test"];
