@@ -125,8 +125,7 @@ impl Attempt<'_> {
             host: self.host.host.name.clone(),
             protection: protection.key(),
             source: self.source(),
-            account: self.route.settings.account.as_ref().map(|own| own.login().user.clone()),
-            protocol: self.route.settings.protocol,
+            route: self.route.id,
         }
     }
 
