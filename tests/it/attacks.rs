@@ -59,3 +59,61 @@ async fn a_kept_connection_proves_nothing_to_a_route_with_another_authority() {
     let heard = lab.downstream.heard();
     assert!(!heard.iter().any(|line| line.contains("u@b.test")), "{heard:?}");
 }
+
+/// That an address cannot be reached from one source says nothing of others: with `source = "client"` a client of IPv6 would take
+/// all hosts of IPv4 away from everybody.
+#[tokio::test]
+async fn what_cannot_be_reached_from_one_source_is_tried_from_another() {
+    let hop = Downstream::answering(&[]).await;
+    let hosts = [hop.address, nobody().await];
+    let source = Source::Address("::1".parse().expect("an address"));
+    let mut routes = vec![to("a.test", &hosts, Protection::Off)];
+    routes.push(RouteSettings { source, ..to("b.test", &hosts, Protection::Off) });
+    let lab = Lab::with(hop, Wish { routes, ..Wish::default() }).await;
+    let mut client = lab.client().await;
+    client.ask("MAIL FROM:<s@x.test>", "250").await;
+    client.ask("RCPT TO:<u@b.test>", "451 4.4.1").await;
+    client.ask("RCPT TO:<u@a.test>", "250").await;
+}
+
+async fn greeted(lab: &Lab, hello: &str, clock: &Clock) -> Peer {
+    let mut client = Peer::connect(lab.door).await;
+    assert!(client.reply(clock).await.starts_with("220"));
+    client.say(format!("{hello} c.test\r\n").as_bytes(), clock).await;
+    assert!(client.reply(clock).await.starts_with("250"));
+    client
+}
+
+async fn ask(client: &mut Peer, line: &str, start: &str, clock: &Clock) {
+    client.say(format!("{line}\r\n").as_bytes(), clock).await;
+    let reply = client.reply(clock).await;
+    assert!(reply.starts_with(start), "{line}: expected {start:?}, got {reply:?}");
+}
+
+/// Whoever names a slow host among twenty leaves it no time: that it did not answer is then no reason to leave it alone.
+#[test]
+fn a_host_that_was_given_no_time_is_not_taken_for_silent() {
+    live::run(async |clock| {
+        let (mx, address) = listener().await;
+        let mut crowd = vec![address];
+        for _ in 0..19 {
+            crowd.push(nobody().await);
+        }
+        let hosts = [address, nobody().await];
+        let routes =
+            vec![to("evil.test", &crowd, Protection::Off), to("a.test", &hosts, Protection::Off)];
+        let lab = Lab::with(Downstream::at(address), Wish { routes, ..Wish::default() }).await;
+        let mut client = greeted(&lab, "EHLO", clock).await;
+        ask(&mut client, "MAIL FROM:<s@x.test>", "250", clock).await;
+        client.say(b"RCPT TO:<u@evil.test>\r\n", clock).await;
+        let tarpit = live::accept(&mx, clock).await.expect("a connection");
+        clock.hurry();
+        assert!(client.reply(clock).await.starts_with("451"));
+        drop(tarpit);
+        client.say(b"RCPT TO:<u@a.test>\r\n", clock).await;
+        let mut hop = live::accept_now(&mx, clock).await.expect("it is tried");
+        clock.pass(Duration::from_secs(20)).await;
+        hop.say(b"220 mx\r\n", clock).await;
+        assert_eq!(hop.line(clock).await.as_deref(), Some(&b"EHLO gate.test"[..]));
+    });
+}

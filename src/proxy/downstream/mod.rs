@@ -96,6 +96,10 @@ pub(super) struct NextHop {
 /// Most addresses that are tried for one recipient (Postfix `smtp_mx_address_limit`).
 const ADDRESSES_MAX: usize = 5;
 
+/// Time after which a host that takes connections and says nothing can be called silent. Whoever names it among many leaves it less:
+/// a stranger must not be able to take it away from others' mail by that.
+const FAIR: Duration = Duration::from_secs(30);
+
 /// Connects to the first host that takes us.
 ///
 /// # Errors
@@ -147,7 +151,8 @@ async fn first_of(
             tried += 1;
             let share = self::share(share, count - index);
             let target = SocketAddr::new(*address, host.host.port);
-            let attempt = connect::Attempt { door, route, order, host, target };
+            let attempt = connect::Attempt { door, route, order, host, target, until: share };
+            let began = Instant::now();
             match timeout_at(share, attempt.make(&reached.protection)).await {
                 Ok(Ok(leg)) => return Ok(leg),
                 Ok(Err(connect::Failure::Reply(reply))) => note(&mut last, reply),
@@ -155,7 +160,9 @@ async fn first_of(
                 Ok(Err(connect::Failure::Loop)) => return Err(last.unwrap_or(looping(route))),
                 Err(_) => {
                     failed(door, &host.host, Some(*address), "timed out");
-                    attempt.is_silent();
+                    if began.elapsed() >= FAIR {
+                        attempt.is_silent();
+                    }
                     note(&mut last, TOO_LONG);
                 }
             }
