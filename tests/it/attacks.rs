@@ -117,3 +117,27 @@ fn a_host_that_was_given_no_time_is_not_taken_for_silent() {
         assert_eq!(hop.line(clock).await.as_deref(), Some(&b"EHLO gate.test"[..]));
     });
 }
+
+/// RFC 5321 §4.5.3.2.3: a client waits five minutes for the reply to RCPT, of which a slow greeting has taken most.
+#[test]
+fn the_opening_and_the_reply_share_the_time_that_a_client_waits() {
+    live::run(async |clock| {
+        let (mx, address) = listener().await;
+        let lab = Lab::with(Downstream::at(address), Wish::default()).await;
+        let mut client = greeted(&lab, "EHLO", clock).await;
+        ask(&mut client, "MAIL FROM:<s@x.test>", "250", clock).await;
+        client.say(b"RCPT TO:<u@a.test>\r\n", clock).await;
+        let mut hop = live::accept(&mx, clock).await.expect("a connection");
+        clock.pass(Duration::from_secs(200)).await;
+        hop.say(b"220 mx\r\n", clock).await;
+        assert_eq!(hop.line(clock).await.as_deref(), Some(&b"EHLO gate.test"[..]));
+        hop.say(b"250-mx\r\n250 PIPELINING\r\n", clock).await;
+        assert_eq!(hop.line(clock).await.as_deref(), Some(&b"MAIL FROM:<s@x.test>"[..]));
+        clock.pass(Duration::from_secs(50)).await;
+        hop.say(b"250 ok\r\n", clock).await;
+        clock.pass(Duration::from_secs(40)).await;
+        client.look(clock).await;
+        let said = String::from_utf8_lossy(&client.input);
+        assert!(said.starts_with("451 4.4.2 rcptgate: the next hop took too long"), "{said:?}");
+    });
+}
