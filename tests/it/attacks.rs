@@ -141,3 +141,44 @@ fn the_opening_and_the_reply_share_the_time_that_a_client_waits() {
         assert!(said.starts_with("451 4.4.2 rcptgate: the next hop took too long"), "{said:?}");
     });
 }
+
+/// Two messages that each hold the one place that the other needs: neither is to wait until the time for an opening is over.
+#[test]
+fn messages_that_hold_each_others_places_go_on_soon() {
+    live::run(async |clock| {
+        let (at_a, a) = listener().await;
+        let (at_b, b) = listener().await;
+        let mut routes = by_domain(Protocol::Smtp, &[("a.test", a), ("b.test", b)]);
+        routes.iter_mut().for_each(|route| route.concurrency = Some(1));
+        let wish = Wish { protocol: Protocol::Lmtp, routes, ..Wish::default() };
+        let lab = Lab::with(Downstream::at(a), wish).await;
+        let mut clients = Vec::new();
+        let mut hops = Vec::new();
+        for (listener, recipient) in [(&at_a, "u@a.test"), (&at_b, "u@b.test")] {
+            let mut client = greeted(&lab, "LHLO", clock).await;
+            ask(&mut client, "MAIL FROM:<s@x.test>", "250", clock).await;
+            client.say(format!("RCPT TO:<{recipient}>\r\n").as_bytes(), clock).await;
+            let mut hop = live::accept(listener, clock).await.expect("a connection");
+            for (said, heard) in [("220 mx", "EHLO gate.test"), ("250 mx", "MAIL FROM:<s@x.test>")]
+            {
+                hop.say(format!("{said}\r\n").as_bytes(), clock).await;
+                assert_eq!(hop.line(clock).await.as_deref(), Some(heard.as_bytes()));
+            }
+            hop.say(b"250 ok\r\n", clock).await;
+            assert!(hop.line(clock).await.is_some_and(|line| line.starts_with(b"RCPT")));
+            hop.say(b"250 ok\r\n", clock).await;
+            assert!(client.reply(clock).await.starts_with("250"));
+            clients.push(client);
+            hops.push(hop);
+        }
+        for (client, recipient) in clients.iter_mut().zip(["v@b.test", "v@a.test"]) {
+            client.say(format!("RCPT TO:<{recipient}>\r\n").as_bytes(), clock).await;
+        }
+        clock.pass(Duration::from_secs(30)).await;
+        for client in &mut clients {
+            client.look(clock).await;
+            let said = String::from_utf8_lossy(&client.input);
+            assert!(said.starts_with("451 4.3.2 rcptgate: as many connections"), "{said:?}");
+        }
+    });
+}

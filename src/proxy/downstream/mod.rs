@@ -47,6 +47,8 @@ pub(super) struct Order {
     pub(super) fresh: bool,
     /// The client's address.
     pub(super) from: IpAddr,
+    /// The client's message may hold places of other connections.
+    pub(super) beside_others: bool,
     /// How the client calls itself.
     pub(super) helo: Option<Arc<str>>,
     /// The client, if the next hop is to take us for it.
@@ -100,6 +102,10 @@ const ADDRESSES_MAX: usize = 5;
 /// a stranger must not be able to take it away from others' mail by that.
 const FAIR: Duration = Duration::from_secs(30);
 
+/// How long a connection that may have others beside it waits for a place: they hold theirs meanwhile, and somebody else may wait for
+/// those.
+const PLACE_BESIDE: Duration = Duration::from_secs(10);
+
 /// Connects to the first host that takes us.
 ///
 /// # Errors
@@ -110,7 +116,11 @@ pub(super) async fn open(door: &Door, order: &Order) -> Result<Leg, Unopened> {
     let Some(route) = door.outbound.routes.route(id) else { return Err(CHANGED.into()) };
     let place = match &route.places {
         Some(places) => {
-            let place = timeout_at(deadline, Arc::clone(places).acquire_owned()).await;
+            let until = match order.beside_others {
+                true => deadline.min(Instant::now() + PLACE_BESIDE),
+                false => deadline,
+            };
+            let place = timeout_at(until, Arc::clone(places).acquire_owned()).await;
             Some(place.ok().and_then(Result::ok).ok_or(BUSY)?)
         }
         None => None,
