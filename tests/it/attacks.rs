@@ -182,3 +182,28 @@ fn messages_that_hold_each_others_places_go_on_soon() {
         }
     });
 }
+
+/// A connection that was there before the client was greeted serves all of its mail: routes that change within a transaction do
+/// not begin it a second time.
+#[test]
+fn a_transaction_is_begun_once_on_a_connection_for_all_mail() {
+    let mut session = Session::new(crate::rig::settings());
+    session.begins_with(Capabilities { pipelining: true, ..Capabilities::default() }.into());
+    let (mut out, mut route) = (Outputs::default(), 0);
+    session.step(Input::Accepted, &mut out);
+    for recipient in ["1@a.test", "2@a.test"] {
+        route += 1;
+        let mail = if route == 1 { "EHLO c.test\r\nMAIL FROM:<s@x.test>\r\n" } else { "" };
+        let mut group = BytesMut::from(format!("{mail}RCPT TO:<{recipient}>\r\n").as_bytes());
+        session.step(Input::Client(&mut group), &mut out);
+        assert!(matches!(out.actions.pop_back(), Some(Action::Ask(..))));
+        let route = RouteId(route);
+        session.step(Input::Forward(Destination { route, domain: None }), &mut out);
+        let said = String::from_utf8(out.to_downstream.split().to_vec()).expect("text");
+        let mail = if mail.is_empty() { "" } else { "MAIL FROM:<s@x.test>\r\n" };
+        assert_eq!(said, format!("{mail}RCPT TO:<{recipient}>\r\n"));
+        let replies = if mail.is_empty() { "450 later\r\n" } else { "250 ok\r\n450 later\r\n" };
+        session.step(Input::Downstream(&mut BytesMut::from(replies), Sent::All), &mut out);
+        out.actions.clear();
+    }
+}
