@@ -20,7 +20,7 @@ impl Watch {
     pub(super) fn set(&mut self, session: &Session, timeouts: &Timeouts, sleep: Pin<&mut Sleep>) {
         let now = (session.waiting(), session.turns());
         let since = match self.since {
-            Some((key, since)) if key == now => since,
+            Some((key, since)) if key == now || is_part_of(key.0, now.0) => since,
             Some(_) | None => Instant::now(),
         };
         self.since = Some((now, since));
@@ -40,6 +40,13 @@ impl Watch {
             *since = credited(*since, octets, rate, Instant::now());
         }
     }
+}
+
+/// Whether the client has heard nothing between the two, and waits for one reply: to a recipient for whom a connection is opened and
+/// MAIL is said first.
+const fn is_part_of(before: Waiting, now: Waiting) -> bool {
+    let before = matches!(before, Waiting::Driver | Waiting::Downstream(Stage::Mail));
+    before && matches!(now, Waiting::Downstream(Stage::Mail | Stage::Rcpt))
 }
 
 /// Since when content counts as waited for, once so many octets have come.

@@ -166,7 +166,10 @@ impl Session {
                 return self.phase = Phase::Parked(asked, destination);
             }
             *pinned = destination.clone();
-            transaction.mail = MailState::Unsent;
+            // A connection for all mail leads there, too, and knows of the transaction: routes have changed meanwhile.
+            if !(self.leg.is_open() && self.leg.leads_to(&destination)) {
+                transaction.mail = MailState::Unsent;
+            }
         }
         let refusal = match &transaction.mail {
             _ if transaction.destination.as_ref() != Some(&destination) => {

@@ -347,11 +347,12 @@ impl Session {
                 self.phase = phase;
                 self.lose_chunks(reply, out);
                 self.abort_leg(reply, out);
-                if let Some(transaction) = &mut self.transaction
-                    && let MailState::Sent = transaction.mail
-                {
+                if let Some(transaction) = &mut self.transaction {
+                    // Also of one whose MAIL was refused: nobody answers any more, and a recipient that is parked waits for that.
                     transaction.pending = 0;
-                    transaction.mail = MailState::Failed(reply.clone(), Stage::Connect);
+                    if let MailState::Sent = transaction.mail {
+                        transaction.mail = MailState::Failed(reply.clone(), Stage::Connect);
+                    }
                 }
             }
         }

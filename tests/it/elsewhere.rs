@@ -1,6 +1,10 @@
 //! One transaction has one destination: that of whom a next hop has accepted. Recipients of others are told to come again, unless
 //! nobody was accepted before them.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcptgate::proxy::Timeouts;
 use rcptgate::session::Protocol;
 
 use crate::harness::{Downstream, Lab, Wish, by_domain};
@@ -85,4 +89,28 @@ async fn a_client_that_leaves_meanwhile_is_no_riddle() {
     assert_eq!(says_rcpt(&b, "2@b.test"), 1);
     lab.sessions.close();
     lab.sessions.wait().await;
+}
+
+/// A next hop that refuses MAIL and hangs up owes its recipients an answer for ever: nobody is to wait for it.
+#[tokio::test]
+async fn a_next_hop_that_refuses_mail_and_hangs_up_holds_nobody_back() {
+    let a = Downstream::start(Arc::new(|line: &str| match line.get(..4).unwrap_or_default() {
+        "RCPT" => None,
+        "MAIL" => Some("550 5.7.1 not from you".to_owned()),
+        "EHLO" => Some("250-a.test\r\n250 PIPELINING".to_owned()),
+        "" => Some("220 a.test".to_owned()),
+        _ => Some("250 ok".to_owned()),
+    }))
+    .await;
+    let b = Downstream::answering(&[]).await;
+    let routes = by_domain(Protocol::Smtp, &[("a.test", a.address), ("b.test", b.address)]);
+    let timeouts = Timeouts { client: Duration::from_secs(20), ..Timeouts::default() };
+    let lab = Lab::with(a, Wish { routes, timeouts, ..Wish::default() }).await;
+    let mut client = lab.client().await;
+    client.ask("MAIL FROM:<s@x.test>", "250").await;
+    client.ask("RCPT TO:<1@a.test>", "451 4.4.2").await;
+    client.ask("RCPT TO:<2@b.test>", "250").await;
+    client.ask("DATA", "354").await;
+    client.ask("text\n.", "250").await;
+    assert_eq!(says_rcpt(&b, "2@b.test"), 1);
 }

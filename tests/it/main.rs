@@ -2,6 +2,7 @@
 //! `tests/README.md` says what each kind of test is for.
 
 mod admin;
+mod attacks;
 mod backpressure;
 mod bounds;
 mod certificates;

@@ -87,13 +87,14 @@ impl Connection {
                 let behalf = Behalf { who: self.reporter.who(), client, from: self.peer, tasks };
                 Box::pin(async move { Ok(fanout::open(&door, behalf)) })
             }
-            Part::Both | Part::Mail => {
+            part @ (Part::Both | Part::Mail) => {
                 let told = door.settings.tell_client == TellClient::Xclient;
                 let order = Order {
                     to,
                     original: self.original,
                     fresh,
                     from: client.address.unwrap_or(self.peer),
+                    beside_others: part == Part::Mail,
                     helo: client.helo.as_deref().map(Arc::from),
                     client: told.then(|| Box::new(client)),
                 };

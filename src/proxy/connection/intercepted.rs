@@ -36,8 +36,15 @@ pub(super) async fn intercepted(
         Err(error) => return refused(door, client, "not_redirected", &error.to_string()),
     };
     let from = client.ip().to_canonical();
-    let order =
-        Order { to: None, original: Some(original), fresh: true, from, helo: None, client: None };
+    let order = Order {
+        to: None,
+        original: Some(original),
+        fresh: true,
+        from,
+        beside_others: false,
+        helo: None,
+        client: None,
+    };
     match downstream::open(door, &order).await {
         Ok(leg) => Intercepted::Reached(original, leg),
         Err(unopened) => refused(door, client, "unreachable", &unopened.reply.to_string()),

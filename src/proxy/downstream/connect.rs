@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead as _, AsyncReadExt, AsyncWriteExt, ReadBuf};
@@ -12,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::hosts::MailHost;
 use super::pool::Key;
+use super::silence::Path;
 use super::{Door, Leg, NextHop, Order, failed, unreachable};
 use crate::bounce::Stage;
 use crate::credentials::Account;
@@ -33,6 +35,8 @@ pub(super) struct Attempt<'all> {
     pub(super) order: &'all Order,
     pub(super) host: &'all MailHost,
     pub(super) target: SocketAddr,
+    /// When it is over, whatever has come of it.
+    pub(super) until: Instant,
 }
 
 /// What an attempt comes to when it fails.
@@ -51,6 +55,9 @@ enum Trouble {
     Handshake(String),
     Loop,
 }
+
+/// Time to connect after which an address that has not answered can be called silent: three packets, the third after 3 s (RFC 6298).
+const FAIR_CONNECT: Duration = Duration::from_secs(5);
 
 const NO_HANDSHAKE: Reply =
     Reply::new(451, EnhancedStatus::new(4, 7, 5), "rcptgate: no TLS handshake with the next hop");
@@ -72,7 +79,7 @@ impl Attempt<'_> {
             }
         }
         // Another route may have noted it: where there is no other host, that changes nothing.
-        if self.host.has_others && outbound.silent.has(&self.target) {
+        if self.host.has_others && outbound.silent.has(&self.path()) {
             self.failed("not tried, did not answer a moment ago");
             return Err(Failure::Reply(unreachable("rcptgate: the next hop cannot be reached")));
         }
@@ -117,6 +124,10 @@ impl Attempt<'_> {
         failed(self.door, &self.host.host, Some(self.target.ip()), why);
     }
 
+    fn path(&self) -> Path {
+        (self.source(), self.target)
+    }
+
     fn source(&self) -> Option<IpAddr> {
         self.route.settings.source.of(self.order.from)
     }
@@ -127,8 +138,7 @@ impl Attempt<'_> {
             host: self.host.host.name.clone(),
             protection: protection.key(),
             source: self.source(),
-            account: self.route.settings.account.as_ref().map(|own| own.login().user.clone()),
-            protocol: self.route.settings.protocol,
+            route: self.route.id,
         }
     }
 
@@ -173,12 +183,17 @@ impl Attempt<'_> {
         let Self { door, route, order, target, .. } = self;
         let outbound = &door.outbound;
         let connecting = route.settings.source.connect(target, order.from);
-        let stream = match timeout(door.settings.timeouts.connect, connecting).await {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let patience = door.settings.timeouts.connect.min(left);
+        let stream = match timeout(patience, connecting).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(self.unreachable(error.to_string())),
+            Err(_) if patience < FAIR_CONNECT.min(door.settings.timeouts.connect) => {
+                return Err(Trouble::Unreachable("no time was left to connect".to_owned()));
+            }
             Err(_) => return Err(self.unreachable("connecting timed out".to_owned())),
         };
-        outbound.silent.forget(&target);
+        outbound.silent.forget(&self.path());
         if let (Ok(from), Ok(to)) = (stream.local_addr(), stream.peer_addr())
             && outbound.own.is_between(from, to)
         {
@@ -197,7 +212,7 @@ impl Attempt<'_> {
     /// Nothing comes from there. One fixed host is tried all the same: there is no other, and what it says now is all that counts.
     pub(super) fn is_silent(&self) {
         if self.host.has_others {
-            self.door.outbound.silent.note(self.target);
+            self.door.outbound.silent.note(self.path());
         }
     }
 

@@ -47,6 +47,8 @@ pub(super) struct Order {
     pub(super) fresh: bool,
     /// The client's address.
     pub(super) from: IpAddr,
+    /// The client's message may hold places of other connections.
+    pub(super) beside_others: bool,
     /// How the client calls itself.
     pub(super) helo: Option<Arc<str>>,
     /// The client, if the next hop is to take us for it.
@@ -98,6 +100,14 @@ pub(super) struct NextHop {
 /// Most addresses that are tried for one recipient (Postfix `smtp_mx_address_limit`).
 const ADDRESSES_MAX: usize = 5;
 
+/// Time after which a host that takes connections and says nothing can be called silent. Whoever names it among many leaves it less:
+/// a stranger must not be able to take it away from others' mail by that.
+const FAIR: Duration = Duration::from_secs(30);
+
+/// How long a connection that may have others beside it waits for a place: they hold theirs meanwhile, and somebody else may wait for
+/// those.
+const PLACE_BESIDE: Duration = Duration::from_secs(10);
+
 /// Connects to the first host that takes us.
 ///
 /// # Errors
@@ -108,7 +118,11 @@ pub(super) async fn open(door: &Door, order: &Order) -> Result<Leg, Unopened> {
     let Some(route) = door.outbound.routes.route(id) else { return Err(CHANGED.into()) };
     let place = match &route.places {
         Some(places) => {
-            let place = timeout_at(deadline, Arc::clone(places).acquire_owned()).await;
+            let until = match order.beside_others {
+                true => deadline.min(Instant::now() + PLACE_BESIDE),
+                false => deadline,
+            };
+            let place = timeout_at(until, Arc::clone(places).acquire_owned()).await;
             Some(place.ok().and_then(Result::ok).ok_or(BUSY)?)
         }
         None => None,
@@ -152,7 +166,8 @@ async fn first_of(
             tried += 1;
             let share = self::share(share, count - index);
             let target = SocketAddr::new(*address, host.host.port);
-            let attempt = connect::Attempt { door, route, order, host, target };
+            let attempt = connect::Attempt { door, route, order, host, target, until: share };
+            let began = Instant::now();
             match timeout_at(share, attempt.make(&reached.protection)).await {
                 Ok(Ok(leg)) => return Ok(leg),
                 Ok(Err(connect::Failure::Reply(reply))) => note(&mut last, reply),
@@ -160,7 +175,9 @@ async fn first_of(
                 Ok(Err(connect::Failure::Loop)) => return Err(last.unwrap_or(looping(route))),
                 Err(_) => {
                     failed(door, &host.host, Some(*address), "timed out");
-                    attempt.is_silent();
+                    if began.elapsed() >= FAIR {
+                        attempt.is_silent();
+                    }
                     note(&mut last, TOO_LONG);
                 }
             }

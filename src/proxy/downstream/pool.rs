@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Leg, NextHop, quit};
 use crate::proxy::stream::Stream;
-use crate::session::Protocol;
+use crate::routing::RouteId;
 
 /// What two uses of one connection must have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,10 +31,9 @@ pub(in crate::proxy) struct Key {
     pub(super) protection: String,
     /// Where the connection comes from.
     pub(super) source: Option<IpAddr>,
-    /// As whom the gate has logged in.
-    pub(super) account: Option<String>,
-    /// What is spoken.
-    pub(super) protocol: Protocol,
+    /// By which route: the authorities that were believed, what was shown to the server, as whom the gate has logged in, and what is
+    /// spoken are as that has it. One that is changed gets another.
+    pub(super) route: RouteId,
 }
 
 /// Bounds on what is kept.

@@ -2,7 +2,7 @@
 //! messages no half minute, and is not stormed when it comes back.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,34 +13,38 @@ const SPAN: Duration = Duration::from_secs(60);
 /// Addresses remembered at the most; beyond that all are tried.
 const MOST: usize = 10_000;
 
+/// An address, and from where it is connected to, if that is not the system's choice: what cannot be reached from one address of ours
+/// may be from another.
+pub(super) type Path = (Option<IpAddr>, SocketAddr);
+
 /// Addresses that did not take a connection.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Silent {
-    until: Mutex<HashMap<SocketAddr, Instant>>,
+    until: Mutex<HashMap<Path, Instant>>,
 }
 
 impl Silent {
     /// Whether this one is to be left alone now.
-    pub(super) fn has(&self, address: &SocketAddr) -> bool {
+    pub(super) fn has(&self, path: &Path) -> bool {
         let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.get(address).is_some_and(|until| *until > Instant::now())
+        until.get(path).is_some_and(|until| *until > Instant::now())
     }
 
     /// No connection came about.
-    pub(super) fn note(&self, address: SocketAddr) {
+    pub(super) fn note(&self, path: Path) {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if until.len() >= MOST {
             until.retain(|_, until| *until > now);
         }
         if until.len() < MOST {
-            until.insert(address, now + SPAN);
+            until.insert(path, now + SPAN);
         }
     }
 
     /// It answers again.
-    pub(super) fn forget(&self, address: &SocketAddr) {
-        self.until.lock().unwrap_or_else(PoisonError::into_inner).remove(address);
+    pub(super) fn forget(&self, path: &Path) {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
     }
 }
 
@@ -50,7 +54,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_address_is_left_alone_for_a_minute() {
-        let (silent, address) = (Silent::default(), "192.0.2.1:25".parse().expect("an address"));
+        let silent = Silent::default();
+        let address = (None, "192.0.2.1:25".parse().expect("an address"));
         assert!(!silent.has(&address));
         silent.note(address);
         tokio::time::advance(SPAN - Duration::from_millis(1)).await;

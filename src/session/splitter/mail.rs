@@ -78,7 +78,6 @@ impl<D: Clone + Eq> Splitter<D> {
             return;
         };
         if !std::mem::replace(&mut inner.begun, true) {
-            inner.refused_mail = None;
             let mut lines = mail.opening.split(|byte| *byte == b'\n').peekable();
             while let Some(line) = lines.next() {
                 let last = lines.peek().is_none();

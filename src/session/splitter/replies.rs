@@ -33,7 +33,8 @@ impl<D: Clone + Eq> Splitter<D> {
             (Some(Expected::Greeting | Expected::Hello), Severity::Completion) => {}
             (Some(Expected::Anything), Severity::Intermediate) => self.leave_inner(place, out),
             (Some(Expected::Anything), _) => {}
-            (Some(Expected::Mail), Severity::Completion) => {}
+            // Only now: when it was sent, replies to recipients of the one before may still have been due.
+            (Some(Expected::Mail), Severity::Completion) => inner.refused_mail = None,
             (Some(Expected::Mail), Severity::Transient | Severity::Permanent) => {
                 inner.refused_mail = Some(reply);
             }

@@ -135,6 +135,20 @@ fn a_refused_mail_is_told_to_each_recipient() {
     assert_eq!(world.told(), "552 5.3.4 too large\n");
 }
 
+/// A group in which one message is given up and the next begins: the refusal is of the first alone.
+#[test]
+fn a_refused_mail_is_not_told_to_recipients_of_the_next() {
+    let mut world = World::new();
+    world.outer("MAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\nRSET\nMAIL FROM:<s@x.test>\nRCPT TO:<u@a.test>\nDATA\n");
+    let _ = world.told();
+    world.inner("a.test", "552 5.3.4 too large\n503 5.5.1 need MAIL\n250 reset\n");
+    world.inner("a.test", "250 ok\n250 2.1.5 u\n354 go\n");
+    assert_eq!(
+        world.told(),
+        "552 5.3.4 too large\n250 2.0.0 rcptgate: ok\n250 2.1.0 rcptgate: sender ok\n250 2.1.5 u\n354 go\n"
+    );
+}
+
 #[test]
 fn each_recipient_has_the_end_of_its_own_session() {
     let mut world = World::up_to_content();
