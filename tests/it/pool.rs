@@ -3,6 +3,7 @@
 mod timed;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcptgate::credentials::Account;
 use rcptgate::proxy::PoolLimits;
@@ -178,9 +179,16 @@ async fn ways_that_are_protected_otherwise_share_no_connection() {
 async fn none_is_kept_that_was_told_who_the_client_is() {
     let ehlo = [("EHLO", "250-sink.test\r\n250 XCLIENT ADDR PORT"), ("XCLIENT", "220 again")];
     for (tell_client, connections) in [(TellClient::Xclient, 2), (TellClient::Xforward, 1)] {
-        let wish = Wish { tell_client, ..keeping() };
+        let idle = Duration::from_secs(3600);
+        let pool = PoolLimits { idle, age: idle, ..PoolLimits::default() };
+        let wish = Wish { tell_client, pool, ..Wish::default() };
         let lab = Lab::with(Downstream::answering(&ehlo).await, wish).await;
         assert_eq!(two_clients(&lab, ["a@y.test", "b@y.test"]).await, connections);
+        if tell_client == TellClient::Xclient {
+            // They are told goodbye at once, not only passed over by the next.
+            let ended = |heard: &[String]| heard.iter().filter(|line| *line == "CLOSED").count();
+            lab.downstream.until(|heard| ended(heard) == connections).await;
+        }
     }
 }
 

@@ -1,9 +1,14 @@
 //! A raw client.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a test may wait for a reply that does not come.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A client that says what it is told to.
 pub struct Client {
@@ -40,7 +45,8 @@ impl Client {
         let mut reply = String::new();
         loop {
             let mut line = String::new();
-            let read = self.read.read_line(&mut line).await.unwrap_or(0);
+            let read = timeout(PATIENCE, self.read.read_line(&mut line)).await;
+            let read = read.expect("a reply that does not come").unwrap_or(0);
             if read == 0 {
                 return reply;
             }
