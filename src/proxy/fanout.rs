@@ -149,6 +149,8 @@ impl Fanout {
         if self.outer.has_to_send(&self.out.to_outer) {
             let sent = self.outer.poll_drain(context, &mut self.out.to_outer);
             if let Poll::Ready(Err(_)) = sent {
+                // Else it would be tried, and fail, without end while a next hop takes no content.
+                self.out.to_outer.clear();
                 self.outer.state = Reading::Ended;
             }
             moved |= sent.is_ready();
