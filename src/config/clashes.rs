@@ -43,7 +43,11 @@ pub(super) fn clashes(settings: &Settings, top: &Table<'_, '_>) {
         top.table("admin").fault("listen", format!("{admin} is taken by a listener, {other}"));
     }
     routes(settings, top);
-    let RouteKind::Fixed(hosts) = &settings.downstream.way.route else { return };
+    let ways = settings.routes.iter().chain([&settings.downstream.way]);
+    let hosts = ways.flat_map(|way| match &way.route {
+        RouteKind::Fixed(hosts) => hosts.as_slice(),
+        RouteKind::Mx(_) | RouteKind::Original => &[],
+    });
     for host in hosts {
         let own = taken.iter().find(|own| {
             host.host.parse().is_ok_and(|ip| same_place(**own, SocketAddr::new(ip, host.port)))

@@ -16,6 +16,10 @@ use crate::smtp::address::{Recipient, ReversePath};
 use crate::smtp::command::Parameter;
 use crate::smtp::reply::Reply;
 
+/// Destinations that one transaction may try: each costs the client a wait, and a client with a thousand dead domains must not hold a session
+/// for days.
+const MOVES_MAX: u8 = 20;
+
 impl Session {
     pub(super) fn mail(&mut self, sender: ReversePath, parameters: Vec<Parameter>) {
         let refusal = match self.greeted {
@@ -81,6 +85,7 @@ impl Session {
             wants,
             origin,
             destination: None,
+            moves: 0,
             mail: MailState::Unsent,
             asked: 0,
             pending: 0,
@@ -161,11 +166,13 @@ impl Session {
         let login_is_lost = self.login_is_lost();
         let Some(transaction) = &mut self.transaction else { return };
         let pinned = transaction.destination.get_or_insert_with(|| destination.clone());
-        if *pinned != destination && transaction.accepted.is_empty() {
+        let may_move = transaction.accepted.is_empty() && transaction.moves < MOVES_MAX;
+        if *pinned != destination && may_move {
             if transaction.pending > 0 {
                 return self.phase = Phase::Parked(asked, destination);
             }
             *pinned = destination.clone();
+            transaction.moves += 1;
             // A connection for all mail leads there, too, and knows of the transaction: routes have changed meanwhile.
             if !(self.leg.is_open() && self.leg.leads_to(&destination)) {
                 transaction.mail = MailState::Unsent;

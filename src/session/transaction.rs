@@ -65,6 +65,8 @@ pub(super) struct Transaction {
     pub(super) origin: Option<Box<Identity>>,
     /// Where it goes: where the first recipient goes that passed.
     pub(super) destination: Option<Destination>,
+    /// How often that has changed.
+    pub(super) moves: u8,
     pub(super) mail: MailState,
     /// Recipients asked for, whatever became of them.
     pub(super) asked: u32,

@@ -114,3 +114,20 @@ async fn a_next_hop_that_refuses_mail_and_hangs_up_holds_nobody_back() {
     client.ask("text\n.", "250").await;
     assert_eq!(says_rcpt(&b, "2@b.test"), 1);
 }
+
+/// A thousand dead domains in one message must not hold a session for days.
+#[tokio::test]
+async fn a_transaction_goes_elsewhere_only_so_often() {
+    let dead = Downstream::answering(&[("RCPT", "550 5.1.1 no such user here")]).await;
+    let names: Vec<String> = (0..22).map(|number| format!("d{number}.test")).collect();
+    let routes = names.iter().flat_map(|name| {
+        by_domain(Protocol::Smtp, &[(Box::leak(name.clone().into_boxed_str()), dead.address)])
+    });
+    let lab = Lab::with(dead.clone(), Wish { routes: routes.collect(), ..Wish::default() }).await;
+    let mut client = lab.client().await;
+    client.ask("MAIL FROM:<s@x.test>", "250").await;
+    for name in &names[..21] {
+        client.ask(&format!("RCPT TO:<u@{name}>"), "550 5.1.1").await;
+    }
+    client.ask(&format!("RCPT TO:<u@{}>", names[21]), "452 4.5.3").await;
+}
