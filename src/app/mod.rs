@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -213,6 +214,9 @@ impl Running {
         let goodbye = bound.first().map_or(Duration::ZERO, |(_, door)| door.timeouts.quit);
         let mut outbound = Outbound::new(routes, resolver, own, parts.pool, goodbye);
         outbound.targets = Arc::new(parts.targets);
+        // Each session has room for one; those that need many take what others leave.
+        let most = bound.iter().map(|(_, door)| door.connections).sum::<usize>();
+        outbound.sockets = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         if let Some((settings, connector)) = parts.sts {
             outbound.policies = Some(policies(settings, connector, &outbound, &metrics, &drain)?);
         }

@@ -74,7 +74,13 @@ async fn run(
 /// Lowers the listeners' limits to what the descriptors allow, and says so.
 fn afford(parts: &mut super::Parts, descriptors: Option<u64>) {
     let wanted: Vec<_> = parts.doors.iter().map(|(_, door)| door.connections).collect();
-    let affordable = super::affordable(&wanted, descriptors);
+    if let Some(descriptors) = descriptors {
+        // What is kept takes from what is in use, and never much.
+        let most = usize::try_from(descriptors / 8).unwrap_or(usize::MAX);
+        parts.pool.connections = parts.pool.connections.min(most);
+    }
+    let left = descriptors.map(|all| all.saturating_sub(parts.pool.connections as u64));
+    let affordable = super::affordable(&wanted, left);
     for ((address, door), affordable) in parts.doors.iter_mut().zip(affordable) {
         if affordable < door.connections {
             tracing::warn!(

@@ -178,8 +178,8 @@ struct Connection {
     leg: Option<Side>,
     /// The last next hop.
     next_hop: Option<Arc<NextHop>>,
-    /// Its connection's place among those in use.
-    place: Option<OwnedSemaphorePermit>,
+    /// Its connection's places among those in use.
+    places: Vec<OwnedSemaphorePermit>,
     /// Where the client was going when its connection was redirected to us.
     original: Option<SocketAddr>,
     peer: IpAddr,
@@ -214,7 +214,7 @@ impl Connection {
             door,
             timeouts,
             next_hop: None,
-            place: None,
+            places: Vec::new(),
             original: None,
             peer: peer.to_canonical(),
             upgrade: false,

@@ -88,7 +88,12 @@ pub(super) fn open(door: &Arc<Door>, behalf: Behalf) -> Leg {
         key: None,
         born: Instant::now(),
     };
-    Leg { stream: Stream::Memory(near), next_hop: Arc::new(next_hop), place: None, kept: false }
+    Leg {
+        stream: Stream::Memory(near),
+        next_hop: Arc::new(next_hop),
+        places: Vec::new(),
+        kept: false,
+    }
 }
 
 /// XFORWARD has lines of up to 512 octets.

@@ -12,6 +12,7 @@ use crate::metrics::{Metrics, Outward};
 use crate::mta_sts::{Fault, Policies, Surroundings};
 use crate::routing::target::Targets;
 use crate::time::Timestamp;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// The way out, shared by all listeners.
@@ -26,6 +27,8 @@ pub struct Outbound {
     pub policies: Option<Policies<World>>,
     /// By what the gate knows itself when it meets itself.
     pub own: Own,
+    /// Connections to next hops in use, in all: a message to a hundred domains has a hundred, and there are only so many descriptors.
+    pub sockets: Arc<Semaphore>,
     pub(super) pool: Pool,
     pub(super) silent: Silent,
 }
@@ -40,8 +43,9 @@ impl Outbound {
         goodbye: Duration,
     ) -> Self {
         let (targets, pool) = (Arc::default(), Pool::new(pool, goodbye));
+        let sockets = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
         let (policies, silent) = (None, Silent::default());
-        Self { routes, resolver, targets, policies, own, pool, silent }
+        Self { sockets, routes, resolver, targets, policies, own, pool, silent }
     }
 
     /// What is counted here shows among the figures.

@@ -571,3 +571,31 @@ fn a_drain_waits_for_all_of_them() {
         let _ = world.ends().await;
     });
 }
+
+/// A message to many domains takes a connection for each, and there are only so many descriptors: what is left is all that it gets.
+#[test]
+fn a_message_takes_no_more_connections_than_there_are() {
+    live::run(async |clock| {
+        let (a, b) = (Downstream::answering(&[]).await, Downstream::answering(&[]).await);
+        let routes = by_domain(Protocol::Smtp, &[("a.test", a.address), ("b.test", b.address)]);
+        let wish = Wish { protocol: Protocol::Lmtp, routes, sockets: 1, ..Wish::default() };
+        let lab = Lab::with(a.clone(), wish).await;
+        let mut client = Peer::connect(lab.door).await;
+        assert!(client.reply(clock).await.starts_with("220"));
+        client.say(GREETED.as_bytes(), clock).await;
+        client.say(b"MAIL FROM:<s@x.test>\r\nRCPT TO:<u@a.test>\r\n", clock).await;
+        for start in ["250-gate.test", "250", "250"] {
+            let reply = client.reply(clock).await;
+            assert!(reply.starts_with(start), "{start}: {reply}");
+        }
+        client.say(b"RCPT TO:<u@b.test>\r\n", clock).await;
+        clock.hurry();
+        let reply = client.reply(clock).await;
+        assert!(reply.starts_with("451 4.3.2 rcptgate:"), "{reply}");
+        client.say(b"DATA\r\n", clock).await;
+        assert!(client.reply(clock).await.starts_with("354"));
+        client.say(b"text\r\n.\r\n", clock).await;
+        assert!(client.reply(clock).await.starts_with("250"));
+        assert!(b.heard().is_empty());
+    });
+}

@@ -25,6 +25,7 @@ use rcptgate::session::{Auth, ClientTls, Limits, Protocol, TellClient};
 use rcptgate::smtp::extensions::Extension;
 use rcptgate::tls::Certificate;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -79,6 +80,8 @@ pub struct Wish {
     pub pool: PoolLimits,
     /// Where mail by `mx` never goes.
     pub targets: Targets,
+    /// Connections to next hops at once, in all.
+    pub sockets: usize,
     /// By what the gate knows itself.
     pub own: Own,
     /// How it calls itself.
@@ -122,6 +125,7 @@ impl Default for Wish {
             resolver: None,
             pool: PoolLimits::NONE,
             targets: Targets::default(),
+            sockets: 1000,
             own: Own::default(),
             hostname: "gate.test",
             listener: None,
@@ -161,6 +165,7 @@ impl Lab {
         let mut outbound = Outbound::new(routes.clone(), resolver, wish.own, wish.pool, goodbye);
         outbound.targets = Arc::new(wish.targets);
         outbound.policies = wish.policies;
+        outbound.sockets = Arc::new(Semaphore::new(wish.sockets));
         let door = Door {
             gate: opened.gate.clone(),
             outbound: Arc::new(outbound),

@@ -152,7 +152,7 @@ impl Connection {
     pub(super) fn take_leg(&mut self, leg: Leg) -> Opened {
         let opened = leg.opened();
         self.leg = Some(Side::new(leg.stream));
-        (self.next_hop, self.place) = (Some(leg.next_hop), leg.place);
+        (self.next_hop, self.places) = (Some(leg.next_hop), leg.places);
         opened
     }
 
@@ -179,7 +179,7 @@ impl Connection {
     fn close_downstream(&mut self, farewell: Farewell) {
         let settled = self.out.to_downstream.is_empty();
         self.out.to_downstream.clear();
-        self.place = None;
+        self.places.clear();
         let Some(leg) = self.leg.take() else { return };
         let settled = settled && leg.is_at_rest();
         match (farewell, leg.state, &self.next_hop) {

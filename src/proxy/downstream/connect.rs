@@ -175,7 +175,7 @@ impl Attempt<'_> {
         let (receiver, born) = (organisation(&name), Instant::now());
         let next_hop = NextHop { name, receiver, tls, trust, capabilities, key, born };
         self.introduced(&opening, &next_hop);
-        Ok(Leg { stream, next_hop: Arc::new(next_hop), place: None, kept: false })
+        Ok(Leg { stream, next_hop: Arc::new(next_hop), places: Vec::new(), kept: false })
     }
 
     /// The TCP connection.

@@ -66,8 +66,8 @@ impl Order {
 pub(super) struct Leg {
     pub(super) stream: Stream,
     pub(super) next_hop: Arc<NextHop>,
-    /// Its place among those in use by its route.
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    /// Its places among those in use, by its route and in all.
+    pub(super) places: Vec<OwnedSemaphorePermit>,
     /// It has served before.
     pub(super) kept: bool,
 }
@@ -116,20 +116,18 @@ pub(super) async fn open(door: &Door, order: &Order) -> Result<Leg, Unopened> {
     let deadline = Instant::now() + door.settings.timeouts.opening;
     let id = order.to.as_ref().map(|to| to.route);
     let Some(route) = door.outbound.routes.route(id) else { return Err(CHANGED.into()) };
-    let place = match &route.places {
-        Some(places) => {
-            let until = match order.beside_others {
-                true => deadline.min(Instant::now() + PLACE_BESIDE),
-                false => deadline,
-            };
-            let place = timeout_at(until, Arc::clone(places).acquire_owned()).await;
-            Some(place.ok().and_then(Result::ok).ok_or(BUSY)?)
-        }
-        None => None,
+    let until = match order.beside_others {
+        true => deadline.min(Instant::now() + PLACE_BESIDE),
+        false => deadline,
     };
+    let mut places = Vec::new();
+    for semaphore in route.places.iter().chain([&door.outbound.sockets]) {
+        let place = timeout_at(until, Arc::clone(semaphore).acquire_owned()).await;
+        places.push(place.ok().and_then(Result::ok).ok_or(BUSY)?);
+    }
     let hosts = hosts::of(door, &route, order, deadline).await?;
     let leg = first_of(door, &route, order, &hosts, deadline).await?;
-    Ok(Leg { place, ..leg })
+    Ok(Leg { places, ..leg })
 }
 
 /// The first of these hosts that takes us.
@@ -206,7 +204,7 @@ const CHANGED: Reply =
 const BUSY: Reply = Reply::new(
     451,
     EnhancedStatus::new(4, 3, 2),
-    "rcptgate: as many connections to the next hop as its route allows",
+    "rcptgate: as many connections to next hops as are allowed",
 );
 const UNRESOLVED: Reply =
     Reply::new(451, EnhancedStatus::new(4, 4, 3), "rcptgate: the next hop's name does not resolve");

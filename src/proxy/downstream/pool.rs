@@ -121,7 +121,12 @@ impl Pool {
             if place.give.send(give).is_ok()
                 && let Ok(stream) = given.await
             {
-                return Some(Leg { stream, next_hop: place.next_hop, place: None, kept: true });
+                return Some(Leg {
+                    stream,
+                    next_hop: place.next_hop,
+                    places: Vec::new(),
+                    kept: true,
+                });
             }
         }
     }
