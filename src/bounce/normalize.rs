@@ -118,11 +118,30 @@ pub(super) fn fold_accents(text: &str) -> Cow<'_, str> {
         return text.into();
     }
     // Decompose, drop the combining diacritical marks, compose again what Kana and Hangul need.
-    text.nfkd()
-        .filter(|character| !('\u{300}'..='\u{36f}').contains(character))
-        .nfc()
-        .collect::<String>()
-        .into()
+    let composed =
+        text.nfkd().filter(|character| !('\u{300}'..='\u{36f}').contains(character)).nfc();
+    let mut folded = String::with_capacity(text.len());
+    for character in composed {
+        match plain(character) {
+            Some(plain) => folded.push_str(plain),
+            None => folded.push(character),
+        }
+    }
+    folded.into()
+}
+
+/// What is written for a letter whose mark Unicode does not take apart, where the keyboard or the charset lacks it.
+const fn plain(character: char) -> Option<&'static str> {
+    Some(match character {
+        'ł' | 'Ł' => "l",
+        'ø' | 'Ø' => "o",
+        'đ' | 'Đ' => "d",
+        'ı' => "i",
+        'ß' | 'ẞ' => "ss",
+        'æ' | 'Æ' => "ae",
+        'œ' | 'Œ' => "oe",
+        _ => return None,
+    })
 }
 
 fn layer(code: ReplyCode, status: Option<EnhancedStatus>, raw: &str) -> Layer {
@@ -300,6 +319,9 @@ fn is_address_literal(piece: &str) -> bool {
     piece.parse::<IpAddr>().is_ok() || without_port.parse::<IpAddr>().is_ok()
 }
 
+/// Top levels that are nobody's and yet in use: RFC 6761, RFC 6762, and ICANN's choice for private networks.
+const RESERVED: &[&str] = &[".example", ".test", ".local", ".internal"];
+
 /// A domain name under a top level that exists; `resolver.adr.recipnotfound` and `here.this` are words.
 fn is_host(piece: &str) -> bool {
     let piece = piece.rsplit_once(':').map_or(piece, |(host, _)| host);
@@ -307,7 +329,8 @@ fn is_host(piece: &str) -> bool {
     piece.len() <= 253
         && piece.contains('.')
         && piece.split('.').all(is_label)
-        && psl::suffix(piece.as_bytes()).is_some_and(|suffix| suffix.is_known())
+        && (psl::suffix(piece.as_bytes()).is_some_and(|suffix| suffix.is_known())
+            || RESERVED.iter().any(|suffix| piece.ends_with(suffix)))
 }
 
 fn is_label(label: &str) -> bool {
