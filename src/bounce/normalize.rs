@@ -43,11 +43,13 @@ pub struct Normal {
 
 /// Takes a reply apart.
 pub fn normalize(reply: &Reply) -> Normal {
-    let raw = fold(clip(&reply.text, TEXT_MAX));
-    let stage = stage_named(&raw);
-    let whole = layer(reply.code, reply.status, &raw);
+    let folded = fold(clip(&reply.text, TEXT_MAX));
+    // A character of Unicode may fold to eighteen.
+    let raw = clip(&folded, TEXT_MAX);
+    let stage = stage_named(raw);
+    let whole = layer(reply.code, reply.status, raw);
     let mut layers = Vec::with_capacity(2);
-    if let Some(quoted) = innermost(&raw) {
+    if let Some(quoted) = innermost(raw) {
         let code = quoted.code.unwrap_or(reply.code);
         layers.push(layer(code, quoted.status, quoted.text));
     }
@@ -58,7 +60,7 @@ pub fn normalize(reply: &Reply) -> Normal {
 
 /// Reads a reply as logs and reports have it, with a leniency that the wire does not get.
 ///
-/// Lines may differ in their codes or lack them, and a delivery report may have an enhanced code only, or (stage `dsn`, where
+/// Lines may differ in their codes (a 4yz among them makes it one) or lack them, and a delivery report may have an enhanced code only, or (stage `dsn`, where
 /// something failed by definition) mere text. `None`: there is no code to go by.
 pub fn read_reply(stage: Stage, text: &str) -> Option<Reply> {
     let text = clip(text, 4 * TEXT_MAX);
@@ -70,14 +72,18 @@ pub fn read_reply(stage: Stage, text: &str) -> Option<Reply> {
     }
     let (first, more) = text.split_once('\n').unwrap_or((text, ""));
     if let Some(mut reply) = Reply::from_text(first) {
-        let more = more.lines().map(|line| match Reply::from_text(line) {
-            Some(other) => other.text,
-            None => line.to_owned().into(),
-        });
-        for line in more {
+        for line in more.lines() {
+            let other = Reply::from_text(line);
+            // A reply has one code (RFC 5321 §4.2.1). Of two that differ, the one that does less harm.
+            if let Some(other) = &other
+                && other.severity() == Severity::Transient
+                && reply.severity() == Severity::Permanent
+            {
+                (reply.code, reply.status) = (other.code, other.status);
+            }
             let all = reply.text.to_mut();
             all.push('\n');
-            all.push_str(&line);
+            all.push_str(other.as_ref().map_or(line, |other| &other.text));
         }
         return Some(reply);
     }
