@@ -49,14 +49,15 @@ impl Classifier {
     /// The rules of a file in the form of `config/classification.toml`.
     ///
     /// # Errors
-    /// Every fault with its line: what does not parse or compile, and every specimen that its rule does not win.
+    /// Every fault with its line: what does not parse or compile, every specimen that its rule does not
+    /// win (with the rule that does), and every one that it wins and must not.
     pub fn from_toml(text: &str) -> Result<Self, Vec<RuleFault>> {
         let classifier = Self { rules: Arc::new(rules::compile(text)?) };
         let faults: Vec<_> = classifier
             .rules
             .specimens()
             .iter()
-            .filter_map(|specimen| classifier.lost(specimen))
+            .filter_map(|specimen| classifier.misread(specimen))
             .collect();
         if faults.is_empty() { Ok(classifier) } else { Err(faults) }
     }
@@ -94,6 +95,11 @@ impl Classifier {
         self.rules.names()
     }
 
+    #[cfg(test)]
+    pub(super) fn compiled(&self) -> &Rules {
+        &self.rules
+    }
+
     /// What can be said of a reply without any code: nothing.
     pub fn without_code() -> Classification {
         nothing("no-code")
@@ -110,17 +116,22 @@ impl Classifier {
         whole.or_else(|| hits.iter().find(|hit| hit.by_text)).or_else(|| hits.first()).copied()
     }
 
-    fn lost(&self, specimen: &rules::Specimen) -> Option<RuleFault> {
-        let rules::Specimen { line, rule, stage, receiver, reply: text } = specimen;
+    fn misread(&self, specimen: &rules::Specimen) -> Option<RuleFault> {
+        let rules::Specimen { wins, line, rule, stage, receiver, reply: text } = specimen;
         let fault = |message| Some(RuleFault { line: *line, message });
         let Some(reply) = read_reply(*stage, text) else {
             return fault(format!("rule {rule:?}: specimen {text:?} has no reply code"));
         };
         let winner = self.classify(*stage, &reply, 1, receiver.as_deref()).rule;
-        if winner == *rule {
-            return None;
+        match (wins, self.rules.named(&winner)) {
+            (true, _) if winner == *rule => None,
+            (false, _) if winner != *rule => None,
+            (false, _) => fault(format!("rule {rule:?} wins {text:?}, which it must not")),
+            (true, Some(Rule { line, .. })) => fault(format!(
+                "rule {rule:?}: specimen {text:?} goes to rule {winner:?} of line {line}"
+            )),
+            (true, None) => fault(format!("rule {rule:?} does not match its specimen {text:?}")),
         }
-        fault(format!("rule {rule:?}: specimen {text:?} goes to rule {winner:?}"))
     }
 }
 

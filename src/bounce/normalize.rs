@@ -43,11 +43,13 @@ pub struct Normal {
 
 /// Takes a reply apart.
 pub fn normalize(reply: &Reply) -> Normal {
-    let raw = fold(clip(&reply.text, TEXT_MAX));
-    let stage = stage_named(&raw);
-    let whole = layer(reply.code, reply.status, &raw);
+    let folded = fold(clip(&reply.text, TEXT_MAX));
+    // A character of Unicode may fold to eighteen.
+    let raw = clip(&folded, TEXT_MAX);
+    let stage = stage_named(raw);
+    let whole = layer(reply.code, reply.status, raw);
     let mut layers = Vec::with_capacity(2);
-    if let Some(quoted) = innermost(&raw) {
+    if let Some(quoted) = innermost(raw) {
         let code = quoted.code.unwrap_or(reply.code);
         layers.push(layer(code, quoted.status, quoted.text));
     }
@@ -58,7 +60,7 @@ pub fn normalize(reply: &Reply) -> Normal {
 
 /// Reads a reply as logs and reports have it, with a leniency that the wire does not get.
 ///
-/// Lines may differ in their codes or lack them, and a delivery report may have an enhanced code only, or (stage `dsn`, where
+/// Lines may differ in their codes (a 4yz among them makes it one) or lack them, and a delivery report may have an enhanced code only, or (stage `dsn`, where
 /// something failed by definition) mere text. `None`: there is no code to go by.
 pub fn read_reply(stage: Stage, text: &str) -> Option<Reply> {
     let text = clip(text, 4 * TEXT_MAX);
@@ -70,14 +72,18 @@ pub fn read_reply(stage: Stage, text: &str) -> Option<Reply> {
     }
     let (first, more) = text.split_once('\n').unwrap_or((text, ""));
     if let Some(mut reply) = Reply::from_text(first) {
-        let more = more.lines().map(|line| match Reply::from_text(line) {
-            Some(other) => other.text,
-            None => line.to_owned().into(),
-        });
-        for line in more {
+        for line in more.lines() {
+            let other = Reply::from_text(line);
+            // A reply has one code (RFC 5321 §4.2.1). Of two that differ, the one that does less harm.
+            if let Some(other) = &other
+                && other.severity() == Severity::Transient
+                && reply.severity() == Severity::Permanent
+            {
+                (reply.code, reply.status) = (other.code, other.status);
+            }
             let all = reply.text.to_mut();
             all.push('\n');
-            all.push_str(&line);
+            all.push_str(other.as_ref().map_or(line, |other| &other.text));
         }
         return Some(reply);
     }
@@ -118,11 +124,30 @@ pub(super) fn fold_accents(text: &str) -> Cow<'_, str> {
         return text.into();
     }
     // Decompose, drop the combining diacritical marks, compose again what Kana and Hangul need.
-    text.nfkd()
-        .filter(|character| !('\u{300}'..='\u{36f}').contains(character))
-        .nfc()
-        .collect::<String>()
-        .into()
+    let composed =
+        text.nfkd().filter(|character| !('\u{300}'..='\u{36f}').contains(character)).nfc();
+    let mut folded = String::with_capacity(text.len());
+    for character in composed {
+        match plain(character) {
+            Some(plain) => folded.push_str(plain),
+            None => folded.push(character),
+        }
+    }
+    folded.into()
+}
+
+/// What is written for a letter whose mark Unicode does not take apart, where the keyboard or the charset lacks it.
+const fn plain(character: char) -> Option<&'static str> {
+    Some(match character {
+        'ł' | 'Ł' => "l",
+        'ø' | 'Ø' => "o",
+        'đ' | 'Đ' => "d",
+        'ı' => "i",
+        'ß' | 'ẞ' => "ss",
+        'æ' | 'Æ' => "ae",
+        'œ' | 'Œ' => "oe",
+        _ => return None,
+    })
 }
 
 fn layer(code: ReplyCode, status: Option<EnhancedStatus>, raw: &str) -> Layer {
@@ -300,6 +325,9 @@ fn is_address_literal(piece: &str) -> bool {
     piece.parse::<IpAddr>().is_ok() || without_port.parse::<IpAddr>().is_ok()
 }
 
+/// Top levels that are nobody's and yet in use: RFC 6761, RFC 6762, and ICANN's choice for private networks.
+const RESERVED: &[&str] = &[".example", ".test", ".local", ".internal"];
+
 /// A domain name under a top level that exists; `resolver.adr.recipnotfound` and `here.this` are words.
 fn is_host(piece: &str) -> bool {
     let piece = piece.rsplit_once(':').map_or(piece, |(host, _)| host);
@@ -307,7 +335,8 @@ fn is_host(piece: &str) -> bool {
     piece.len() <= 253
         && piece.contains('.')
         && piece.split('.').all(is_label)
-        && psl::suffix(piece.as_bytes()).is_some_and(|suffix| suffix.is_known())
+        && (psl::suffix(piece.as_bytes()).is_some_and(|suffix| suffix.is_known())
+            || RESERVED.iter().any(|suffix| piece.ends_with(suffix)))
 }
 
 fn is_label(label: &str) -> bool {

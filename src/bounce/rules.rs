@@ -5,6 +5,7 @@
 
 mod compile;
 mod pattern;
+mod prefilter;
 
 use std::collections::BTreeMap;
 
@@ -14,9 +15,10 @@ use toml::Spanned;
 
 use super::normalize::Layer;
 use super::{Category, Scope, Stage, host_of};
+use prefilter::Prefilter;
 
 pub use compile::compile;
-pub use pattern::StatusPattern;
+pub use pattern::{CodePattern, StatusPattern};
 
 /// Something wrong in a rule file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,23 +67,27 @@ struct Written {
     receivers: Vec<String>,
     #[serde(default)]
     specimens: Vec<Spanned<String>>,
+    #[serde(default)]
+    not: Vec<Spanned<String>>,
 }
 
 /// A rule, compiled: the patterns of each kind are one expression.
 ///
 /// One set over the patterns of all rules was tried: its automaton has so many states that it is thrown away and rebuilt all
-/// the time, which made it many times slower than asking the rules one by one.
+/// the time, which made it many times slower than asking the rules one by one. `prefilter` spares most of them instead.
 #[derive(Debug)]
 pub struct Rule {
     /// Its name in logs and records.
     pub name: std::sync::Arc<str>,
+    /// The line of the file that names it.
+    pub line: usize,
     /// What a reply means that it matches.
     pub category: Category,
     /// Whom such a reply is about, where that does not follow from the category.
     pub scope: Option<Scope>,
     /// Whether it decides over whatever the reply quotes: a suppression list quotes the bounce that it remembers.
     pub whole: bool,
-    codes: Vec<String>,
+    codes: Vec<CodePattern>,
     status: Vec<StatusPattern>,
     stages: Vec<Stage>,
     receivers: Vec<String>,
@@ -90,9 +96,11 @@ pub struct Rule {
     except: Option<Regex>,
 }
 
-/// A reply that a rule must win.
+/// A reply that a rule must win, or must not.
 #[derive(Clone, Debug)]
 pub struct Specimen {
+    /// Whether it must.
+    pub wins: bool,
     /// Where it stands in the file.
     pub line: usize,
     /// The rule.
@@ -109,6 +117,7 @@ pub struct Specimen {
 #[derive(Debug)]
 pub struct Rules {
     rules: Vec<Rule>,
+    prefilter: Prefilter,
     noise: Option<regex::Regex>,
     specimens: Vec<Specimen>,
 }
@@ -129,10 +138,17 @@ impl Rules {
             Some(noise) => noise.replace_all(&layer.words, " "),
             None => layer.words.as_str().into(),
         };
+        let possible = self.prefilter.possible(&words, &layer.raw);
         self.rules
             .iter()
-            .find(|rule| rule.matches(&words, layer, stage, receiver))
-            .map(|rule| Hit { rule, by_text: rule.reads_text() })
+            .zip(possible)
+            .find(|(rule, possible)| *possible && rule.matches(&words, layer, stage, receiver))
+            .map(|(rule, _)| Hit { rule, by_text: rule.reads_text() })
+    }
+
+    /// The rule of that name.
+    pub fn named(&self, name: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| *rule.name == *name)
     }
 
     /// What the rules must be able to tell.
@@ -161,8 +177,7 @@ impl Rule {
     }
 
     fn applies(&self, layer: &Layer, stage: Stage, receiver: Option<&str>) -> bool {
-        let code = layer.code.get().to_string();
-        (self.codes.is_empty() || self.codes.iter().any(|prefix| code.starts_with(&**prefix)))
+        (self.codes.is_empty() || self.codes.iter().any(|prefix| prefix.matches(layer.code)))
             && (self.status.is_empty()
                 || layer.status.is_some_and(|status| {
                     self.status.iter().any(|pattern| pattern.matches(status))

@@ -11,6 +11,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::BytesMut;
 pub use demands::{dns, sts, tlsa};
 pub use next_hop::{lmtp, splitter};
+use rcptgate::bounce::classify::{Classifier, read_reply};
+use rcptgate::bounce::{Effect, Stage};
 use rcptgate::proxy::header;
 use rcptgate::routing::Destination;
 use rcptgate::session::{
@@ -48,6 +50,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("dns", dns),
     ("sts", sts),
     ("tlsa", tlsa),
+    ("classify", classify),
 ];
 
 /// The ways to cut: byte by byte, and in two at a few places that follow from the bytes.
@@ -376,4 +379,20 @@ fn converse(pieces: &[&[u8]]) -> (BytesMut, bool) {
         }
     }
     (out.to_client, closed)
+}
+
+/// What a reply means: always something, and never more than its code and its stage allow.
+pub fn classify(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let classifier = Classifier::builtin();
+    for stage in [Stage::Mail, Stage::Rcpt, Stage::EndOfData, Stage::Dsn] {
+        let Some(reply) = read_reply(stage, &text) else { continue };
+        let found = classifier.classify(stage, &reply, 2, None);
+        let again = read_reply(stage, &reply.to_string()).expect("our own");
+        assert_eq!(again.code, reply.code, "{text:?}");
+        // Who was refused at MAIL is the sender, and the answer to content for two is nobody's.
+        let may = matches!(stage, Stage::Rcpt | Stage::Dsn);
+        assert!(may || found.effect == Effect::None, "{stage} {text:?}: {found:?}");
+        assert!(reply.code.get() >= 500 || found.effect != Effect::Hard, "{text:?}: {found:?}");
+    }
 }

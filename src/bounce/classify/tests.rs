@@ -1,3 +1,5 @@
+mod hostile;
+
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -67,7 +69,7 @@ fn specimens() {
         }
     }
     assert!(wrong.is_empty(), "{} of {read}:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(read >= 100, "only {read} specimens");
+    assert!(read >= 700, "only {read} specimens");
 }
 
 #[test]
@@ -97,19 +99,6 @@ fn only_the_recipient_or_its_domain_can_be_affected() {
     }
     check(Stage::Rcpt, "550 5.1.2 no such domain", 1, Scope::Domain, Effect::Hard);
     check(Stage::Rcpt, "550 5.7.1 your IP is blacklisted", 1, Scope::Message, Effect::None);
-}
-
-#[test]
-fn a_reply_of_16_kib_with_controls() {
-    let classifier = Classifier::builtin();
-    for piece in
-        ["a", "\u{1} ", "user ", "user unknown or ", "550 5.1.1 said: ", "x@", "\u{e9}", "<", ". "]
-    {
-        let text: String = piece.repeat(16 * 1024 / piece.len());
-        let reply = Reply::from_text(&format!("550 {text}")).expect("a reply");
-        let found = classifier.classify(Stage::Rcpt, &reply, 1, None);
-        assert_ne!(&*found.rule, "none", "{piece:?}");
-    }
 }
 
 /// Words that rules are made of, so that random texts come near them.

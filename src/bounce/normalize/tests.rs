@@ -28,6 +28,7 @@ fn words_of_a_reply() {
     check("550 recipient's mailbox won\u{2019}t take mail", "recipient mailbox will not take mail");
     check("550 Bo\u{ee}te du destinataire archiv\u{e9}e", "boite du destinataire archivee");
     check("550 queued as 4f2B9c1x7Q0a12 id", "queued as <id> id");
+    check("550 \u{142}\u{f8}\u{df} at host.b.example", "loss at <fqdn>");
     check("550 no\0such\x1b[31m\u{7}user", "no such 31m user");
     check("550 (#5.1.1)", "");
     check("550 ipv6:2001:db8::1 no", "<ip> no");
@@ -111,6 +112,8 @@ fn reading_what_reports_hold() {
         assert_eq!(reply.as_deref(), expected, "{text}");
     };
     check(Stage::Rcpt, "550 a\n551 b\nc", Some("550-a\n550-b\n550 c"));
+    check(Stage::Rcpt, "550-5.1.1 a\n450 4.2.0 b", Some("450-4.2.0 a\n450 4.2.0 b"));
+    check(Stage::Rcpt, "450-4.2.0 a\n550 5.1.1 b", Some("450-4.2.0 a\n450 4.2.0 b"));
     check(Stage::Dsn, "smtp; 550 5.1.1 no", Some("550 5.1.1 no"));
     check(Stage::Dsn, "5.1.1 no", Some("550 5.1.1  no"));
     check(Stage::Dsn, "4.4.7 late", Some("450 4.4.7  late"));
@@ -120,8 +123,32 @@ fn reading_what_reports_hold() {
 }
 
 #[test]
-fn a_long_reply_is_read_in_part() {
-    let reply =
-        Reply::from_text(&format!("550 {}", "\u{1}\u{e9} a@b ".repeat(4000))).expect("a code");
-    assert!(normalize(&reply).layers[0].raw.len() <= TEXT_MAX);
+fn work_is_bounded() {
+    // The pieces grow when folded, or when a word stands for them, or open a reply of their own.
+    for piece in [
+        "\u{1}\u{e9} a@b ",
+        "\u{fdfa}",
+        "a.co ",
+        "::1 ",
+        "said: 550 5.1.1 ",
+        "n't ",
+        "#5.1.1",
+        "\u{130}",
+    ] {
+        for octets in [1 << 10, 1 << 12, 1 << 14, 1 << 16] {
+            let text = format!("550 {}", piece.repeat(octets / piece.len()));
+            let reply = Reply::from_text(&text).expect("a code");
+            let layers = normalize(&reply).layers;
+            assert!(layers.len() <= 2, "{piece:?}");
+            for layer in layers {
+                let room = TEXT_MAX.min(12 * octets);
+                assert!(layer.raw.len() <= room, "{piece:?}: {} of {octets}", layer.raw.len());
+                assert!(
+                    layer.words.len() <= 2 * room,
+                    "{piece:?}: {} of {octets}",
+                    layer.words.len()
+                );
+            }
+        }
+    }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::str::FromStr;
 
 use regex::bytes::{Regex, RegexBuilder};
 use toml::Spanned;
 
-use super::{File, Rule, RuleFault, Rules, Specimen, StatusPattern, Written, pattern};
+use super::prefilter::Prefilter;
+use super::{File, Rule, RuleFault, Rules, Specimen, Written, pattern};
 use crate::bounce::Stage;
 
 /// Octets that the compiled patterns of one rule may take; the largest of the built-in ones needs about a tenth.
@@ -27,11 +29,12 @@ pub fn compile(text: &str) -> Result<Rules, Vec<RuleFault>> {
     let mut compiler = Compiler::new(text, file.words);
     let noise = compiler.noise(&file.noise);
     let rules: Vec<_> = file.rule.into_iter().map(|rule| compiler.rule(rule)).collect();
-    if compiler.faults.is_empty() {
-        Ok(Rules { rules, noise, specimens: compiler.specimens })
-    } else {
-        Err(compiler.faults)
+    if !compiler.faults.is_empty() {
+        return Err(compiler.faults);
     }
+    let prefilter =
+        Prefilter::new(&rules).map_err(|message| vec![RuleFault { line: 1, message }])?;
+    Ok(Rules { rules, prefilter, noise, specimens: compiler.specimens })
 }
 
 struct Compiler<'a> {
@@ -95,8 +98,11 @@ impl<'a> Compiler<'a> {
             );
         }
         let rule_name: std::sync::Arc<str> = name.as_str().into();
-        for specimen in &written.specimens {
+        let won = written.specimens.iter().map(|specimen| (true, specimen));
+        let lost = written.not.iter().map(|specimen| (false, specimen));
+        for (wins, specimen) in won.chain(lost) {
             self.specimens.push(Specimen {
+                wins,
                 line: line_of(self.file, specimen.span().start),
                 rule: rule_name.clone(),
                 stage: written.stages.first().copied().unwrap_or(Stage::Rcpt),
@@ -105,11 +111,12 @@ impl<'a> Compiler<'a> {
             });
         }
         Rule {
+            line: line_of(self.file, written.name.span().start),
             category: written.category,
             scope: written.scope,
             whole: written.whole,
-            codes: self.codes(&name, &written.codes),
-            status: self.status(&name, &written.status),
+            codes: self.parsed(&name, &written.codes),
+            status: self.parsed(&name, &written.status),
             stages: written.stages,
             receivers: written.receivers,
             text: self.patterns(&name, &written.text),
@@ -124,29 +131,33 @@ impl<'a> Compiler<'a> {
         let mut expanded = Vec::with_capacity(patterns.len());
         for written in patterns {
             match pattern::words(written.get_ref(), &self.lists) {
-                // Half boundaries hold beside bytes that are not ASCII: CJK writes no spaces.
-                Ok(regex) => expanded
-                    .push((written.span(), format!(r"\b{{start-half}}(?:{regex})\b{{end-half}}"))),
+                Ok(regex) => expanded.push((written.span(), regex)),
                 Err(message) => self.fault(written.span(), format!("rule {rule:?}: {message}")),
             }
         }
-        self.one_of(rule, &expanded)
+        // Half boundaries hold beside bytes that are not ASCII: CJK writes no spaces.
+        self.one_of(rule, &expanded, |any| format!(r"\b{{start-half}}(?:{any})\b{{end-half}}"))
     }
 
     /// Patterns over the text as it came.
     fn raw_patterns(&mut self, rule: &str, patterns: &[Spanned<String>]) -> Option<Regex> {
         let patterns: Vec<_> =
             patterns.iter().map(|written| (written.span(), written.get_ref().clone())).collect();
-        self.one_of(rule, &patterns)
+        self.one_of(rule, &patterns, str::to_owned)
     }
 
     /// One expression for all patterns; if that fails, the patterns at fault one by one.
-    fn one_of(&mut self, rule: &str, patterns: &[(Range<usize>, String)]) -> Option<Regex> {
+    fn one_of(
+        &mut self,
+        rule: &str,
+        patterns: &[(Range<usize>, String)],
+        within: impl Fn(&str) -> String,
+    ) -> Option<Regex> {
         if patterns.is_empty() {
             return None;
         }
         let all: Vec<_> = patterns.iter().map(|(_, regex)| format!("(?:{regex})")).collect();
-        let error = match build(&all.join("|")) {
+        let error = match build(&within(&all.join("|"))) {
             Ok(regex) => return Some(regex),
             Err(error) => error,
         };
@@ -164,20 +175,12 @@ impl<'a> Compiler<'a> {
         None
     }
 
-    fn codes(&mut self, rule: &str, codes: &[Spanned<String>]) -> Vec<String> {
-        for code in codes {
-            let text = code.get_ref();
-            if !(1..=3).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-                self.fault(
-                    code.span(),
-                    format!("rule {rule:?}: {text:?} is not the start of a reply code"),
-                );
-            }
-        }
-        codes.iter().map(|code| code.get_ref().clone()).collect()
-    }
-
-    fn status(&mut self, rule: &str, patterns: &[Spanned<String>]) -> Vec<StatusPattern> {
+    /// Patterns of codes.
+    fn parsed<T: FromStr<Err = String>>(
+        &mut self,
+        rule: &str,
+        patterns: &[Spanned<String>],
+    ) -> Vec<T> {
         let mut parsed = Vec::with_capacity(patterns.len());
         for written in patterns {
             match written.get_ref().parse() {

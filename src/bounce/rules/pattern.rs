@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use crate::bounce::normalize::fold_accents;
+use crate::smtp::reply::ReplyCode;
 use crate::smtp::status::EnhancedStatus;
 
 /// Up to five words, not beyond the end of a sentence.
@@ -28,6 +29,39 @@ pub fn words(pattern: &str, lists: &BTreeMap<String, Vec<String>>) -> Result<Str
         out.push(')');
     }
     Ok(out)
+}
+
+/// The start of a reply code: `5`, `55`, `552`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodePattern {
+    first: u16,
+    last: u16,
+}
+
+impl CodePattern {
+    /// Whether `code` starts so.
+    pub fn matches(&self, code: ReplyCode) -> bool {
+        (self.first..=self.last).contains(&code.get())
+    }
+}
+
+impl FromStr for CodePattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fault = || format!("{text:?} is not the start of a reply code");
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(fault());
+        }
+        let span = match text.len() {
+            1 => 100,
+            2 => 10,
+            3 => 1,
+            _ => return Err(fault()),
+        };
+        let first = text.parse::<u16>().map_err(|_| fault())? * span;
+        Ok(Self { first, last: first + span - 1 })
+    }
 }
 
 /// `5.1.1`, `x.2.2` (any class), `5.7.x` (any detail), `5.7.500-599`.

@@ -36,7 +36,7 @@ fn faults_name_line_and_rule() {
     );
     check(
         &format!("{rule}text = [\"yes\"]\n{specimen}"),
-        &["line 5: rule \"a\": specimen \"550 no\" goes to rule \"none\""],
+        &["line 5: rule \"a\" does not match its specimen \"550 no\""],
     );
     check(
         &format!("{rule}text = [\"no\"]\nspecimens = [\"no\"]\n"),
@@ -55,6 +55,26 @@ fn faults_name_line_and_rule() {
     assert!(unknown[0].starts_with("line 4: unknown field `colour`"), "{unknown:?}");
     let category = faults("[[rule]]\nname = \"a\"\ncategory = \"bad\"\n");
     assert!(category[0].starts_with("line 3: unknown variant `bad`"), "{category:?}");
+}
+
+#[test]
+fn a_rule_that_takes_what_is_not_its_own_is_named() {
+    let check = |text: &str, expected: &[&str]| assert_eq!(faults(text), expected, "{text}");
+    let first = "[[rule]]\nname = \"a\"\ncategory = \"policy\"\ntext = [\"no\"]\nspecimens = [\"550 no\"]\n";
+    let second = "[[rule]]\nname = \"b\"\ncategory = \"blocked\"\ntext = [\"no ip\"]\n";
+    check(
+        &format!("{first}{second}specimens = [\"550 no ip\"]\n"),
+        &["line 10: rule \"b\": specimen \"550 no ip\" goes to rule \"a\" of line 2"],
+    );
+    check(&format!("{first}not = [\"550 yes\", \"450 x\"]\n"), &[]);
+    check(
+        &format!("{first}not = [\"550 yes\",\n\"550 no ip\"]\n"),
+        &["line 7: rule \"a\" wins \"550 no ip\", which it must not"],
+    );
+    check(
+        &format!("{first}not = [\"no\"]\n"),
+        &["line 6: rule \"a\": specimen \"no\" has no reply code"],
+    );
 }
 
 #[test]
@@ -102,4 +122,34 @@ fn noise_is_taken_out() {
         crate::smtp::reply::Reply::from_text("550 gone, protected by acme").expect("a reply");
     let normal = crate::bounce::normalize::normalize(&reply);
     assert!(rules.find(&normal.layers[0], Stage::Rcpt, None).is_none());
+}
+
+proptest::proptest! {
+    // What fails becomes a specimen, not a file of seeds.
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    /// Halves of two specimens hold pieces of many rules and match few.
+    #[test]
+    fn rules_that_are_not_asked_would_not_match(
+        one in proptest::prelude::any::<proptest::sample::Index>(),
+        two in proptest::prelude::any::<proptest::sample::Index>(),
+        cut in 0_usize..120,
+    ) {
+        let classifier = Classifier::builtin();
+        let rules = classifier.compiled();
+        let (one, two) = (one.get(&rules.specimens).reply.as_str(), two.get(&rules.specimens).reply.as_str());
+        let (head, tail) = (one.split_at(one.floor_char_boundary(cut)).0, two.split_at(two.floor_char_boundary(cut)).1);
+        let Some(reply) = crate::smtp::reply::Reply::from_text(&format!("550 {head} {tail}").replace('\n', " ")) else {
+            return Ok(());
+        };
+        for layer in crate::bounce::normalize::normalize(&reply).layers {
+            let words = rules.noise.as_ref().expect("noise").replace_all(&layer.words, " ");
+            let asked_all = rules.rules.iter().find(|rule| rule.matches(&words, &layer, Stage::Rcpt, None));
+            let found = rules.find(&layer, Stage::Rcpt, None).map(|hit| &hit.rule.name);
+            proptest::prop_assert_eq!(found, asked_all.map(|rule| &rule.name));
+        }
+    }
 }
