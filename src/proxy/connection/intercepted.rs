@@ -38,7 +38,8 @@ pub(super) async fn intercepted(
     let from = client.ip().to_canonical();
     let order =
         Order { to: None, original: Some(original), fresh: true, from, helo: None, client: None };
-    match downstream::open(door, &order).await {
+    // In a box: all sessions would have room for it for as long as they last.
+    match Box::pin(downstream::open(door, &order)).await {
         Ok(leg) => Intercepted::Reached(original, leg),
         Err(unopened) => refused(door, client, "unreachable", &unopened.reply.to_string()),
     }
