@@ -83,7 +83,7 @@ pub(super) async fn run(
     if settings.tls == ClientTls::Up {
         let (patience, acceptor) = (timeouts.handshake, &door.settings.acceptor);
         let mut nothing = BytesMut::new();
-        let handshake = timeout(patience, side.secure(&mut nothing, acceptor.as_ref()));
+        let handshake = timeout(patience, Box::pin(side.secure(&mut nothing, acceptor.as_ref())));
         if !handshake.await.unwrap_or(false) {
             return reporter.handshake_failed();
         }
@@ -169,6 +169,7 @@ struct Wanted {
     leg: bool,
 }
 
+/// In a box: a future has room for each copy of what is moved through it, and an idle session is little else.
 struct Connection {
     door: Arc<Door>,
     timeouts: Timeouts,
@@ -201,8 +202,8 @@ impl Connection {
         door: Arc<Door>,
         timeouts: Timeouts,
         peer: IpAddr,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        Box::new(Self {
             session: Session::new(settings),
             out: Outputs::default(),
             client,
@@ -219,10 +220,10 @@ impl Connection {
             peer: peer.to_canonical(),
             upgrade: false,
             behind: TaskTracker::new(),
-        }
+        })
     }
 
-    async fn drive(mut self, first: Input<'_>) {
+    async fn drive(mut self: Box<Self>, first: Input<'_>) {
         let mut sleep = Box::pin(tokio::time::sleep(self.timeouts.client));
         let mut watch = Watch::default();
         let door = Arc::clone(&self.door);
@@ -257,7 +258,7 @@ impl Connection {
                 break;
             }
         }
-        self.leave().await;
+        Box::pin(self.leave()).await;
     }
 
     /// Waits for whatever comes first. Writes come first, so that what is owed leaves before more is taken in.
@@ -383,3 +384,6 @@ impl Connection {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

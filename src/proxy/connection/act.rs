@@ -35,9 +35,12 @@ impl Connection {
         let (out, client) = (&mut self.out.to_client, &mut self.client);
         // What came in the clear must not be taken for what is said within TLS.
         let secured = client.input.is_empty()
-            && timeout(patience, client.secure(out, self.door.settings.acceptor.as_ref()))
-                .await
-                .unwrap_or(false);
+            && timeout(
+                patience,
+                Box::pin(client.secure(out, self.door.settings.acceptor.as_ref())),
+            )
+            .await
+            .unwrap_or(false);
         if secured {
             self.session.step(Input::Secured, &mut self.out);
         } else {
@@ -228,7 +231,7 @@ impl Connection {
 
     /// Sends what is left, then closes so that the client can read it: closing over unread bytes would reset the connection and
     /// take the last reply with it.
-    pub(super) async fn leave(mut self) {
+    pub(super) async fn leave(mut self: Box<Self>) {
         let open = self.client.state == Reading::Open;
         let last_words = async {
             self.client.stream.write_all_buf(&mut self.out.to_client).await?;

@@ -45,7 +45,8 @@ pub(super) async fn intercepted(
         helo: None,
         client: None,
     };
-    match downstream::open(door, &order).await {
+    // In a box: all sessions would have room for it for as long as they last.
+    match Box::pin(downstream::open(door, &order)).await {
         Ok(leg) => Intercepted::Reached(original, leg),
         Err(unopened) => refused(door, client, "unreachable", &unopened.reply.to_string()),
     }
