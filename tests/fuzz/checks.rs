@@ -1,6 +1,7 @@
 //! What must hold of the parsers for every sequence of bytes. Shared by the fuzzers (`targets/`) and by `tests/it/fuzz.rs`.
 
 mod demands;
+mod meaning;
 mod next_hop;
 mod who;
 
@@ -10,9 +11,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 pub use demands::{dns, sts, tlsa};
+pub use meaning::classify;
 pub use next_hop::{lmtp, splitter};
-use rcptgate::bounce::classify::{Classifier, read_reply};
-use rcptgate::bounce::{Effect, Stage};
 use rcptgate::proxy::header;
 use rcptgate::routing::Destination;
 use rcptgate::session::{
@@ -379,20 +379,4 @@ fn converse(pieces: &[&[u8]]) -> (BytesMut, bool) {
         }
     }
     (out.to_client, closed)
-}
-
-/// What a reply means: always something, and never more than its code and its stage allow.
-pub fn classify(bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
-    let classifier = Classifier::builtin();
-    for stage in [Stage::Mail, Stage::Rcpt, Stage::EndOfData, Stage::Dsn] {
-        let Some(reply) = read_reply(stage, &text) else { continue };
-        let found = classifier.classify(stage, &reply, 2, None);
-        let again = read_reply(stage, &reply.to_string()).expect("our own");
-        assert_eq!(again.code, reply.code, "{text:?}");
-        // Who was refused at MAIL is the sender, and the answer to content for two is nobody's.
-        let may = matches!(stage, Stage::Rcpt | Stage::Dsn);
-        assert!(may || found.effect == Effect::None, "{stage} {text:?}: {found:?}");
-        assert!(reply.code.get() >= 500 || found.effect != Effect::Hard, "{text:?}: {found:?}");
-    }
 }
