@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod attribution;
 pub mod bounce;
 pub mod cli;
 pub mod config;

@@ -103,6 +103,8 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
     let door = DoorSettings {
         hostname: Arc::from(settings.hostname.as_str()),
         tenant: listen.tenant.clone(),
+        tenants: Arc::new(settings.tenants.clone()),
+        keys: Arc::new(settings.keys.clone()),
         clients: listen.clients.clone(),
         xforward: listen.xforward.clone(),
         xclient: listen.xclient.clone(),

@@ -51,7 +51,10 @@ fn summary(
     writeln!(out, "{}: ok", settings.file.display())?;
     for listen in &settings.listen {
         let clients: Vec<String> = listen.clients.iter().map(ToString::to_string).collect();
-        let (address, protocol, tenant) = (listen.address, listen.protocol.name(), &listen.tenant);
+        let (address, protocol) = (listen.address, listen.protocol.name());
+        let default = if settings.tenants.0.is_empty() { "tenant default" } else { "by tenant" };
+        let named = listen.tenant.as_ref().map(|tenant| format!("tenant {tenant}"));
+        let tenant = named.as_deref().unwrap_or(default);
         let tls = match listen.tls {
             ListenTls::Off => "tls off",
             ListenTls::Starttls => "tls by starttls",
@@ -64,10 +67,7 @@ fn summary(
             ListenAuth::Relay => ", auth relay",
         };
         let clients = clients.join(" ");
-        writeln!(
-            out,
-            "  listen      {address} {protocol} for {clients}, {tls}{auth}, tenant {tenant}"
-        )?;
+        writeln!(out, "  listen      {address} {protocol} for {clients}, {tls}{auth}, {tenant}")?;
     }
     for way in &settings.routes {
         writeln!(out, "  route       {} to {}", way.domains.join(" "), shown(way))?;

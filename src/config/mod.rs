@@ -13,6 +13,7 @@
 //! | `live` | the lists in force, read again when they change |
 //! | `error` | a fault, and how it is shown |
 
+mod attribution;
 mod bounds;
 mod clashes;
 mod error;

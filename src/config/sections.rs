@@ -11,6 +11,7 @@ use crate::event::Tenant;
 use crate::log::Format;
 use crate::policy::Policy;
 
+use super::attribution;
 use super::clashes::clashes;
 use super::files;
 use super::reader::Table;
@@ -48,6 +49,8 @@ pub(super) fn settings(file: &Path, top: Table<'_, '_>, files: Files) -> Setting
             .unwrap_or(defaults.data_dir),
         listen: listen(&top, file),
         routes: routes(&top, file),
+        tenants: attribution::tenants(&top),
+        keys: attribution::keys(&top.table("keys")),
         downstream: ways::downstream(top.table("downstream"), file),
         dns: dns(top.table("dns")),
         lists: lists(top.table("lists"), defaults.lists, file),
@@ -125,7 +128,7 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
             .parsed_list("proxy_protocol", parse_network)
             .unwrap_or(default.proxy_protocol),
         withhold: table.parsed_list("withhold", parse_extension).unwrap_or(default.withhold),
-        tenant: table.parsed("tenant", Tenant::named).unwrap_or(default.tenant),
+        tenant: table.parsed("tenant", Tenant::named),
         protocol,
         tls,
         auth,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::attribution::{Keys, Tenants};
 use crate::event::Tenant;
 use crate::log::Format;
 use crate::smtp::extensions::Extension;
@@ -27,6 +28,10 @@ pub struct Settings {
     pub listen: Vec<ListenSettings>,
     /// Where mail to some domains goes, in order.
     pub routes: Vec<WaySettings>,
+    /// By what tenants are known, where a listener does not say.
+    pub tenants: Tenants,
+    /// By what messages and campaigns are known.
+    pub keys: Keys,
     /// Where all other mail goes.
     pub downstream: DownstreamSettings,
     /// How names are looked up.
@@ -56,6 +61,8 @@ impl Settings {
             data_dir: beside(file, "../data"),
             listen: vec![ListenSettings::default()],
             routes: Vec::new(),
+            tenants: Tenants::default(),
+            keys: Keys::default(),
             downstream: DownstreamSettings::default(),
             dns: DnsSettings::default(),
             lists: ListPaths::defaults(file),
@@ -89,8 +96,8 @@ pub struct ListenSettings {
     pub proxy_protocol: Vec<IpNet>,
     /// Extensions that are not offered to clients.
     pub withhold: Vec<Extension>,
-    /// On whose account.
-    pub tenant: Tenant,
+    /// On whose account; without, `tenants` decide.
+    pub tenant: Option<Tenant>,
     /// What is spoken there.
     pub protocol: ListenProtocol,
     /// TLS towards the clients.
@@ -160,7 +167,7 @@ impl Default for ListenSettings {
             xclient: Vec::new(),
             proxy_protocol: Vec::new(),
             withhold: Vec::new(),
-            tenant: Tenant::default(),
+            tenant: None,
             protocol: ListenProtocol::default(),
             tls: ListenTls::default(),
             auth: ListenAuth::default(),

@@ -1,6 +1,7 @@
 //! The one integration binary: everything that needs the whole crate links once.
 //! `tests/README.md` says what each kind of test is for.
 
+mod accounts;
 mod admin;
 mod attacks;
 mod backpressure;

@@ -25,6 +25,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("time", 0),
     ("smtp", 0),
     ("bounce", 1),
+    ("attribution", 1),
     ("event", 1),
     ("lists", 1),
     ("routing", 1),
