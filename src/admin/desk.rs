@@ -360,6 +360,7 @@ impl From<GateError> for Fault {
             GateError::Store(error) => error.into(),
             GateError::Journal(error) => error.into(),
             GateError::JournalBehind { .. } => Self::Disk(error.to_string()),
+            GateError::Refolding => Self::Later(error.to_string()),
             GateError::Thread(_) | GateError::Panicked(_) => Self::Internal(error.to_string()),
         }
     }

@@ -120,6 +120,23 @@ pub struct Chapter {
     pub until: Option<Timestamp>,
     /// What it did, in words.
     pub did: String,
+    /// The order by which it no longer counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voided: Option<Voided>,
+}
+
+/// The order that took an event out of the standing of its address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voided {
+    /// Its name.
+    pub id: String,
+    /// When it was given.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
 }
 
 /// Which records are wanted; all that is given must fit.
