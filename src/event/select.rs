@@ -96,10 +96,8 @@ impl Selector {
             ("domain", domain),
             ("by", by),
         ];
-        let wrong = |text: &&String| text.is_empty() || text.len() > TEXT_MAX;
-        let bad =
-            texts.iter().find(|(_, text)| text.as_ref().as_ref().is_some_and(|text| wrong(text)));
-        if let Some((name, _)) = bad {
+        let wrong = |text: &String| text.is_empty() || text.len() > TEXT_MAX;
+        if let Some((name, _)) = texts.iter().find(|(_, text)| text.as_ref().is_some_and(wrong)) {
             return Err(SelectFault::Text(name));
         }
         let timed = since.is_some() || until.is_some();

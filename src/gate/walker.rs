@@ -180,7 +180,7 @@ impl Walker {
             let (id, seq) = (waiting.id.clone(), waiting.seq);
             let over = seq <= applied && !jobs.iter().any(|job| job.order == seq);
             let tally = finished.iter().find(|(order, _)| *order == seq).map(|(_, tally)| *tally);
-            over.then(|| Ok(Obeyed { id, seq, tally }))
+            over.then_some(Ok(Obeyed { id, seq, tally }))
         });
     }
 }

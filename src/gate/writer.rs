@@ -231,11 +231,15 @@ impl Writer {
         if self.shared.trouble.index().is_some() {
             return Err(StoreError::Paused.into());
         }
-        self.unflushed += chunk.len();
+        self.unflushed += 1 + chunk.len();
         let journal = self.shared.settings.journal_dir();
         let taken = self.with_means(|means| refold::apply(means, &journal, chunk));
         if let Err(GateError::Store(error)) = &taken {
             self.index_failed(error);
+        }
+        if matches!(&taken, Ok(Some(taken)) if taken.over) {
+            // What somebody is told is done should not be done again at the next start.
+            self.flush();
         }
         taken
     }
