@@ -1,4 +1,7 @@
-//! Events: the lines of the journal, and all that a standing is folded from.
+//! Events: the lines of the journal, and all that a standing is folded from. Beside them stand orders about them ([`order`]).
+
+pub mod order;
+pub mod select;
 
 use std::fmt;
 
@@ -66,6 +69,22 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub what: What,
+}
+
+impl Event {
+    /// What it is, in a word: the category of a reply, `delivered`, `complaint`, `engaged`, or the name of an operator's act.
+    pub const fn kind(&self) -> &'static str {
+        match &self.what {
+            What::Reply(evidence) => evidence.category.name(),
+            What::Delivered(_) => "delivered",
+            What::Complaint { .. } => "complaint",
+            What::Engaged => "engaged",
+            What::Quarantine { .. } => "quarantine",
+            What::Blacklist { .. } => "blacklist",
+            What::Allow { .. } => "allow",
+            What::Release { .. } => "release",
+        }
+    }
 }
 
 /// What happened.

@@ -175,21 +175,24 @@ fn is_on(record: &Record, list: List, tenant: &Tenant) -> bool {
 /// # Errors
 /// When it is not on disk.
 pub fn outcome(address: &RecipientKey, outcome: Result<Ack, Unlearnt>) -> Result<Done, Fault> {
-    let ack = outcome.map_err(|unlearnt| {
-        let why = format!("{address}: not done: {unlearnt}");
-        match unlearnt {
-            Unlearnt::Disk(_) => Fault::Disk(why),
-            Unlearnt::QueueFull | Unlearnt::WriterGone => Fault::Later(why),
-            Unlearnt::Late => Fault::Later(format!("{address}: {unlearnt}; it may be yet")),
-            Unlearnt::Unwritable(_) => Fault::Bad(why),
-        }
-    })?;
+    let ack = outcome.map_err(|why| unlearnt(address.as_str(), why))?;
     let id = Some(ack.id.to_string());
     Ok(match ack.change {
         Some(change) => done(address, true, id, change.before, change.after),
         // It is in the journal, and the index does not take it now: known as soon as that is open again.
         None => Done { address: address.to_string(), done: true, id, ..Done::default() },
     })
+}
+
+/// Whose fault it is that something is not on disk.
+pub(super) fn unlearnt(what: &str, unlearnt: Unlearnt) -> Fault {
+    let why = format!("{what}: not done: {unlearnt}");
+    match unlearnt {
+        Unlearnt::Disk(_) => Fault::Disk(why),
+        Unlearnt::QueueFull | Unlearnt::WriterGone => Fault::Later(why),
+        Unlearnt::Late => Fault::Later(format!("{what}: {unlearnt}; it may be yet")),
+        Unlearnt::Unwritable(_) => Fault::Bad(why),
+    }
 }
 
 fn done(
@@ -240,6 +243,8 @@ pub fn figures(
         ignored: read(&stats.ignored),
         failures: failures.into_iter().map(read).sum(),
         recoveries: read(&stats.recoveries),
+        orders: u64::try_from(gate.masks().orders().len()).unwrap_or(u64::MAX),
+        refolding: u64::try_from(gate.jobs().unwrap_or(0)).unwrap_or(u64::MAX),
     })
 }
 
@@ -325,7 +330,7 @@ pub fn tenant(name: Option<&str>) -> Result<Tenant, Fault> {
     Err(Fault::Bad(format!("{name:?} is no tenant: 1 to 64 letters, digits, - _ or .")))
 }
 
-fn signed(reason: &str, by: &str) -> Result<Act, Fault> {
+pub(super) fn signed(reason: &str, by: &str) -> Result<Act, Fault> {
     let reason = reason.trim();
     if reason.is_empty() {
         return Err(Fault::Bad("an act needs a reason".to_owned()));
@@ -360,6 +365,7 @@ impl From<GateError> for Fault {
             GateError::Store(error) => error.into(),
             GateError::Journal(error) => error.into(),
             GateError::JournalBehind { .. } => Self::Disk(error.to_string()),
+            GateError::Refolding => Self::Later(error.to_string()),
             GateError::Thread(_) | GateError::Panicked(_) => Self::Internal(error.to_string()),
         }
     }

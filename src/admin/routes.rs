@@ -19,9 +19,10 @@ use super::desk::{self, Deed, Fault, Step};
 use super::guard::{self, Guard};
 use super::wire::{
     ActRequest, Done, Figures, ListRequest, LookupReply, LookupRequest, Ready, ReleaseReply,
-    ReleaseRequest, Story, Verified, Wrong,
+    ReleaseRequest, Story, UndoRequest, Undone, Verified, Wrong,
 };
-use super::{Api, rows, story, stream};
+use super::{Api, rows, story, stream, undo};
+use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::time::Timestamp;
 
@@ -46,6 +47,7 @@ pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/blacklist", post(blacklist)),
         ("/allow", post(allow)),
         ("/release", post(release)),
+        ("/undo", post(undo)),
         ("/stats", get(stats)),
         ("/verify", get(verify)),
         ("/reload", post(reload)),
@@ -228,15 +230,48 @@ async fn stats(State(api): Shared, Query(wanted): Query<Wanted>) -> Answer<Figur
 }
 
 async fn verify(State(api): Shared) -> Answer<Verified> {
-    let Ok(turn) = Arc::clone(&api.verifying).try_lock_owned() else {
-        return Err(Fault::Later("a comparison is under way already".to_owned()));
+    read_all(api, desk::verify).await.map(Json)
+}
+
+/// Runs what reads all there is, once at a time.
+async fn read_all<T: Send + 'static>(
+    api: Arc<Api>,
+    read: impl FnOnce(&Gate) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let Ok(turn) = Arc::clone(&api.reading).try_lock_owned() else {
+        return Err(Fault::Later("a comparison or a dry run is under way already".to_owned()));
     };
     let work = move || {
         // Until it is done, and not only for as long as somebody waits for it.
         let _turn = turn;
-        desk::verify(&api.gate)
+        read(&api.gate)
     };
-    aside(work).await.map(Json)
+    aside(work).await
+}
+
+async fn undo(State(api): Shared, Content(request): Content<UndoRequest>) -> Answer<Undone> {
+    if request.dry_run {
+        let preview = move |gate: &Gate| undo::preview(gate, &request, Timestamp::now());
+        return read_all(api, preview).await.map(Json);
+    }
+    let (shown, obeying) = (api.shown, undo::order(&api.gate, &request, Timestamp::now())?);
+    // It goes on when the caller leaves, and is logged then too.
+    let carried_out = tokio::spawn(async move {
+        let undone = undo::outcome(obeying.await)?;
+        tracing::info!(
+            event = "undo",
+            result = "in_force",
+            select = serde_json::to_string(&request.select).unwrap_or_default(),
+            events = undone.events,
+            addresses = undone.addresses,
+            changed = undone.changed,
+            by = request.by,
+            reason = &*shown.scrub(&request.reason),
+            id = undone.id,
+        );
+        Ok(Json(undone))
+    });
+    carried_out.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
 }
 
 async fn reload(State(api): Shared) -> Answer<serde_json::Value> {

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use super::desk::{self, Fault, end_of, found};
-use super::wire::{Chapter, Story};
+use super::wire::{Chapter, Story, Voided};
 use crate::bounce::{Category, Effect, Scope, Stage};
+use crate::event::order::{Decree, Order};
 use crate::event::{Context, Event, EventId, Evidence, List, Tenant, What};
 use crate::gate::Gate;
 use crate::policy::{Policy, Record, Standing, settled, transition};
@@ -29,10 +30,14 @@ pub fn tell(
 ) -> Result<Story, Fault> {
     let (key, tenant) = (desk::address(address)?, desk::tenant(tenant)?);
     let answer = found(gate, &key, address, &tenant, now)?;
-    let policy = gate.policy();
+    let (policy, masks) = (gate.policy(), gate.masks());
     let mut record = Record::default();
     let mut events = Vec::new();
     for (seq, event) in gate.history(&key)? {
+        if let Some(order) = masks.masked(seq, &event) {
+            events.push(voided(seq, event, &record, order, &policy));
+            continue;
+        }
         let before = settled(&record, event.at, &policy).into_owned();
         let silent = before.soft.count > record.soft.count;
         let after = transition(record, &event, &policy);
@@ -50,12 +55,36 @@ pub fn tell(
             after: now.name().to_owned(),
             until: end_of(now),
             did: words,
+            voided: None,
             event,
         });
         record = after;
     }
     let next = next(&key, &settled(&record, now, &policy), &tenant, now, &policy);
     Ok(Story { now: answer, events, next })
+}
+
+/// An event that no longer counts: it does nothing, and the order that took it out says why.
+fn voided(seq: u64, event: Event, record: &Record, order: &Order, policy: &Policy) -> Chapter {
+    let record = settled(record, event.at, policy);
+    let standing = Standing::of(&record, &event.tenant, event.at, policy);
+    let Order { id, at, act, .. } = order;
+    Chapter {
+        seq,
+        before: standing.name().to_owned(),
+        after: standing.name().to_owned(),
+        until: end_of(standing),
+        did: match &order.decree {
+            Decree::Void { .. } => format!("voided by {id}: {}", act.reason),
+        },
+        voided: Some(Voided {
+            id: id.to_string(),
+            at: *at,
+            reason: act.reason.clone(),
+            by: act.by.clone(),
+        }),
+        event,
+    }
 }
 
 /// What an event did.

@@ -3,6 +3,8 @@
 //! Names of standings, reasons and categories are text here: a client of another version must read an answer that it does not
 //! know every word of. Times are RFC 3339 in UTC.
 
+mod undo;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, List, Tenant};
@@ -10,6 +12,7 @@ use crate::gate::VerifyReport;
 use crate::policy::answer::Answer;
 use crate::policy::verdict::Decision;
 use crate::time::Timestamp;
+pub use undo::{Move, Moved, UndoRequest, Undone};
 
 /// Addresses to look up for a tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +123,23 @@ pub struct Chapter {
     pub until: Option<Timestamp>,
     /// What it did, in words.
     pub did: String,
+    /// The order by which it no longer counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voided: Option<Voided>,
+}
+
+/// The order that took an event out of the standing of its address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voided {
+    /// Its name.
+    pub id: String,
+    /// When it was given.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
 }
 
 /// Which records are wanted; all that is given must fit.
@@ -269,6 +289,12 @@ pub struct Figures {
     pub failures: u64,
     /// Times that learning resumed after a failure.
     pub recoveries: u64,
+    /// Orders in force, each an undo.
+    #[serde(default)]
+    pub orders: u64,
+    /// Orders that are being carried out.
+    #[serde(default)]
+    pub refolding: u64,
 }
 
 /// How many records have which standing. A blacklist counts once for each tenant.
@@ -290,6 +316,9 @@ pub struct Verified {
     pub agrees: bool,
     /// Events in the journal.
     pub events: u64,
+    /// Orders in the journal.
+    #[serde(default)]
+    pub orders: u64,
     /// Addresses that have events.
     pub addresses: u64,
     /// Records in the index.
@@ -305,6 +334,7 @@ impl From<VerifyReport> for Verified {
         Self {
             agrees: report.agrees(),
             events: report.events,
+            orders: report.orders,
             addresses: report.addresses,
             records: report.records,
             differences: report.differences,

@@ -11,9 +11,9 @@ use super::client::Client;
 use crate::admin::desk::{self, Deed, Fault, Step};
 use crate::admin::wire::{
     ActRequest, Done, Figures, Found, ListRequest, LookupRequest, ReleaseRequest, Row, Story,
-    Verified,
+    UndoRequest, Undone, Verified,
 };
-use crate::admin::{rows, story};
+use crate::admin::{rows, story, undo};
 use crate::app::{self, build};
 use crate::bounce::classify::Classifier;
 use crate::config::{self, Settings};
@@ -112,6 +112,20 @@ impl Access {
             Self::Direct(gate) => {
                 let steps = desk::release(gate, request, Timestamp::now())?;
                 steps.into_iter().map(settle).collect()
+            }
+        }
+    }
+
+    /// Undoes some events, or says what that would do; what was done is on disk and in force when this returns.
+    pub fn undo(&self, request: &UndoRequest) -> Result<Undone, Failure> {
+        match self {
+            Self::Running(client) => client.undo(request),
+            Self::Direct(gate) if request.dry_run => {
+                Ok(undo::preview(gate, request, Timestamp::now())?)
+            }
+            Self::Direct(gate) => {
+                let obeying = undo::order(gate, request, Timestamp::now())?;
+                Ok(undo::outcome(obeying.wait())?)
             }
         }
     }

@@ -35,7 +35,11 @@ pub fn run(config: Option<&Path>, args: &Explain, out: &mut Out) -> Result<(), F
 fn show(chapter: &Chapter, out: &mut Out) -> Result<(), Failure> {
     let event = &chapter.event;
     let id = out.paint(Tone::Dim, &format!("#{} {}", chapter.seq, event.id));
-    writeln!(out, "{}  {}  {id}", event.at, out.paint(Tone::Head, &title(event)))?;
+    let (tone_of, void) = match chapter.voided {
+        Some(_) => (Tone::Dim, "  (void)"),
+        None => (Tone::Head, ""),
+    };
+    writeln!(out, "{}  {}{void}  {id}", event.at, out.paint(tone_of, &title(event)))?;
     for line in details(event) {
         writeln!(out, "    {}", harmless(&line))?;
     }
@@ -96,7 +100,8 @@ pub fn details(event: &Event) -> Vec<String> {
     }
 }
 
-fn signed(act: &Act) -> Vec<String> {
+/// Who did it, and why.
+pub fn signed(act: &Act) -> Vec<String> {
     let by = if act.by.is_empty() { String::new() } else { format!("by {}", act.by) };
     let reason = if act.reason.is_empty() { String::new() } else { act.reason.clone() };
     let words: Vec<String> = [by, reason].into_iter().filter(|word| !word.is_empty()).collect();

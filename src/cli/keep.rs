@@ -139,4 +139,8 @@ pub fn mended(report: &OpenReport) {
             "rcptgate: {why}; built the index anew, the old one is kept in {path}"
         );
     }
+    if report.finished > 0 {
+        let count = report.finished;
+        let _ = writeln!(errors, "rcptgate: finished {count} undo that a stop had broken off");
+    }
 }

@@ -27,6 +27,7 @@ mod shell;
 pub mod simulate;
 mod stats;
 mod tail;
+mod undo;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -84,6 +85,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
         Command::Blacklist(blacklist) => acts::blacklist(config, blacklist, out),
         Command::Allow(allow) => acts::allow(config, allow, out),
         Command::Release(release) => release::run(config, release, out),
+        Command::Undo(undo) => undo::run(config, undo, out),
         Command::Disposable(disposable) => {
             return disposable::run(config, &disposable.command, out);
         }

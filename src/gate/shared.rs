@@ -10,9 +10,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use super::index::Opened;
 use super::settings::GateSettings;
 use super::stats::Stats;
+use super::walker::Refolding;
 use super::{GateError, ListingOf};
 use crate::bounce::classify::Classifier;
-use crate::policy::Policy;
+use crate::policy::{Masks, Policy};
 use crate::smtp::address::RecipientKey;
 use crate::store::filter::Filter;
 use crate::store::lock::DataLock;
@@ -31,6 +32,9 @@ pub(super) struct Shared {
     pub(super) index: ArcSwapOption<Store>,
     /// May name addresses that have no record any more, never lacks one that has.
     pub(super) filter: ArcSwap<Filter>,
+    /// The orders in force. Never less than those that the index knows.
+    pub(super) masks: ArcSwap<Masks>,
+    pub(super) refolding: Refolding,
     pub(super) stats: Arc<Stats>,
     pub(super) trouble: Trouble,
     /// Whether the writer runs.
@@ -109,6 +113,7 @@ impl Shared {
 
     pub(super) fn install(&self, opened: Opened) {
         self.filter.store(Arc::new(opened.filter));
+        self.masks.store(Arc::new(opened.masks));
         self.index.store(Some(Arc::new(opened.store)));
     }
 

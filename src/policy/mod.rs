@@ -5,6 +5,7 @@
 
 pub mod answer;
 mod episode;
+pub mod mask;
 pub mod record;
 pub mod replies;
 pub mod settings;
@@ -13,6 +14,7 @@ mod transition;
 pub mod verdict;
 
 pub use episode::{settle, settled};
+pub use mask::Masks;
 pub use record::Record;
 pub use settings::{Policy, PolicyFault};
 pub use standing::Standing;

@@ -31,6 +31,7 @@ fn batch(address: &str, count: Option<u32>, seq: u64) -> Batch {
         records: vec![(key(address), count.map(|count| stored(count, seq)))],
         history: vec![(key(address), seq, position)],
         through: Some(Applied { seq, position, id: format!("id{seq}") }),
+        ..Batch::default()
     }
 }
 

@@ -151,6 +151,82 @@ pub fn acts_are_answered(home: &Home) {
     assert_eq!(home.json(&["tail", "--once", "-n", "2"])[1]["type"], "allow");
 }
 
+/// What was done by mistake, taken back; the same words whether a gate runs or not.
+pub fn an_undo_is_answered(home: &Home) {
+    for address in ["a@x.test", "b@x.test", "c@y.test"] {
+        home.ok(&["quarantine", address, "--reason", "by mistake"]);
+    }
+    let verdict = |address: &str| home.json(&["lookup", address])[0]["verdict"].clone();
+    let words = ["undo", "--domain", "X.test", "--since", "2h"];
+    let told = home.ok(&[&words[..], &["--dry-run"]].concat());
+    for line in [
+        "2 events of 2 addresses\n",
+        "       2  quarantine\n",
+        "       2  quarantined long-term → clear\n",
+        "such as a@x.test: quarantined long-term → clear\n",
+    ] {
+        assert!(told.contains(line), "{line:?} in {told}");
+    }
+    let dry = &home.json(&[&words[..], &["--dry-run"]].concat())[0];
+    assert_eq!((&dry["done"], &dry["kinds"]["quarantine"]), (&false.into(), &2.into()), "{dry}");
+    assert_eq!(verdict("a@x.test"), "refuse");
+    let words = [&words[..], &["--reason", "wrong file"]].concat();
+    let done = home.ok(&words);
+    assert!(done.starts_with(&told), "{done}");
+    let ok = "\nok 2 events of 2 addresses no longer count, 2 records changed [";
+    assert!(done.contains(ok), "{done}");
+    assert_eq!(["a@x.test", "b@x.test", "c@y.test"].map(verdict), ["forward", "forward", "refuse"]);
+    assert!(home.ok(&words).starts_with("nothing to undo: "));
+    let story = home.ok(&["explain", "a@x.test"]);
+    let id = done.rsplit_once('[').map_or("", |(_, id)| id.trim_end().trim_end_matches(']'));
+    for words in ["quarantine  (void)  #", &format!("⇒ voided by {id}: wrong file  [still clear]")]
+    {
+        assert!(story.contains(words), "{words:?} in {story}");
+    }
+    let story = &home.json(&["explain", "a@x.test"])[0]["events"][0];
+    let voided = &story["voided"];
+    assert_eq!((&voided["id"], &voided["by"]), (&id.into(), &"eve".into()), "{story}");
+    assert_eq!(voided["reason"], "wrong file");
+    let tail = home.ok(&["tail", "--once", "-n", "1"]);
+    assert!(
+        tail.contains("  undo  since=") && tail.contains(" domain=x.test  by eve: wrong file"),
+        "{tail}"
+    );
+    let line = &home.json(&["tail", "--once", "-n", "1"])[0];
+    assert_eq!((&line["order"], &line["select"]["domain"]), (&"void".into(), &"x.test".into()));
+    assert_eq!(home.json(&["stats"])[0]["orders"], 1);
+    let verified = &home.json(&["verify"])[0];
+    assert_eq!((&verified["agrees"], &verified["orders"]), (&true.into(), &1.into()));
+}
+
+#[test]
+fn an_undo_is_answered_from_the_store() {
+    let home = Home::new();
+    an_undo_is_answered(&home);
+    assert!(home.ok(&["rebuild"]).starts_with("ok: 4 events folded into 1 records"));
+    assert_eq!(home.json(&["lookup", "a@x.test"])[0]["verdict"], "forward");
+}
+
+#[test]
+fn much_is_undone_only_after_it_was_shown() {
+    let home = Home::new();
+    quarantine(&home, 11);
+    let words = ["undo", "--signed-by", "eve", "--reason", "all of it"];
+    let end = home.run(&words);
+    assert_eq!(end.code, 64, "{end:?}");
+    assert!(end.out.starts_with("11 events of 11 addresses\n"), "{end:?}");
+    assert!(end.err.contains("nothing was undone") && end.err.contains("--yes"), "{end:?}");
+    assert_eq!(home.json(&["list"]).len(), 11);
+    let end = home.run(&[&words[..], &["--yes", "--json"]].concat());
+    let undone: Value = serde_json::from_str(&end.out).expect("JSON");
+    assert_eq!((end.code, &undone["done"], &undone["changed"]), (0, &true.into(), &11.into()));
+    assert!(end.err.starts_with("11 events of 11 addresses\n"), "{end:?}");
+    assert_eq!(home.ok(&["list"]), "");
+    // Ten are few.
+    quarantine(&home, 10);
+    assert!(home.ok(&words).contains("ok 10 events of 10 addresses"));
+}
+
 #[test]
 fn an_act_is_signed_by_whoever_runs_the_command() {
     let home = Home::new();
@@ -201,6 +277,11 @@ fn what_is_wrong_has_its_exit_code_and_is_named() {
     check(&["quarantine", "a@example.com", "--reason", " "], 64, "--reason");
     check(&["quarantine", "a@example.com", "--for", "soon", "--reason", "r"], 64, "soon");
     check(&["blacklist", "a@example.com", "--tenant", "a b", "--reason", "r"], 64, "a b");
+    check(&["undo", "--reason", "r"], 64, "no condition");
+    check(&["undo", "--dry-run"], 64, "no condition");
+    check(&["undo", "--rule", "r"], 64, "--reason");
+    check(&["undo", "--rule", "r", "--reason", " "], 64, "--reason");
+    check(&["undo", "--since", "1h", "--until", "2h", "--dry-run"], 64, "no time is before");
     check(&["simulate", "--policy", "nonsense"], 64, "nonsense");
     check(&["lookup", "nonsense"], 65, "nonsense");
     check(&["lookup", "a@example.com", "nonsense"], 65, "nonsense");

@@ -4,6 +4,7 @@ mod bounds;
 mod episodes;
 mod hards;
 mod lists;
+mod masks;
 mod properties;
 mod settings;
 mod softs;

@@ -71,7 +71,7 @@ fn any_gap() -> impl Strategy<Value = i64> {
     ]
 }
 
-fn any_history() -> impl Strategy<Value = Vec<(i64, What)>> {
+pub(super) fn any_history() -> impl Strategy<Value = Vec<(i64, What)>> {
     prop::collection::vec((any_gap(), any_what()), 0..40).prop_map(|steps| {
         let mut now = 0;
         steps
@@ -84,7 +84,7 @@ fn any_history() -> impl Strategy<Value = Vec<(i64, What)>> {
     })
 }
 
-fn fold(history: &[(i64, What)], policy: &Policy) -> Record {
+pub(super) fn fold(history: &[(i64, What)], policy: &Policy) -> Record {
     history.iter().fold(Record::default(), |record, (secs, what)| {
         transition(record, &event(*secs, "a@example.test", what.clone()), policy)
     })
