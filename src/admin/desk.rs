@@ -91,6 +91,7 @@ pub(super) fn found(
     let policy = gate.policy();
     let record = settled(&record, now, &policy);
     (found.hards, found.softs) = (record.hard.count, record.soft.count);
+    found.blocked = record.blocked.count;
     found.complained = record.blacklists.get(tenant).and_then(|entry| entry.complained);
     if let Some(learnt) =
         record.learnt.as_ref().filter(|learnt| Some(&learnt.cause.id) == decision.id.as_ref())

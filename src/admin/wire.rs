@@ -70,6 +70,9 @@ pub struct Found {
     pub hards: u32,
     /// Soft bounces that count against it.
     pub softs: u32,
+    /// Refusals for the sender's name, means or content in a row, if the policy counts them. They move nothing.
+    #[serde(default)]
+    pub blocked: u32,
     /// Whether refusals are carried out (`enforce`) or only logged (`monitor`).
     pub mode: String,
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::record::{Cause, EPISODES_MAX, Episode, EpisodeKey, Learnt, Record};
-use super::settings::Policy;
+use super::settings::{Policy, Sentence};
 use crate::event::{Context, Event, Evidence};
 use crate::time::Timestamp;
 
@@ -102,6 +102,9 @@ pub(super) fn finish(record: &mut Record, event: &Event, evidence: &Evidence, po
             return;
         }
     }
+    if !record.soft.is_new_message(event, context) {
+        return;
+    }
     record.episodes.retain(|episode| !episode.key.is_of(context));
     if context.message.is_some() {
         remember(record, event, evidence, true, policy);
@@ -126,9 +129,11 @@ fn bounce(
         return;
     }
     record.soft.count(at);
-    let Some(step) = record.soft.count.checked_sub(policy.soft.tolerated + 1) else { return };
-    let length = usize::try_from(step).ok().and_then(|step| policy.soft.steps.get(step));
-    let until = length.map(|length| at.plus(*length));
+    let until = match policy.soft.sentence(record.soft.count) {
+        Sentence::None => return,
+        Sentence::For(length) => Some(at.plus(length)),
+        Sentence::ForGood => None,
+    };
     record.learnt = Some(Learnt { since: at, until, cause: cause() });
 }
 
