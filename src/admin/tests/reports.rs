@@ -1,0 +1,85 @@
+//! What other systems report: Q14, Q15, S20.
+
+use super::*;
+
+#[tokio::test]
+async fn q14_q15_a_complaint_blacklists_for_its_tenant_and_keeps_its_time() {
+    let desk = Desk::open().await;
+    let report = r#"{"addresses":["A@b.test","c@b.test"],"tenant":"acme","at":"2026-01-02T03:04:05Z","source":"fbl"}"#;
+    let (status, body) = desk.post("/api/v1/complaints", report).await;
+    let results = &json(&body)["results"];
+    assert_eq!((status, &results[0]["address"]), (200, &"a@b.test".into()), "{body}");
+    assert_eq!((&results[0]["done"], &results[1]["after"]), (&true.into(), &"blacklisted".into()));
+    let (_, body) = desk.get("/api/v1/lookup?address=a%40b.test&tenant=acme").await;
+    let found = &json(&body)["answers"][0];
+    assert_eq!((&found["verdict"], &found["reason"]), (&"refuse".into(), &"blacklist".into()));
+    assert_eq!(found["complained"], "2026-01-02T03:04:05Z", "{body}");
+    let (_, body) = desk.get("/api/v1/lookup?address=a%40b.test&tenant=other").await;
+    assert_eq!(json(&body)["answers"][0]["verdict"], "forward", "{body}");
+    // The same again is known; an earlier one moves the time.
+    let (_, body) = desk.post("/api/v1/complaints", report).await;
+    assert_eq!(json(&body)["results"][0]["done"], false, "{body}");
+    let earlier = report.replace("2026", "2025");
+    desk.post("/api/v1/complaints", &earlier).await;
+    let (_, body) = desk.get("/api/v1/lookup?address=a%40b.test&tenant=acme").await;
+    assert_eq!(json(&body)["answers"][0]["complained"], "2025-01-02T03:04:05Z", "{body}");
+    let (_, body) = desk.get("/api/v1/explain?address=a%40b.test&tenant=acme").await;
+    let events = json(&body)["events"].as_array().map(Vec::len);
+    assert_eq!(events, Some(2), "{body}");
+}
+
+#[tokio::test]
+async fn s20_an_opening_clears_where_the_policy_says_so_and_is_kept_only_then() {
+    let opened = r#"{"addresses":["gone@gmail.com","stranger@b.test"]}"#;
+    for (preset, clears) in [("salesforce", true), ("quarantine", false)] {
+        let desk = Desk::with_policy(preset, Fault::default()).await;
+        desk.bounce("gone@gmail.com").await;
+        let (status, body) = desk.post("/api/v1/engagements", opened).await;
+        let results = &json(&body)["results"];
+        assert_eq!((status, &results[0]["done"]), (200, &clears.into()), "{preset}: {body}");
+        assert_eq!(results[0]["before"], "quarantined_long_term", "{body}");
+        assert_eq!(results[1]["done"], false, "{body}");
+        let (_, body) = desk.get("/api/v1/lookup?address=gone%40gmail.com").await;
+        let verdict = if clears { "forward" } else { "refuse" };
+        assert_eq!(json(&body)["answers"][0]["verdict"], verdict, "{preset}: {body}");
+        let (_, body) = desk.get("/api/v1/stats").await;
+        assert_eq!(json(&body)["learnt"], if clears { 2 } else { 1 }, "{preset}: {body}");
+        // There is nothing left to clear.
+        let (_, body) = desk.post("/api/v1/engagements", opened).await;
+        assert_eq!(json(&body)["results"][0]["done"], false, "{preset}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn reports_that_make_no_sense_change_nothing() {
+    let desk = Desk::open().await;
+    for (path, body, expected) in [
+        ("complaints", r#"{"addresses":["a@b.test"]}"#, 422),
+        ("complaints", r#"{"addresses":["a@b.test"],"tenant":"a b"}"#, 400),
+        ("complaints", r#"{"addresses":["a@b.test","x"],"tenant":"t"}"#, 400),
+        (
+            "complaints",
+            r#"{"addresses":["a@b.test"],"tenant":"t","at":"2999-01-01T00:00:00Z"}"#,
+            400,
+        ),
+        ("complaints", r#"{"addresses":["a@b.test"],"tenant":"t","at":"yesterday"}"#, 422),
+        ("complaints", r#"{"addresses":["a@b.test"],"tenant":"t","reason":"r"}"#, 422),
+        ("engagements", r#"{"addresses":["x"]}"#, 400),
+        ("engagements", r#"{"addresses":["a@b.test"],"at":"2999-01-01T00:00:00Z"}"#, 400),
+        ("engagements", r#"{"addresses":"a@b.test"}"#, 422),
+    ] {
+        let (status, answer) = desk.post(&format!("/api/v1/{path}"), body).await;
+        assert_eq!(
+            (status, json(&answer)["error"].is_string()),
+            (expected, true),
+            "{body}: {answer}"
+        );
+    }
+    let long = format!(
+        r#"{{"addresses":["a@b.test"],"tenant":"t","source":"{}"}}"#,
+        "x".repeat(desk::WORDS_MAX + 1)
+    );
+    assert_eq!(desk.post("/api/v1/complaints", &long).await.0, 400);
+    let (_, body) = desk.get("/api/v1/stats").await;
+    assert_eq!(json(&body)["learnt"], 0, "{body}");
+}
