@@ -242,6 +242,59 @@ mod tests {
         );
     }
 
+    /// Every category that a reply can have, with what two of the platforms call it.
+    const CALLED: [(Category, u8, Salesforce); 13] = [
+        (Category::UserUnknown, 2, Salesforce::Hard),
+        (Category::DomainUnknown, 2, Salesforce::Hard),
+        (Category::MailboxFull, 3, Salesforce::Soft),
+        (Category::MailboxInactive, 3, Salesforce::Soft),
+        (Category::Deferred, 3, Salesforce::Soft),
+        (Category::Throttled, 3, Salesforce::Soft),
+        (Category::Technical, 4, Salesforce::Technical),
+        (Category::Blocked, 1, Salesforce::Block),
+        (Category::AuthFailed, 1, Salesforce::Block),
+        (Category::SpamContent, 1, Salesforce::Block),
+        (Category::MessageRejected, 4, Salesforce::Technical),
+        (Category::Policy, 9, Salesforce::Block),
+        (Category::Undetermined, 9, Salesforce::Technical),
+    ];
+
+    #[test]
+    fn m01_m07_m08_m09_each_category_has_its_number() {
+        for (category, number, _) in CALLED {
+            assert_eq!(labels(category, None, "").marketo, Some(number), "{category}");
+            // Hard by effect is category 2 and nothing else; category 1 is hard by number only.
+            assert_eq!(category.effect() == Effect::Hard, number == 2, "{category}");
+        }
+        let refused = labels(Category::Policy, "5.7.1".parse().ok(), "");
+        assert_eq!(refused.marketo, Some(1));
+    }
+
+    #[test]
+    fn s01_each_category_has_one_of_four_types() {
+        for (category, _, kind) in CALLED {
+            assert_eq!(labels(category, None, "").salesforce, Some(kind), "{category}");
+        }
+    }
+
+    #[test]
+    fn s02_s03_a_block_has_one_of_five_causes() {
+        use SalesforceCause::*;
+        for (category, rule, cause) in [
+            (Category::Blocked, COMPLAINTS, Complaint),
+            (Category::Blocked, "", Blacklist),
+            (Category::SpamContent, "", Content),
+            (Category::SpamContent, LINKS, Url),
+            (Category::AuthFailed, "", Authentication),
+        ] {
+            assert_eq!(
+                labels(category, None, rule).salesforce_cause,
+                Some(cause),
+                "{category} {rule}"
+            );
+        }
+    }
+
     #[test]
     fn rules_that_labels_name_exist() {
         let classifier = crate::bounce::classify::Classifier::builtin();

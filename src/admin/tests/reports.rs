@@ -83,3 +83,65 @@ async fn reports_that_make_no_sense_change_nothing() {
     let (_, body) = desk.get("/api/v1/stats").await;
     assert_eq!(json(&body)["learnt"], 0, "{body}");
 }
+
+#[tokio::test]
+async fn m13_m14_bounces_are_listed_by_category_and_invalid_addresses_by_standing() {
+    let desk = Desk::open().await;
+    desk.bounce("gone@gmail.com").await;
+    desk.post("/api/v1/blacklist", r#"{"address":"c@b.test","tenant":"acme","reason":"r"}"#).await;
+    for (query, found) in [
+        ("?category=user_unknown", true),
+        ("?category=mailbox_full", false),
+        ("?standing=quarantined_long_term", true),
+        ("?standing=quarantined", false),
+    ] {
+        let (_, body) = desk.get(&format!("/api/v1/list{query}")).await;
+        let rows = rows(&body);
+        assert_eq!(rows.len(), usize::from(found), "{query}: {body}");
+        for row in rows {
+            assert_eq!(
+                (&row["address"], &row["category"]),
+                (&"gone@gmail.com".into(), &"user_unknown".into())
+            );
+            assert_eq!(row["cause"], "550 5.1.1 no such user", "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn q16_the_blacklist_is_left_by_an_act_of_its_own_with_a_reason() {
+    let desk = Desk::open().await;
+    desk.bounce("a@gmail.com").await;
+    desk.post("/api/v1/complaints", r#"{"addresses":["a@gmail.com"],"tenant":"acme"}"#).await;
+    let release = |more: &str| format!(r#"{{"addresses":["a@gmail.com"],"tenant":"acme"{more}}}"#);
+    let reason = async || {
+        let (_, body) = desk.get("/api/v1/lookup?address=a%40gmail.com&tenant=acme").await;
+        json(&body)["answers"][0]["reason"].clone()
+    };
+    for (more, expected) in [
+        (r#","from":"blacklist""#, 422),
+        (r#","from":"blacklist","reason":"  ""#, 400),
+        (r#","reason":"asked by phone""#, 200),
+    ] {
+        let (status, body) = desk.post("/api/v1/release", &release(more)).await;
+        assert_eq!((status, reason().await), (expected, "blacklist".into()), "{more}: {body}");
+    }
+    desk.bounce("a@gmail.com").await;
+    let more = r#","from":"blacklist","reason":"Mr A. asked in writing","by":"eve""#;
+    let (status, _) = desk.post("/api/v1/release", &release(more)).await;
+    assert_eq!((status, reason().await), (200, "quarantine_long_term".into()));
+    let (_, body) = desk.get("/api/v1/explain?address=a%40gmail.com&tenant=acme").await;
+    assert!(body.contains("Mr A. asked in writing") && body.contains("eve"), "{body}");
+}
+
+#[tokio::test]
+async fn q24_whether_one_address_is_in_quarantine() {
+    let desk = Desk::open().await;
+    desk.bounce("gone@gmail.com").await;
+    for (address, standing) in
+        [("gone%40gmail.com", "quarantined_long_term"), ("never.tried%40gmail.com", "clear")]
+    {
+        let (_, body) = desk.get(&format!("/api/v1/lookup?address={address}")).await;
+        assert_eq!(json(&body)["answers"][0]["standing"], standing, "{body}");
+    }
+}

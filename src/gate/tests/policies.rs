@@ -103,3 +103,35 @@ fn entries_that_are_folded_already_change_nothing() {
     assert!(changes.iter().all(|change| change.before == change.after), "{changes:?}");
     assert_eq!(read(), before);
 }
+
+#[test]
+fn m12_a06_every_bounce_is_kept_with_its_date_code_category_and_words() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = open_with(dir.path(), preset("quarantine"));
+    let context = Context {
+        message: Some("mta1/4F5D2A".to_owned()),
+        campaign: Some("spring".to_owned()),
+        ..Context::default()
+    };
+    let about = About { context: context.clone(), ..about("a@b.test") };
+    let reply = Reply::from_text(GONE).expect("a reply");
+    let learning = gate.refused(&about, Stage::Rcpt, &reply, 1, now());
+    learning.durable.expect("an event").wait().expect("learnt");
+    let history = gate.history(&key("a@b.test")).expect("read");
+    let [(_, event)] = history.as_slice() else { panic!("one event") };
+    let What::Reply(seen) = &event.what else { panic!("a reply") };
+    assert_eq!((event.at, seen.category, seen.stage), (now(), Category::UserUnknown, Stage::Rcpt));
+    assert_eq!((seen.reply.as_str(), &seen.context), (GONE, &context));
+    assert!(!seen.rule.is_empty());
+}
+
+#[test]
+fn q23_another_address_of_the_same_person_or_domain_starts_clean() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = open_with(dir.path(), preset("quarantine"));
+    learnt(&gate, hard("old.name@gmail.com"));
+    assert_eq!(verdict(&gate, "old.name@gmail.com"), "refuse");
+    for other in ["new.name@gmail.com", "old.name@b.test", "oldname@gmail.com"] {
+        assert_eq!(verdict(&gate, other), "forward", "{other}");
+    }
+}
