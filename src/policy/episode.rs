@@ -23,7 +23,7 @@ pub fn settle(mut record: Record, now: Timestamp, policy: &Policy) -> Record {
     while let Some(silent) = next_silent(&mut record, now, policy) {
         silent.counted = true;
         let (at, cause, campaign) = (silent.last, silent.cause.clone(), silent.campaign.clone());
-        bounce(&mut record, at, &campaign, || cause, policy);
+        bounce(&mut record, at, || campaign.into(), || cause, policy);
     }
     let window = policy.soft.retry_window;
     let message_kept = MESSAGE_KEPT.max(window);
@@ -81,7 +81,7 @@ pub(super) fn attempt(record: &mut Record, event: &Event, evidence: &Evidence, p
         if open.last.since(open.first) >= window {
             open.counted = true;
             let (at, campaign) = (open.last, open.campaign.clone());
-            bounce(record, at, &campaign, || Cause::of(event, evidence), policy);
+            bounce(record, at, || campaign.into(), || Cause::of(event, evidence), policy);
         } else {
             open.cause = Cause::of(event, evidence);
         }
@@ -109,15 +109,15 @@ pub(super) fn finish(record: &mut Record, event: &Event, evidence: &Evidence, po
     if context.message.is_some() {
         remember(record, event, evidence, true, policy);
     }
-    let campaign = campaign_of(event, context);
-    bounce(record, event.at, &campaign, || Cause::of(event, evidence), policy);
+    let campaign = || campaign_of(event, context);
+    bounce(record, event.at, campaign, || Cause::of(event, evidence), policy);
 }
 
 /// One soft bounce: a step, unless it is dated before a release, a delivery or the end of the present quarantine.
-fn bounce(
+fn bounce<'a>(
     record: &mut Record,
     at: Timestamp,
-    campaign: &str,
+    campaign: impl FnOnce() -> Cow<'a, str>,
     cause: impl FnOnce() -> Cause,
     policy: &Policy,
 ) {

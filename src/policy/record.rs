@@ -234,10 +234,14 @@ impl Run {
     }
 
     /// Notes a campaign; false if it was there already and the policy counts campaigns.
-    pub(super) fn is_new_campaign(&mut self, distinct: Distinct, campaign: &str) -> bool {
+    pub(super) fn is_new_campaign<'a>(
+        &mut self,
+        distinct: Distinct,
+        campaign: impl FnOnce() -> Cow<'a, str>,
+    ) -> bool {
         match distinct {
             Distinct::Message => true,
-            Distinct::Campaign => remember(&mut self.campaigns, campaign),
+            Distinct::Campaign => remember(&mut self.campaigns, &campaign()),
         }
     }
 }

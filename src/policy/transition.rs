@@ -87,7 +87,7 @@ fn hard(record: &mut Record, event: &Event, evidence: &Evidence, policy: &Policy
     let crowded = run
         .last
         .is_some_and(|last| event.at.since(last).max(last.since(event.at)) < policy.hard.min_gap);
-    if crowded || !run.is_new_campaign(policy.hard.distinct, &campaign_of(event, context)) {
+    if crowded || !run.is_new_campaign(policy.hard.distinct, || campaign_of(event, context)) {
         return;
     }
     run.count(event.at);
