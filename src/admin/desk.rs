@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 /// Most addresses of one request: each release waits in the writer's queue, beside the events of mail.
 pub const BATCH_MAX: usize = 500;
 /// Longest reason and name of a person, in bytes.
-const WORDS_MAX: usize = 1000;
+pub(super) const WORDS_MAX: usize = 1000;
 
 /// Why a request came to nothing, by whose fault it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +91,7 @@ pub(super) fn found(
     let policy = gate.policy();
     let record = settled(&record, now, &policy);
     (found.hards, found.softs) = (record.hard.count, record.soft.count);
+    found.blocked = record.blocked.count;
     found.complained = record.blacklists.get(tenant).and_then(|entry| entry.complained);
     if let Some(learnt) =
         record.learnt.as_ref().filter(|learnt| Some(&learnt.cause.id) == decision.id.as_ref())
@@ -147,18 +148,29 @@ pub fn release(gate: &Gate, request: &ReleaseRequest, now: Timestamp) -> Result<
     let release_one = |address: RecipientKey| {
         let record = gate.record(&address)?.unwrap_or_default();
         if !is_on(&record, request.from, &tenant) {
-            let policy = gate.policy();
-            let standing = Standing::of(&settled(&record, now, &policy), &tenant, now, &policy);
-            return Ok(Step::Nothing(Done {
-                blacklisted: record.blacklists.keys().cloned().collect(),
-                ..done(&address, false, None, standing, standing)
-            }));
+            return Ok(unchanged(gate, &address, &record, &tenant, now));
         }
         let what = What::Release { from: request.from, act: act.clone() };
         let draft = Draft { at: now, address: address.clone(), tenant: tenant.clone(), what };
         Ok(Step::Waiting(address, gate.learn(draft)))
     };
     addresses(&request.addresses)?.into_iter().map(release_one).collect()
+}
+
+/// There is nothing to do about this address.
+pub(super) fn unchanged(
+    gate: &Gate,
+    address: &RecipientKey,
+    record: &Record,
+    tenant: &Tenant,
+    now: Timestamp,
+) -> Step {
+    let policy = gate.policy();
+    let standing = Standing::of(&settled(record, now, &policy), tenant, now, &policy);
+    Step::Nothing(Done {
+        blacklisted: record.blacklists.keys().cloned().collect(),
+        ..done(address, false, None, standing, standing)
+    })
 }
 
 fn is_on(record: &Record, list: List, tenant: &Tenant) -> bool {
@@ -310,7 +322,7 @@ pub fn address(text: &str) -> Result<RecipientKey, Fault> {
         .map_err(|fault| Fault::Bad(format!("{text:?} is no address: {fault}")))
 }
 
-fn addresses(texts: &[String]) -> Result<Vec<RecipientKey>, Fault> {
+pub(super) fn addresses(texts: &[String]) -> Result<Vec<RecipientKey>, Fault> {
     if texts.len() > BATCH_MAX {
         return Err(Fault::Bad(format!("{} addresses, {BATCH_MAX} at most", texts.len())));
     }
@@ -323,11 +335,7 @@ fn addresses(texts: &[String]) -> Result<Vec<RecipientKey>, Fault> {
 /// `Bad`, with the name.
 pub fn tenant(name: Option<&str>) -> Result<Tenant, Fault> {
     let Some(name) = name else { return Ok(Tenant::default()) };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if (1..=64).contains(&name.len()) && name.chars().all(plain) {
-        return Ok(Tenant(name.to_owned()));
-    }
-    Err(Fault::Bad(format!("{name:?} is no tenant: 1 to 64 letters, digits, - _ or .")))
+    Tenant::named(name).map_err(|why| Fault::Bad(format!("{name:?} is no tenant: {why}")))
 }
 
 pub(super) fn signed(reason: &str, by: &str) -> Result<Act, Fault> {

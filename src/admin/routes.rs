@@ -18,10 +18,10 @@ use serde::de::DeserializeOwned;
 use super::desk::{self, Deed, Fault, Step};
 use super::guard::{self, Guard};
 use super::wire::{
-    ActRequest, Done, Figures, ListRequest, LookupReply, LookupRequest, Ready, ReleaseReply,
-    ReleaseRequest, Story, UndoRequest, Undone, Verified, Wrong,
+    ActRequest, ComplaintRequest, Done, EngagementRequest, Figures, ListRequest, LookupReply,
+    LookupRequest, Ready, ReleaseReply, ReleaseRequest, Story, UndoRequest, Undone, Verified, Wrong,
 };
-use super::{Api, rows, story, stream, undo};
+use super::{Api, reports, rows, story, stream, undo};
 use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::time::Timestamp;
@@ -48,6 +48,8 @@ pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/allow", post(allow)),
         ("/release", post(release)),
         ("/undo", post(undo)),
+        ("/engagements", post(engagements)),
+        ("/complaints", post(complaints)),
         ("/stats", get(stats)),
         ("/verify", get(verify)),
         ("/reload", post(reload)),
@@ -174,9 +176,41 @@ async fn release(
         reason: &asked.reason,
         shown,
     };
+    settle_all(steps, &told).await
+}
+
+async fn engagements(
+    State(api): Shared,
+    Content(request): Content<EngagementRequest>,
+) -> Answer<ReleaseReply> {
+    let (shown, asked) = (api.shown, request.clone());
+    let steps = aside(move || reports::engage(&api.gate, &request, Timestamp::now())).await?;
+    let tenant = asked.tenant.as_deref().unwrap_or("");
+    settle_all(steps, &Told { act: "engagement", from: "", tenant, by: "", reason: "", shown })
+        .await
+}
+
+async fn complaints(
+    State(api): Shared,
+    Content(request): Content<ComplaintRequest>,
+) -> Answer<ReleaseReply> {
+    let (shown, asked) = (api.shown, request.clone());
+    let steps = aside(move || reports::complain(&api.gate, &request, Timestamp::now())).await?;
+    let told = Told {
+        act: "complaint",
+        from: "",
+        tenant: &asked.tenant,
+        by: asked.source.as_deref().unwrap_or(""),
+        reason: "",
+        shown,
+    };
+    settle_all(steps, &told).await
+}
+
+async fn settle_all(steps: Vec<Step>, told: &Told<'_>) -> Answer<ReleaseReply> {
     let mut results = Vec::with_capacity(steps.len());
     for step in steps {
-        results.push(settle(step, &told).await?);
+        results.push(settle(step, told).await?);
     }
     Ok(Json(ReleaseReply { results }))
 }

@@ -127,7 +127,8 @@ fn proof_did(before: &Record, after: &Record) -> String {
         return "changes nothing".to_owned();
     }
     let lifted = before.learnt.is_some() && after.learnt.is_none();
-    let counted = before.hard.count + before.soft.count > after.hard.count + after.soft.count;
+    let counts = |record: &Record| record.hard.count + record.soft.count + record.blocked.count;
+    let counted = counts(before) > counts(after);
     let parts = [
         lifted.then_some("lifts the quarantine"),
         counted.then_some("clears the counts"),
@@ -139,14 +140,18 @@ fn proof_did(before: &Record, after: &Record) -> String {
 }
 
 fn reply_did(before: &Record, after: &Record, evidence: &Evidence, policy: &Policy) -> String {
-    let kind = match evidence.effect() {
+    let effect = policy.effect_of(evidence);
+    let kind = match effect {
+        Effect::None if after.blocked.count > before.blocked.count => {
+            return format!("blocked {} in a row: counted, moves nothing", after.blocked.count);
+        }
         Effect::None => {
             return "says nothing about the mailbox: kept for the record".to_owned();
         }
         Effect::Hard => "hard",
         Effect::Soft => "soft",
     };
-    let number = match evidence.effect() {
+    let number = match effect {
         Effect::Hard => after.hard.count,
         Effect::Soft | Effect::None => after.soft.count,
     };
@@ -163,7 +168,7 @@ fn reply_did(before: &Record, after: &Record, evidence: &Evidence, policy: &Poli
         "quarantined long-term already: changes nothing".to_owned()
     } else if before == after {
         "changes nothing".to_owned()
-    } else if evidence.effect() == Effect::Hard {
+    } else if effect == Effect::Hard {
         let gap = span(policy.hard.min_gap);
         format!("counts with the one before: the same message, or less than {gap} apart")
     } else if !evidence.is_permanent() {

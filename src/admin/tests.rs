@@ -13,10 +13,13 @@ use crate::gate::GateSettings;
 use crate::journal::Fault;
 use crate::policy::Policy;
 
+mod reports;
+
 /// An API with a gate behind it. Dropping it ends both.
 struct Desk {
     address: SocketAddr,
     token: String,
+    gate: Gate,
     _end: DropGuard,
     _data: tempfile::TempDir,
 }
@@ -27,20 +30,40 @@ impl Desk {
     }
 
     async fn with_disk(journal_fault: Fault) -> Self {
+        Self::with_policy("quarantine", journal_fault).await
+    }
+
+    async fn with_policy(preset: &str, journal_fault: Fault) -> Self {
         let data = tempfile::tempdir().expect("a directory");
-        let policy = Policy::preset("quarantine").expect("the preset");
+        let policy = Policy::preset(preset).expect("the preset");
         let settings = GateSettings { journal_fault, ..GateSettings::new(data.path()) };
         let gate =
             Gate::open(settings, policy, Classifier::builtin(), |_, _| {}).expect("a gate").gate;
         let token = token::load_or_create(data.path()).expect("a token");
         let secret = token.secret().to_owned();
         let reload: Reload = Arc::new(|| Err("allow.txt: line 3: no address".to_owned()));
-        let api = Api::new(gate, Arc::new(Metrics::new()), token, reload);
+        let (taught, api) = (gate.clone(), gate);
+        let api = Api::new(api, Arc::new(Metrics::new()), token, reload);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let end = CancellationToken::new();
         tokio::spawn(serve(listener, api, end.clone().cancelled_owned()));
-        Self { address, token: secret, _end: end.drop_guard(), _data: data }
+        Self { address, token: secret, gate: taught, _end: end.drop_guard(), _data: data }
+    }
+
+    /// The next hop says that there is no such user.
+    async fn bounce(&self, address: &str) {
+        let address = crate::smtp::address::RecipientKey::parse(address).expect("an address");
+        let about = crate::gate::About {
+            address,
+            tenant: crate::event::Tenant::default(),
+            context: crate::event::Context::default(),
+        };
+        let reply = crate::smtp::reply::Reply::from_text("550 5.1.1 no such user");
+        let reply = reply.expect("a reply");
+        let now = crate::time::Timestamp::now();
+        let learning = self.gate.refused(&about, crate::bounce::Stage::Rcpt, &reply, 1, now);
+        learning.durable.expect("an event").await.expect("learnt");
     }
 
     /// Sends bytes as they are; status and body of the answer.

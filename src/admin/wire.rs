@@ -73,6 +73,9 @@ pub struct Found {
     pub hards: u32,
     /// Soft bounces that count against it.
     pub softs: u32,
+    /// Refusals for the sender's name, means or content in a row, if the policy counts them. They move nothing.
+    #[serde(default)]
+    pub blocked: u32,
     /// Whether refusals are carried out (`enforce`) or only logged (`monitor`).
     pub mode: String,
 }
@@ -231,7 +234,37 @@ pub struct ReleaseRequest {
     pub by: String,
 }
 
-/// One result for each address of a release, in the same order.
+/// Recipients who opened a message or clicked in one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngagementRequest {
+    /// The addresses, [`super::desk::BATCH_MAX`] at most.
+    pub addresses: Vec<String>,
+    /// Whose message it was; `default` without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// When; now without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}
+
+/// Recipients who called a message of one tenant spam.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComplaintRequest {
+    /// The addresses, [`super::desk::BATCH_MAX`] at most.
+    pub addresses: Vec<String>,
+    /// Whose message it was.
+    pub tenant: String,
+    /// When; now without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Where the complaint came from, such as the name of a feedback loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// One result for each address of a release or report, in the same order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseReply {
     /// The results.

@@ -84,6 +84,12 @@ fn why(found: &Found) -> String {
         "disposable" => "the domain is on the disposable list".to_owned(),
         "none" if found.verdict != "forward" => "its standing cannot be read now".to_owned(),
         "none" if found.standing == "on_watch" => watch(found.hards, found.softs),
+        "none" if found.blocked > 0 => {
+            format!(
+                "refused {} times for the sender's sake, which counts for nothing",
+                found.blocked
+            )
+        }
         "none" => "nothing is known against it".to_owned(),
         other => plain(other),
     }

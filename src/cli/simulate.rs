@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::classify::stage;
-use crate::bounce::Stage;
 use crate::bounce::classify::Classifier;
+use crate::bounce::{Stage, is_about_one_recipient};
 use crate::event::{Act, Context, Delivery, Event, EventId, Evidence, List, Tenant, What};
 use crate::failure::Failure;
 use crate::policy::answer::Answer;
@@ -192,6 +192,10 @@ impl Simulation<'_> {
             Severity::Transient | Severity::Permanent => {}
         }
         let recipients = line.recipients.unwrap_or(1);
+        // What the gate would keep no event of is none here.
+        if !is_about_one_recipient(stage, &reply, recipients) {
+            return Ok(None);
+        }
         let seen = self.classifier.classify(stage, &reply, recipients, line.receiver.as_deref());
         Ok(Some(What::Reply(Evidence {
             category: seen.category,

@@ -4,14 +4,11 @@ use super::Gate;
 use super::learn::{About, Draft, Learning};
 use super::stats::Stats;
 use crate::bounce::classify::Classification;
-use crate::bounce::{Effect, Stage};
+use crate::bounce::{Stage, is_about_one_recipient};
 use crate::event::{Delivery, Evidence, What};
 use crate::smtp::address::RecipientKey;
-use crate::smtp::reply::{Reply, Severity};
+use crate::smtp::reply::Reply;
 use crate::time::Timestamp;
-
-/// What every reply of a gate begins with: what another gate, or this one, refuses says nothing new about the address.
-const GATE: &str = "rcptgate:";
 
 impl Gate {
     /// A 4yz or 5yz of the downstream. `recipients` is how many recipients the reply is about: those accepted, for one after DATA.
@@ -31,7 +28,7 @@ impl Gate {
         let classification = shared.classifier.classify(stage, reply, recipients, receiver);
         let evidence = evidence(about, stage, reply, &classification);
         let worth_keeping = is_about_one_recipient(stage, reply, recipients)
-            && (evidence.effect() != Effect::None
+            && (shared.policy.load().heeds(&evidence)
                 || matches!(shared.look_up(&about.address), Ok(Some(_))));
         if !worth_keeping {
             Stats::add(&shared.stats.ignored, 1);
@@ -57,28 +54,6 @@ impl Gate {
             drop(self.learn(draft(about, What::Delivered(delivery), now)));
         }
     }
-}
-
-/// Evidence purity (DESIGN §3, rule 6).
-fn is_about_one_recipient(stage: Stage, reply: &Reply, recipients: u32) -> bool {
-    let refusal = match reply.severity() {
-        Severity::Transient | Severity::Permanent => true,
-        Severity::Completion | Severity::Intermediate => false,
-    };
-    let alone = match stage {
-        Stage::Rcpt | Stage::Dsn | Stage::Lookup => true,
-        Stage::Data | Stage::EndOfData => recipients == 1,
-        Stage::Connect
-        | Stage::Ehlo
-        | Stage::Starttls
-        | Stage::Auth
-        | Stage::Mail
-        | Stage::Rset
-        | Stage::Quit => false,
-    };
-    // What DNS says of a domain comes in the gate's own words.
-    let own = reply.text.trim_start().starts_with(GATE) && stage != Stage::Lookup;
-    refusal && alone && !own
 }
 
 fn evidence(

@@ -11,6 +11,8 @@ use crate::bounce::{Category, Scope, Stage};
 use crate::event::{Act, Context, Delivery, Evidence, List, What};
 use crate::policy::Standing;
 
+mod policies;
+
 fn settings(dir: &Path) -> GateSettings {
     GateSettings {
         cache_bytes: 1 << 20,

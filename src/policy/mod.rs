@@ -4,6 +4,7 @@
 //! does, and `decide` reads a record. Invariant: asking never changes anything, so a refused attempt prolongs nothing.
 
 pub mod answer;
+mod effect;
 mod episode;
 pub mod mask;
 pub mod record;

@@ -43,6 +43,8 @@ pub struct Record {
     pub released: Option<Timestamp>,
     /// The latest delivery or release: evidence that is dated before it is answered already.
     pub cleared: Option<Timestamp>,
+    /// Refusals for the sender's name, means or content in a row, if the policy counts them. They move nothing.
+    pub blocked: Run,
 }
 
 /// Bounces in a row.
@@ -54,7 +56,7 @@ pub struct Run {
     pub first: Option<Timestamp>,
     /// The latest counted one.
     pub last: Option<Timestamp>,
-    /// The latest messages that had their say, so that none has it twice.
+    /// The latest messages that had their say, so that none has it twice; of one without a key, the event's own name.
     pub messages: Vec<String>,
     /// The latest campaigns that were counted, when the policy counts those.
     pub campaigns: Vec<String>,
@@ -172,6 +174,14 @@ impl Record {
             || !self.episodes.is_empty()
             || self.learnt.is_some()
             || self.released.is_some()
+            || self.blocked != Run::default()
+    }
+
+    /// Begins all counts again, whatever is not newer than `at`.
+    pub(super) fn reset(&mut self, at: Timestamp) {
+        self.hard.reset(at);
+        self.soft.reset(at);
+        self.blocked.reset(at);
     }
 
     /// Whether evidence of this date is answered by a later delivery or release.
@@ -217,11 +227,21 @@ impl Run {
         }
     }
 
+    /// Notes a message; false if it had its say already. Without a key every final reply ends a message of its own, and the event's
+    /// name tells a second one from the same one delivered again.
+    pub(super) fn is_new_message(&mut self, event: &Event, context: &Context) -> bool {
+        remember(&mut self.messages, context.message.as_deref().unwrap_or(&event.id.0))
+    }
+
     /// Notes a campaign; false if it was there already and the policy counts campaigns.
-    pub(super) fn is_new_campaign(&mut self, distinct: Distinct, campaign: &str) -> bool {
+    pub(super) fn is_new_campaign<'a>(
+        &mut self,
+        distinct: Distinct,
+        campaign: impl FnOnce() -> Cow<'a, str>,
+    ) -> bool {
         match distinct {
             Distinct::Message => true,
-            Distinct::Campaign => remember(&mut self.campaigns, campaign),
+            Distinct::Campaign => remember(&mut self.campaigns, &campaign()),
         }
     }
 }

@@ -10,8 +10,12 @@ use crate::lists::DomainSet;
 use crate::smtp::address::domain_key;
 
 /// The presets that come with the program, by name.
-const PRESETS: &[(&str, &str)] =
-    &[("quarantine", include_str!("../../config/policies/quarantine.toml"))];
+const PRESETS: &[(&str, &str)] = &[
+    ("quarantine", include_str!("../../config/policies/quarantine.toml")),
+    ("marketo", include_str!("../../config/policies/marketo.toml")),
+    ("salesforce", include_str!("../../config/policies/salesforce.toml")),
+    ("activecampaign", include_str!("../../config/policies/activecampaign.toml")),
+];
 
 /// Most bounces that may be tolerated: beyond it the setting is a slip of the pen.
 const TOLERATED_MAX: u32 = 1000;
@@ -33,6 +37,10 @@ pub struct Policy {
     pub trusted_receivers: DomainSet,
     /// Whether an opening or a click clears bounces as a delivery does.
     pub engaged_clears: bool,
+    /// Whether ActiveCampaign's table of codes decides between hard and soft, before the category.
+    pub literal_codes: bool,
+    /// Whether refusals for the sender's name, means or content are counted. They move nothing.
+    pub count_blocked: bool,
     /// A temporary quarantine that ends within this time is deferred rather than refused.
     #[serde(deserialize_with = "span")]
     pub defer_within: Duration,
@@ -70,15 +78,40 @@ pub struct Soft {
     pub tolerated: u32,
     /// What makes two bounces distinct.
     pub distinct: Distinct,
-    /// How long each quarantine lasts; the bounce after the last one quarantines for good.
+    /// How long each quarantine lasts.
     #[serde(deserialize_with = "spans")]
     pub steps: Vec<Duration>,
+    /// What the bounce after the last step brings.
+    pub after_steps: AfterSteps,
+    /// The bounce in a row, from 1, that quarantines for good whatever the steps say; 0 is none.
+    pub long_term_at: u32,
     /// Deferred attempts of one message become a soft bounce when they have gone on for this long.
     #[serde(deserialize_with = "span")]
     pub retry_window: Duration,
     /// Attempts that stop are a soft bounce if they went on for at least this long.
     #[serde(deserialize_with = "span")]
     pub min_span: Duration,
+}
+
+/// What the soft bounce after the last step brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterSteps {
+    /// Quarantine for good.
+    LongTerm,
+    /// The last step again.
+    Repeat,
+}
+
+/// What a soft bounce brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sentence {
+    /// It is tolerated.
+    None,
+    /// A quarantine of this length.
+    For(Duration),
+    /// A quarantine for good.
+    ForGood,
 }
 
 /// What makes two bounces distinct.
@@ -150,6 +183,7 @@ impl Policy {
             ("hard.tolerated", self.hard.tolerated),
             ("hard.trusted_tolerated", self.hard.trusted_tolerated),
             ("soft.tolerated", self.soft.tolerated),
+            ("soft.long_term_at", self.soft.long_term_at),
         ] {
             bound(
                 tolerated > TOLERATED_MAX,
@@ -159,6 +193,11 @@ impl Policy {
         }
         let steps = self.soft.steps.len();
         bound(steps > STEPS_MAX, "soft.steps", format!("{steps} steps are more than {STEPS_MAX}"));
+        bound(
+            steps == 0 && self.soft.after_steps == AfterSteps::Repeat,
+            "soft.after_steps",
+            "\"repeat\" without a step to repeat".to_owned(),
+        );
         bound(
             self.soft.steps.contains(&Duration::ZERO),
             "soft.steps",
@@ -176,12 +215,32 @@ impl Policy {
     }
 }
 
+impl Soft {
+    /// What the soft bounce of this number in a row brings, from 1.
+    pub(super) fn sentence(&self, number: u32) -> Sentence {
+        if self.long_term_at > 0 && number >= self.long_term_at {
+            return Sentence::ForGood;
+        }
+        let Some(step) = number.checked_sub(self.tolerated.saturating_add(1)) else {
+            return Sentence::None;
+        };
+        let step = usize::try_from(step).unwrap_or(usize::MAX);
+        let again = match self.after_steps {
+            AfterSteps::Repeat => self.steps.last(),
+            AfterSteps::LongTerm => None,
+        };
+        self.steps.get(step).or(again).map_or(Sentence::ForGood, |length| Sentence::For(*length))
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
             trusted: ["gmail.com", "hotmail.com", "hotmail.fr"].iter().collect(),
             trusted_receivers: DomainSet::default(),
             engaged_clears: false,
+            literal_codes: false,
+            count_blocked: false,
             defer_within: Duration::from_secs(4 * 3600),
             hard: Hard::default(),
             soft: Soft::default(),
@@ -209,6 +268,8 @@ impl Default for Soft {
             tolerated: 0,
             distinct: Distinct::Message,
             steps: [1, 2, 4, 8, 16].map(|weeks| week * weeks).into(),
+            after_steps: AfterSteps::LongTerm,
+            long_term_at: 0,
             retry_window: Duration::from_secs(72 * 3600),
             min_span: Duration::from_secs(12 * 3600),
         }

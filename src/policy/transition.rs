@@ -2,7 +2,7 @@
 
 use super::episode::{attempt, campaign_of, finish, settle};
 use super::record::{
-    Blacklisting, Cause, EpisodeKey, Learnt, Manual, Note, Origin, Record, bounded, remember,
+    Blacklisting, Cause, EpisodeKey, Learnt, Manual, Note, Origin, Record, bounded,
 };
 use super::settings::Policy;
 use crate::bounce::Effect;
@@ -40,8 +40,17 @@ pub fn transition(record: Record, event: &Event, policy: &Policy) -> Record {
 
 /// A reply that refused the recipient.
 fn observe(mut record: Record, event: &Event, evidence: &Evidence, policy: &Policy) -> Record {
-    let effect = evidence.effect();
-    if effect == Effect::None || is_role(&event.address) || record.answers(event.at) {
+    let effect = policy.effect_of(evidence);
+    if effect == Effect::None && !policy.counts_as_blocked(evidence) {
+        return record;
+    }
+    if is_role(&event.address) || record.answers(event.at) {
+        return record;
+    }
+    if effect == Effect::None {
+        if record.blocked.is_new_message(event, &evidence.context) {
+            record.blocked.count(event.at);
+        }
         return record;
     }
     record = settle(record, event.at, policy);
@@ -71,14 +80,14 @@ fn hard(record: &mut Record, event: &Event, evidence: &Evidence, policy: &Policy
             episode.counted
                 || !matches!(&episode.key, EpisodeKey::Message(key) if *key == bounded(message))
         });
-        if !remember(&mut run.messages, message) {
-            return;
-        }
+    }
+    if !run.is_new_message(event, context) {
+        return;
     }
     let crowded = run
         .last
         .is_some_and(|last| event.at.since(last).max(last.since(event.at)) < policy.hard.min_gap);
-    if crowded || !run.is_new_campaign(policy.hard.distinct, &campaign_of(event, context)) {
+    if crowded || !run.is_new_campaign(policy.hard.distinct, || campaign_of(event, context)) {
         return;
     }
     run.count(event.at);
@@ -107,8 +116,7 @@ fn clear(record: Record, event: &Event, delivery: Option<&Delivery>, policy: &Po
     if !record.awaits_delivery() {
         return record;
     }
-    record.hard.reset(at);
-    record.soft.reset(at);
+    record.reset(at);
     record.learnt = record.learnt.filter(|learnt| learnt.since > at);
     record.released = record.released.filter(|released| *released > at);
     // A message that was counted stays known, or its next attempt would begin again; the one that arrived is over.
@@ -144,11 +152,13 @@ fn release(record: Record, event: &Event, from: List, policy: &Policy) -> Record
     let mut record = settle(record, at, policy);
     match from {
         List::Quarantine => {
-            record.hard.reset(at);
-            record.soft.reset(at);
+            record.reset(at);
             record.learnt = record.learnt.filter(|learnt| learnt.since > at);
             record.manual = record.manual.filter(|manual| manual.note.since > at);
-            record.released = record.released.max(Some(at));
+            // One that comes late, or again, adds nothing to what was proven since.
+            if record.cleared.is_none_or(|cleared| cleared < at) {
+                record.released = Some(at);
+            }
             record.cleared = record.cleared.max(Some(at));
         }
         List::Blacklist => {

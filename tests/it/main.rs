@@ -33,6 +33,7 @@ mod lmtp;
 mod login;
 mod mta_sts;
 mod mx;
+mod policies;
 mod pool;
 mod proxy_header;
 mod reload;

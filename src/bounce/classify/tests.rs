@@ -15,6 +15,20 @@ fn the_built_in_rules_hold() {
     }
 }
 
+#[test]
+fn x09_the_senders_faults_are_not_the_recipients() {
+    for reply in [
+        "550 5.1.5 no",
+        "550 5.1.7 no",
+        "550 5.1.8 no",
+        "553 5.1.8 Domain of sender does not exist",
+    ] {
+        let parsed = Reply::from_text(reply).expect("a reply");
+        let seen = Classifier::builtin().classify(Stage::Rcpt, &parsed, 1, None);
+        assert_eq!(seen.effect, Effect::None, "{reply}: {seen:?}");
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Specimens {

@@ -176,7 +176,7 @@ fn bounce(
 ) -> String {
     let category = evidence.category;
     let policy = stage.policy();
-    let (kind, was, run, tolerated) = match evidence.effect() {
+    let (kind, was, run, tolerated) = match policy.effect_of(evidence) {
         Effect::Hard => {
             let trusted = policy.trusts(event.address.domain(), None);
             let hard = &policy.hard;

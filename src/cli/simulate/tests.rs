@@ -1,14 +1,19 @@
 use super::*;
 
+mod presets;
+
 fn simulate(input: &str) -> (Result<(), Failure>, String) {
-    let policy = Policy::preset("quarantine").expect("a preset");
+    simulate_under(&Policy::preset("quarantine").expect("a preset"), input)
+}
+
+fn simulate_under(policy: &Policy, input: &str) -> (Result<(), Failure>, String) {
     let listing = |key: &RecipientKey| Listing {
         allowed: key.as_str() == "vip@yopmail.com",
         disposable: (key.domain() == "yopmail.com").then(|| "yopmail.com".to_owned()),
     };
     let mut output = Vec::new();
     let classifier = Classifier::builtin();
-    let outcome = run(input.as_bytes(), &mut output, &classifier, &policy, listing);
+    let outcome = run(input.as_bytes(), &mut output, &classifier, policy, listing);
     (outcome, String::from_utf8(output).expect("UTF-8"))
 }
 

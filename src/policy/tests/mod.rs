@@ -1,11 +1,16 @@
 //! Histories told line by line, to the second, and properties over any history.
 
+mod activecampaign;
 mod bounds;
+mod clocks;
 mod episodes;
 mod hards;
 mod lists;
 mod masks;
+mod literal;
+mod marketo;
 mod properties;
+mod salesforce;
 mod settings;
 mod softs;
 
@@ -63,6 +68,18 @@ pub(super) fn evidence(category: Category, reply: &str, message: Option<&str>) -
     }
 }
 
+/// A policy that comes with the program.
+pub(super) fn preset(name: &str) -> Policy {
+    Policy::preset(name).expect("a preset")
+}
+
+/// A final reply of this category, of a message of this campaign.
+pub(super) fn of_campaign(category: Category, reply: &str, campaign: &str) -> Do {
+    let mut seen = evidence(category, reply, None);
+    seen.context.campaign = Some(campaign.to_owned());
+    Do::Reply(seen)
+}
+
 pub(super) fn act() -> Act {
     Act { reason: "asked for".to_owned(), by: "ops".to_owned() }
 }
@@ -110,7 +127,11 @@ pub(super) fn check_with(policy: &Policy, address: &str, story: &[(i64, Do)]) ->
     let mut record = Record::default();
     for (line, (secs, step)) in story.iter().enumerate() {
         if let Some(what) = what(step) {
-            record = transition(record, &event(*secs, address, what), policy);
+            let mut event = event(*secs, address, what);
+            if line > 0 {
+                event.id = EventId(format!("e{secs}-{line}"));
+            }
+            record = transition(record, &event, policy);
         }
         let (Do::Ask(verdict, reason) | Do::AskAs(_, verdict, reason)) = step else { continue };
         let tenant = if let Do::AskAs(tenant, ..) = step { *tenant } else { "default" };
