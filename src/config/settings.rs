@@ -35,6 +35,8 @@ pub struct Settings {
     pub lists: ListPaths,
     /// The policy.
     pub policy: PolicyChoice,
+    /// How replies are read.
+    pub classification: ClassificationSettings,
     /// The HTTP side.
     pub admin: AdminSettings,
     /// The log.
@@ -60,6 +62,7 @@ impl Settings {
             dns: DnsSettings::default(),
             lists: ListPaths::defaults(file),
             policy: PolicyChoice::default(),
+            classification: ClassificationSettings::default(),
             admin: AdminSettings::default(),
             log: LogSettings::default(),
             limits: LimitSettings::default(),
@@ -266,6 +269,13 @@ pub enum Mode {
     Enforce,
     /// Decide, log, count and learn, but forward everything.
     Monitor,
+}
+
+/// `[classification]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassificationSettings {
+    /// The operator's own rules, asked before the built-in ones.
+    pub file: Option<PathBuf>,
 }
 
 /// `[admin]`.
