@@ -53,7 +53,10 @@ fn misread(classifier: &Classifier, specimen: &Specimen) -> Option<RuleFault> {
         (true, Some(other)) if same_file(other) => {
             Some(reply.fault(format!("goes to rule {winner:?} of line {}", other.line)))
         }
-        (true, Some(_)) => Some(reply.fault(format!("goes to the built-in rule {winner:?}"))),
+        (true, Some(_)) => {
+            let why = "the rule does not match it, or not by its words";
+            Some(reply.fault(format!("goes to the built-in rule {winner:?}: {why}")))
+        }
         (true, None) => Some(reply.fault("the rule does not match it")),
     }
 }

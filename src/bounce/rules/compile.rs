@@ -40,7 +40,7 @@ pub struct Draft {
 /// Compiles a file of rules. They are asked before those of `builtin`, unless the file says that it replaces them; without, they are
 /// the built-in ones.
 pub fn compile(text: &str, builtin: Option<&LazyLock<Arc<Rules>>>) -> Draft {
-    let (file, faults) = read::read(text);
+    let (mut file, faults) = read::read(text);
     let mut compiler = Compiler { own: builtin.is_some(), faults, ..Compiler::default() };
     let builtin = builtin.filter(|_| !file.replace).map(|rules| Arc::clone(rules));
     if let Some(builtin) = &builtin {
@@ -48,7 +48,7 @@ pub fn compile(text: &str, builtin: Option<&LazyLock<Arc<Rules>>>) -> Draft {
     }
     compiler.words(&file);
     let noise = compiler.noise(&file.noise);
-    compiler.names(&file, builtin.as_deref());
+    compiler.names(&mut file, builtin.as_deref());
     let File { disable, noise: own_noise, rules: written, .. } = file;
     let own: Vec<_> = written.into_iter().filter_map(|rule| compiler.whole(rule)).collect();
     compiler.faults.extend(dead::covered(&own));
@@ -139,7 +139,7 @@ impl Compiler {
     }
 
     /// Names that are there twice, and those of built-in rules that there are not.
-    fn names(&mut self, file: &File, builtin: Option<&Rules>) {
+    fn names(&mut self, file: &mut File, builtin: Option<&Rules>) {
         let is_builtin = |name: &str| builtin.is_some_and(|rules| rules.named(name).is_some());
         let is_off = |name: &str| file.disable.iter().any(|off| off.value == name);
         for named in file.disable.iter().chain(file.rules.iter().flat_map(|rule| &rule.over)) {
@@ -154,22 +154,25 @@ impl Compiler {
                 self.fault(named, "this built-in rule is turned off: nothing is taken from it");
             }
         }
-        for (index, rule) in file.rules.iter().enumerate() {
-            let name = rule.name.value.as_str();
-            let earlier = file.rules.iter().take(index).find(|other| other.name.value == name);
-            if let Some(earlier) = earlier.filter(|_| !name.is_empty()) {
-                let why = format!("stands here a second time, after line {}", earlier.name.line);
-                self.fault(&rule.name, why);
-            }
-            if RESERVED.contains(&name) {
-                self.fault(&rule.name, "this name means that no rule decided");
-            }
-            if is_builtin(name) && !is_off(name) {
-                let why = format!(
+        let mut seen = BTreeMap::new();
+        for rule in &mut file.rules {
+            let (name, line) = (rule.name.value.clone(), rule.name.line);
+            let off = file.disable.iter().any(|off| off.value == name);
+            let why = if let Some(earlier) = seen.get(&name).filter(|_| !name.is_empty()) {
+                format!("stands here a second time, after line {earlier}")
+            } else if RESERVED.contains(&name.as_str()) {
+                "this name means that no rule decided".to_owned()
+            } else if is_builtin(&name) && !off {
+                format!(
                     "is the name of a built-in rule: choose another, or turn that one off with disable = [{name:?}]"
-                );
-                self.fault(&rule.name, why);
-            }
+                )
+            } else {
+                seen.insert(name, line);
+                continue;
+            };
+            // Who is meant by the name is not known, so it is not asked what the rule takes.
+            rule.broken = true;
+            self.faults.push(rule.name.fault(why));
         }
     }
 
