@@ -69,8 +69,9 @@ impl Classifier {
     fn checked(mut draft: Draft) -> Result<Self, Vec<RuleFault>> {
         let classifier = Self { rules: Arc::new(std::mem::take(&mut draft.rules)) };
         let shown = specimens::faults(&classifier, &draft);
+        let dead = draft.dead();
         let mut faults = draft.faults;
-        faults.extend(shown);
+        faults.extend(dead.into_iter().chain(shown));
         faults.sort_by_key(|fault| fault.line);
         if faults.is_empty() { Ok(classifier) } else { Err(faults) }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::dead::{self, Shape};
+use super::dead::{self, Pattern, Shape};
 use super::prefilter::{Needs, Prefilter};
 use super::read::{self, File, Text, Written};
 use super::{Rule, RuleFault, Rules, Specimen, pattern};
@@ -35,6 +35,8 @@ pub struct Draft {
     pub noise: Option<Text>,
     /// How many of the specimens are those of the file, which come first.
     pub specimens: usize,
+    /// The rules of the file.
+    own: Vec<(Arc<Rule>, Shape)>,
 }
 
 /// Compiles a file of rules. They are asked before those of `builtin`, unless the file says that it replaces them; without, they are
@@ -51,8 +53,7 @@ pub fn compile(text: &str, builtin: Option<&LazyLock<Arc<Rules>>>) -> Draft {
     compiler.names(&mut file, builtin.as_deref());
     let File { disable, noise: own_noise, rules: written, .. } = file;
     let own: Vec<_> = written.into_iter().filter_map(|rule| compiler.whole(rule)).collect();
-    compiler.faults.extend(dead::covered(&own));
-    let rules = own.into_iter().map(|(rule, _)| Arc::new(rule)).collect();
+    let rules = own.iter().map(|(rule, _)| Arc::clone(rule)).collect();
     let Compiler { lists, specimens, faults, .. } = compiler;
     let count = specimens.len();
     let mut all = Rules { lists, noises: noise, specimens, rules, ..Rules::default() };
@@ -60,12 +61,18 @@ pub fn compile(text: &str, builtin: Option<&LazyLock<Arc<Rules>>>) -> Draft {
         all.put_before(builtin, |name| disable.iter().any(|off| off.value == name));
     }
     let noise = own_noise.into_iter().next();
-    let mut draft = Draft { rules: all, faults, disable, noise, specimens: count };
+    let mut draft = Draft { rules: all, faults, disable, noise, specimens: count, own };
     draft.finish();
     draft
 }
 
 impl Draft {
+    /// Rules of the file that can never win, as far as that shows in how they are written.
+    pub fn dead(&self) -> Vec<RuleFault> {
+        let alone = self.own.iter().flat_map(|(rule, shape)| dead::alone(rule, shape));
+        alone.chain(dead::covered(&self.own)).collect()
+    }
+
     /// What is made of all rules together.
     fn finish(&mut self) {
         if !self.rules.noises.is_empty() {
@@ -177,7 +184,7 @@ impl Compiler {
     }
 
     /// A rule without fault.
-    fn whole(&mut self, written: Written) -> Option<(Rule, Shape)> {
+    fn whole(&mut self, written: Written) -> Option<(Arc<Rule>, Shape)> {
         let before = self.faults.len();
         let specimens = self.specimens.len();
         let broken = written.broken;
@@ -186,7 +193,7 @@ impl Compiler {
             self.specimens.truncate(specimens);
             return None;
         }
-        rule
+        rule.map(|(rule, shape)| (Arc::new(rule), shape))
     }
 
     fn rule(&mut self, written: Written) -> Option<(Rule, Shape)> {
@@ -237,12 +244,11 @@ impl Compiler {
             raw: raw_parts,
             except: except_parts,
         };
-        self.faults.extend(dead::alone(&rule, &shape, &written));
         Some((rule, shape))
     }
 
     /// Patterns over words, and the expression that is all of them.
-    fn patterns(&mut self, patterns: &[Text]) -> (Option<Regex>, Vec<String>) {
+    fn patterns(&mut self, patterns: &[Text]) -> (Option<Regex>, Vec<Pattern>) {
         let mut expanded = Vec::with_capacity(patterns.len());
         for written in patterns {
             match pattern::words(&written.value, &self.lists) {
@@ -251,15 +257,15 @@ impl Compiler {
             }
         }
         let regex = self.one_of(&expanded, pattern::bounded);
-        (regex, expanded.into_iter().map(|(_, regex)| regex).collect())
+        (regex, expanded.into_iter().map(|(_, regex)| Pattern::new(regex)).collect())
     }
 
     /// Patterns over the text as it came.
-    fn raw_patterns(&mut self, patterns: &[Text]) -> (Option<Regex>, Vec<String>) {
+    fn raw_patterns(&mut self, patterns: &[Text]) -> (Option<Regex>, Vec<Pattern>) {
         let expanded: Vec<_> =
             patterns.iter().map(|written| (written, written.value.clone())).collect();
         let regex = self.one_of(&expanded, str::to_owned);
-        (regex, expanded.into_iter().map(|(_, regex)| regex).collect())
+        (regex, expanded.into_iter().map(|(_, regex)| Pattern::new(regex)).collect())
     }
 
     /// One expression for all patterns; if that fails, the patterns at fault one by one.

@@ -3,7 +3,9 @@
 //! Nothing here guesses: what is called dead is dead for every reply. That no reply of an operator's is left to a rule is
 //! shown by its specimens, whatever its form.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use regex::bytes::Regex;
 use regex_syntax::ParserBuilder;
@@ -18,9 +20,40 @@ use crate::bounce::{Category, Stage};
 #[derive(Debug)]
 pub struct Shape {
     pub name: Text,
-    pub text: Vec<String>,
-    pub raw: Vec<String>,
-    pub except: Vec<String>,
+    pub text: Vec<Pattern>,
+    pub raw: Vec<Pattern>,
+    pub except: Vec<Pattern>,
+}
+
+/// One pattern. What is made of it is made when it is asked for, and once: the built-in rules are never asked.
+#[derive(Debug)]
+pub struct Pattern {
+    expanded: String,
+    texts: OnceCell<Option<BTreeSet<Vec<u8>>>>,
+    anchored: OnceCell<bool>,
+}
+
+impl Pattern {
+    pub const fn new(expanded: String) -> Self {
+        Self { expanded, texts: OnceCell::new(), anchored: OnceCell::new() }
+    }
+
+    /// All texts that it matches as a pattern over words, if they are a few.
+    fn texts(&self) -> Option<&BTreeSet<Vec<u8>>> {
+        let all = || {
+            let literals = Extractor::new().extract(&parse(&pattern::bounded(&self.expanded))?);
+            let literals = literals.literals().filter(|_| literals.is_exact())?;
+            Some(literals.iter().map(|literal| literal.as_bytes().to_vec()).collect())
+        };
+        self.texts.get_or_init(all).as_ref()
+    }
+
+    /// Whether it asks for an end of the reply, which is not the end of another pattern's text.
+    fn is_anchored(&self) -> bool {
+        *self.anchored.get_or_init(|| {
+            parse(&self.expanded).is_none_or(|hir| hir.properties().look_set().contains_anchor())
+        })
+    }
 }
 
 /// Receivers that no host lies in.
@@ -40,7 +73,7 @@ pub fn receivers(written: &Written) -> Vec<RuleFault> {
 }
 
 /// What is wrong with a rule by itself.
-pub fn alone(rule: &Rule, shape: &Shape, written: &Written) -> Vec<RuleFault> {
+pub fn alone(rule: &Rule, shape: &Shape) -> Vec<RuleFault> {
     let mut faults = Vec::new();
     let mut never = |why: String| faults.push(shape.name.fault(format!("can never win: {why}")));
     let agree = |code: &super::CodePattern| {
@@ -51,7 +84,7 @@ pub fn alone(rule: &Rule, shape: &Shape, written: &Written) -> Vec<RuleFault> {
     if !rule.codes.is_empty() && !rule.status.is_empty() && !rule.codes.iter().any(agree) {
         never("no reply has a code of these codes and an enhanced code of this status".to_owned());
     }
-    let stages = &written.stages;
+    let stages = &rule.stages;
     if !stages.is_empty() && stages.iter().all(|stage| *stage == Stage::Lookup) {
         never("what DNS says is not read by rules".to_owned());
     } else if !stages.is_empty() && !stages.iter().any(|stage| occurs(rule.category, *stage)) {
@@ -105,7 +138,7 @@ const fn occurs(category: Category, stage: Stage) -> bool {
 }
 
 /// Rules that an earlier one of the same file covers.
-pub fn covered(rules: &[(Rule, Shape)]) -> Vec<RuleFault> {
+pub fn covered(rules: &[(Arc<Rule>, Shape)]) -> Vec<RuleFault> {
     let mut faults = Vec::new();
     for (index, (later, shape)) in rules.iter().enumerate() {
         let earlier = rules.iter().take(index);
@@ -124,9 +157,8 @@ pub fn covered(rules: &[(Rule, Shape)]) -> Vec<RuleFault> {
 /// Whether the first of two rules matches whatever the second matches.
 fn covers(first: (&Rule, &Shape), second: (&Rule, &Shape)) -> bool {
     let ((earlier, broad), (later, narrow)) = (first, second);
-    let listed = |all: &[String], one: &String| all.contains(one);
     conditions(earlier, later)
-        && broad.except.iter().all(|one| listed(&narrow.except, one))
+        && broad.except.iter().all(|one| among(&narrow.except, one))
         && (!earlier.reads_text() || later.reads_text() && words(first, second))
 }
 
@@ -134,41 +166,35 @@ fn covers(first: (&Rule, &Shape), second: (&Rule, &Shape)) -> bool {
 fn words(first: (&Rule, &Shape), second: (&Rule, &Shape)) -> bool {
     let ((earlier, broad), (_, narrow)) = (first, second);
     let text =
-        |text: &String| earlier.text.as_ref().is_some_and(|regex| takes(&broad.text, regex, text));
+        |text: &Pattern| earlier.text.as_ref().is_some_and(|regex| takes(&broad.text, regex, text));
     // Nothing is known of what stands beside a piece of raw text, so only the same will do.
-    narrow.text.iter().all(text) && narrow.raw.iter().all(|raw| broad.raw.contains(raw))
+    narrow.text.iter().all(text) && narrow.raw.iter().all(|raw| among(&broad.raw, raw))
 }
 
 /// Codes, stages and receivers: whether those of `later` are among those of `earlier`.
 fn conditions(earlier: &Rule, later: &Rule) -> bool {
-    fn among<T>(all: &[T], some: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
+    fn each_in<T>(all: &[T], some: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
         all.is_empty()
             || !some.is_empty() && some.iter().all(|one| all.iter().any(|wide| covers(wide, one)))
     }
-    among(&earlier.codes, &later.codes, |wide, one| wide.covers(one))
-        && among(&earlier.status, &later.status, |wide, one| wide.covers(one))
-        && among(&earlier.stages, &later.stages, |wide, one| wide == one)
-        && among(&earlier.receivers, &later.receivers, |zone, host| within(host, zone))
+    each_in(&earlier.codes, &later.codes, |wide, one| wide.covers(one))
+        && each_in(&earlier.status, &later.status, |wide, one| wide.covers(one))
+        && each_in(&earlier.stages, &later.stages, |wide, one| wide == one)
+        && each_in(&earlier.receivers, &later.receivers, |zone, host| within(host, zone))
 }
 
 /// Whether an expression over words, made of these `parts`, matches wherever `text` does: because it is one of the parts, or
 /// because `text` stands for a few texts only and each of them holds a match.
-fn takes(parts: &[String], whole: &Regex, text: &String) -> bool {
-    if parts.contains(text) {
+fn takes(parts: &[Pattern], whole: &Regex, text: &Pattern) -> bool {
+    if among(parts, text) {
         return true;
     }
-    // The ends of a reply are not the ends of the pattern's text.
-    let anchored =
-        parse(whole.as_str()).is_none_or(|hir| hir.properties().look_set().contains_anchor());
-    let Some(texts) = (!anchored).then(|| all_of(text)).flatten() else { return false };
-    texts.iter().all(|text| whole.is_match(text))
+    let Some(texts) = text.texts() else { return false };
+    !parts.iter().any(Pattern::is_anchored) && texts.iter().all(|text| whole.is_match(text))
 }
 
-/// All texts that a pattern over words matches, if they are a few.
-fn all_of(pattern: &str) -> Option<BTreeSet<Vec<u8>>> {
-    let literals = Extractor::new().extract(&parse(&pattern::bounded(pattern))?);
-    let literals = literals.literals().filter(|_| literals.is_exact())?;
-    Some(literals.iter().map(|literal| literal.as_bytes().to_vec()).collect())
+fn among(all: &[Pattern], one: &Pattern) -> bool {
+    all.iter().any(|own| own.expanded == one.expanded)
 }
 
 fn parse(pattern: &str) -> Option<Hir> {
