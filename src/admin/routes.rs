@@ -19,7 +19,8 @@ use super::desk::{self, Deed, Fault, Step};
 use super::guard::{self, Guard};
 use super::wire::{
     ActRequest, ComplaintRequest, Done, EngagementRequest, Figures, ListRequest, LookupReply,
-    LookupRequest, Ready, ReleaseReply, ReleaseRequest, Story, UndoRequest, Undone, Verified, Wrong,
+    LookupRequest, Ready, ReleaseReply, ReleaseRequest, Story, UndoRequest, Undone, Verified,
+    Wrong,
 };
 use super::{Api, reports, rows, story, stream, undo};
 use crate::gate::Gate;

@@ -311,7 +311,10 @@ pub struct Credentials {
 #[command(after_help = "\
 Examples:
   rcptgate classify '550 5.1.1 no such user'
-  rcptgate classify < replies.jsonl      {\"stage\":\"rcpt\",\"reply\":\"550 5.1.1 ...\"}")]
+  rcptgate classify < replies.jsonl      {\"stage\":\"rcpt\",\"reply\":\"550 5.1.1 ...\"}
+
+Replies are read as the gate of the configuration reads them: by the rules in its [classification] file and the built-in ones. Where
+no configuration is given or found, by the built-in rules.")]
 pub struct Classify {
     /// The reply; without it, JSON lines on standard input
     pub reply: Option<String>,
@@ -320,7 +323,8 @@ pub struct Classify {
 /// `simulate`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  rcptgate simulate --policy config/policies/mine.toml < events.jsonl"
+    after_help = "Example:\n  rcptgate simulate --policy config/policies/mine.toml < events.jsonl\n\n\
+Only -c brings in a configuration, with its lists, policy and rules for replies; without it the built-in ones hold."
 )]
 pub struct Simulate {
     /// A policy file, or the name of a preset

@@ -1,4 +1,4 @@
-//! `rcptgate check`: says everything that is wrong with a configuration, its lists and its policy, and opens nothing.
+//! `rcptgate check`: says everything that is wrong with a configuration, its lists, its policy and its rules, and opens nothing.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use serde_json::json;
 
 use crate::app::trust;
+use crate::bounce::rules::Counts;
 use crate::config::{
     self, ConfigError, ListenAuth, ListenTls, Mode, PolicySource, RouteKind, Settings, WaySettings,
 };
@@ -19,17 +20,17 @@ use crate::failure::Failure;
 /// `Failure::Config` with every fault, one a line, each with file, line, key and value. With `json` the faults go to `out`.
 pub fn run(given: Option<&Path>, json: bool, out: &mut impl Write) -> Result<(), Failure> {
     let checked = config::find(given).map_err(|error| vec![error]).and_then(|file| {
-        let settings = config::load(&file)?;
+        let (settings, rules) = config::load_all(&file)?;
         let lists = config::load_lists(&settings.lists)?;
-        Ok((settings, lists))
+        Ok((settings, lists, rules.current().counts()))
     });
     match checked {
-        Ok((settings, _)) if json => {
+        Ok((settings, ..)) if json => {
             let (file, cautions) = (settings.file.display().to_string(), cautions(&settings));
             writeln!(out, "{}", json!({"ok": true, "file": file, "cautions": cautions}))?;
             Ok(())
         }
-        Ok((settings, lists)) => Ok(summary(&settings, &lists, out)?),
+        Ok((settings, lists, rules)) => Ok(summary(&settings, &lists, rules, out)?),
         Err(errors) => {
             if json {
                 writeln!(out, "{}", json!({"ok": false, "errors": errors}))?;
@@ -46,6 +47,7 @@ fn refused(errors: &[ConfigError]) -> Failure {
 fn summary(
     settings: &Settings,
     lists: &crate::lists::Lists,
+    rules: Counts,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     writeln!(out, "{}: ok", settings.file.display())?;
@@ -95,6 +97,11 @@ fn summary(
         ),
         lists.allow.len(),
     )?;
+    let own = match &settings.classification.file {
+        Some(file) => format!("{} of {}, ", rules.own, file.display()),
+        None => String::new(),
+    };
+    writeln!(out, "  rules       {own}{} built in, {} off", rules.builtin, rules.off)?;
     writeln!(out, "  data_dir    {}", settings.data_dir.display())?;
     for caution in cautions(settings) {
         writeln!(out, "  caution: {caution}")?;

@@ -36,8 +36,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::app;
+use crate::app::{self, build};
 use crate::bounce::classify::Classifier;
+use crate::config;
 use crate::failure::Failure;
 use access::Access;
 use args::{Cli, Command};
@@ -92,7 +93,8 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
         Command::Credentials(credentials) => credentials::run(config, &credentials.command, out),
         Command::Classify(classify) => {
             let input = std::io::stdin().lock();
-            classify::run(classify.reply.as_deref(), input, out, &Classifier::builtin())
+            let rules = configured_rules(config)?;
+            classify::run(classify.reply.as_deref(), input, out, &rules)
         }
         Command::Simulate(simulate) => keep::simulate(config, simulate, out),
         Command::Stats(stats) => stats::run(config, stats.json, out),
@@ -103,6 +105,13 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
         Command::Man => shell::man(out),
     };
     done.map(|()| 0)
+}
+
+/// The rules of the configuration that is given or found; the built-in ones where there is none.
+fn configured_rules(config: Option<&Path>) -> Result<Classifier, Failure> {
+    let Ok(file) = config::find(config) else { return Ok(Classifier::builtin()) };
+    let rules = config::read(&file).and_then(|read| config::load_rules(&read.classification));
+    rules.map_err(|errors| build::faults(&errors))
 }
 
 /// The gate that the configuration names.

@@ -55,6 +55,7 @@ pub(super) fn settings(file: &Path, top: Table<'_, '_>, files: Files) -> Setting
         dns: dns(top.table("dns")),
         lists: lists(top.table("lists"), defaults.lists, file),
         policy: policy(top.table("policy"), file),
+        classification: classification(top.table("classification"), file),
         admin: admin(top.table("admin")),
         log: log(top.table("log")),
         limits: limits(top.table("limits")),
@@ -207,6 +208,12 @@ fn policy(table: Table<'_, '_>, file: &Path) -> PolicyChoice {
     };
     table.done();
     choice
+}
+
+fn classification(table: Table<'_, '_>, file: &Path) -> ClassificationSettings {
+    let own = table.parsed("file", |text| not_empty(text).map(|text| beside(file, text)));
+    table.done();
+    ClassificationSettings { file: own }
 }
 
 fn admin(table: Table<'_, '_>) -> AdminSettings {

@@ -40,6 +40,8 @@ pub struct Settings {
     pub lists: ListPaths,
     /// The policy.
     pub policy: PolicyChoice,
+    /// How replies are read.
+    pub classification: ClassificationSettings,
     /// The HTTP side.
     pub admin: AdminSettings,
     /// The log.
@@ -67,6 +69,7 @@ impl Settings {
             dns: DnsSettings::default(),
             lists: ListPaths::defaults(file),
             policy: PolicyChoice::default(),
+            classification: ClassificationSettings::default(),
             admin: AdminSettings::default(),
             log: LogSettings::default(),
             limits: LimitSettings::default(),
@@ -273,6 +276,13 @@ pub enum Mode {
     Enforce,
     /// Decide, log, count and learn, but forward everything.
     Monitor,
+}
+
+/// `[classification]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassificationSettings {
+    /// The operator's own rules, asked before the built-in ones.
+    pub file: Option<PathBuf>,
 }
 
 /// `[admin]`.

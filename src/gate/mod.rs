@@ -30,6 +30,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+use crate::bounce::classify::Classifier;
 use crate::event::order::{Decree, Order, OrderId};
 use crate::event::{Event, EventId, Tenant};
 use crate::journal::{self, JournalError};
@@ -292,6 +293,11 @@ impl Gate {
     /// The policy in force.
     pub fn policy(&self) -> Arc<Policy> {
         self.0.shared.policy.load_full()
+    }
+
+    /// Swaps the rules by which replies are read. What was learnt by the old ones stays.
+    pub fn set_classifier(&self, classifier: Classifier) {
+        self.0.shared.classifier.store(Arc::new(classifier));
     }
 
     /// Swaps the lists.

@@ -25,7 +25,7 @@ impl Gate {
     ) -> Learning {
         let shared = &self.0.shared;
         let receiver = about.context.receiver.as_deref();
-        let classification = shared.classifier.classify(stage, reply, recipients, receiver);
+        let classification = shared.classifier.load().classify(stage, reply, recipients, receiver);
         let evidence = evidence(about, stage, reply, &classification);
         let worth_keeping = is_about_one_recipient(stage, reply, recipients)
             && (shared.policy.load().heeds(&evidence)

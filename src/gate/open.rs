@@ -91,7 +91,7 @@ impl Gate {
         let shared = Arc::new(Shared {
             settings,
             policy: ArcSwap::from_pointee(policy),
-            classifier,
+            classifier: ArcSwap::from_pointee(classifier),
             listing: ArcSwap::from_pointee(nothing),
             index: ArcSwapOption::from_pointee(index.store),
             filter: ArcSwap::from_pointee(index.filter),

@@ -26,7 +26,7 @@ const CLOSE_STEPS: u32 = 200;
 pub(super) struct Shared {
     pub(super) settings: GateSettings,
     pub(super) policy: ArcSwap<Policy>,
-    pub(super) classifier: Classifier,
+    pub(super) classifier: ArcSwap<Classifier>,
     pub(super) listing: ArcSwap<ListingOf>,
     /// `None` only while the writer opens it again.
     pub(super) index: ArcSwapOption<Store>,

@@ -2,6 +2,7 @@
 //!
 //! `cargo bench` runs all, `cargo bench -- judge` those whose name contains `judge`.
 
+mod classify;
 mod content;
 mod distance;
 mod fanout;
@@ -14,6 +15,7 @@ mod relay;
 mod session;
 
 criterion::criterion_main!(
+    classify::benches,
     judge::benches,
     learn::benches,
     content::benches,

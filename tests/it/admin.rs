@@ -57,6 +57,13 @@ impl Served {
         }
     }
 
+    /// Asks it to read its files again, as systemd's reload does.
+    pub fn hang_up(&self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(pid.expect("a process"), rustix::process::Signal::HUP)
+            .expect("it runs");
+    }
+
     /// Where it takes mail.
     pub fn door(&self) -> SocketAddr {
         let (_, address) = self.ready.split_once("smtp=").expect("a listener");

@@ -409,6 +409,66 @@ fn events_and_replies_are_read_from_standard_input() {
     assert!(home.ok(&["classify", "550 5.1.1 no such user"]).contains("user_unknown"));
 }
 
+const HANDED_BACK: &str = "550 5.0.0 This postbox was handed back to the town";
+
+#[test]
+fn replies_are_read_by_the_rules_of_the_configuration() {
+    let home = Home::new();
+    let text = std::fs::read_to_string(home.path("rcptgate.toml")).expect("a configuration");
+    let classify = ["classify", HANDED_BACK];
+    assert!(home.ok(&classify).contains(r#""rule":"leftover""#));
+    assert!(home.ok(&["check"]).contains("  rules       66 built in, 0 off\n"));
+    home.write("rcptgate.toml", &format!("{text}[classification]\nfile = \"mine.toml\"\n"));
+    home.write(
+        "mine.toml",
+        "disable = [\"greylisted\"]\n[[rule]]\nname = \"handed-back\"\ncategory = \"user_unknown\"\n\
+         text = [\"postbox ~ handed back\"]\nspecimens = [\"550 postbox handed back\"]\n",
+    );
+    let told = home.ok(&["check"]);
+    let line =
+        format!("  rules       1 of {}, 65 built in, 1 off\n", home.path("mine.toml").display());
+    assert!(told.contains(&line), "{told}");
+    assert!(home.ok(&classify).contains(r#""rule":"handed-back""#));
+    // Found where a configuration is looked for, without being named; a directory without one has the built-in rules.
+    let unnamed = |folder: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rcptgate"));
+        command.args(classify).current_dir(folder).env_remove("RCPTGATE_CONFIG");
+        end_of(&mut command, "").out
+    };
+    assert!(unnamed(&home.path("")).contains(r#""rule":"leftover""#));
+    std::fs::create_dir(home.path("config")).expect("a folder");
+    for name in ["rcptgate.toml", "mine.toml"] {
+        std::fs::copy(home.path(name), home.path("config").join(name)).expect("copied");
+    }
+    assert!(unnamed(&home.path("")).contains(r#""rule":"handed-back""#));
+    // So does simulate, but only what is named.
+    let events = format!(
+        "{{\"at\":1,\"type\":\"reply\",\"address\":\"a@gmail.com\",\"reply\":\"{HANDED_BACK}\"}}\n\
+         {{\"at\":2,\"type\":\"ask\",\"address\":\"a@gmail.com\"}}\n"
+    );
+    let end = home.feed(&["simulate"], &events);
+    assert!(end.out.contains(r#""verdict":"refuse""#), "{end:?}");
+
+    home.write("mine.toml", "[[rule]]\nname = \"a\"\ncategory = \"policy\"\ntext = [\"a(\"]\nspecimens = []\n\
+         [[rule]]\nname = \"quota\"\ncategory = \"policy\"\ntext = [\"over its quota\"]\nspecimens = [\"550 over its quota\"]\n");
+    let end = home.run(&["check"]);
+    assert_eq!((end.code, end.err.lines().count()), (78, 3), "{end:?}");
+    for words in [
+        "mine.toml:2: rule \"a\": has no specimen",
+        "mine.toml:4: rule \"a\", text[0] = \"a(\": unclosed group",
+        "mine.toml:7: rule \"quota\" = \"552 5.2.2 The mailbox of this user is over its quota\": takes this specimen of the built-in rule \"mailbox-full\"",
+    ] {
+        assert!(end.err.contains(words), "{words}: {end:?}");
+    }
+    for words in [&classify[..], &["simulate"], &["serve"]] {
+        assert_eq!(home.run(words).code, 78, "{words:?}");
+    }
+    std::fs::remove_file(home.path("mine.toml")).expect("removed");
+    let end = home.run(&["check"]);
+    assert!(end.err.contains("classification.file = \"mine.toml\": "), "{end:?}");
+    assert_eq!((end.code, end.err.lines().count()), (78, 1), "{end:?}");
+}
+
 /// Quarantines so many addresses at once, as a command for each would take long.
 fn quarantine(home: &Home, count: usize) {
     let policy = Policy::preset("quarantine").expect("the preset");

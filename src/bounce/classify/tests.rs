@@ -1,4 +1,5 @@
 mod hostile;
+mod own;
 
 use std::path::Path;
 
