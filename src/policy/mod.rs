@@ -5,6 +5,7 @@
 
 pub mod answer;
 mod episode;
+pub mod guard;
 pub mod record;
 pub mod replies;
 pub mod settings;

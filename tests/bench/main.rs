@@ -5,6 +5,7 @@
 mod content;
 mod distance;
 mod fanout;
+mod guard;
 mod judge;
 mod learn;
 mod mx;
@@ -15,6 +16,7 @@ mod session;
 
 criterion::criterion_main!(
     judge::benches,
+    guard::benches,
     learn::benches,
     content::benches,
     session::benches,
