@@ -13,8 +13,8 @@ const LOOKS: [i32; 2] = [2, BUCKETS];
 const BEYOND_CHANCE: f64 = 0.05;
 /// Where fewer of those accepted were known to be good, the filter cannot say: it is new, or recipients do not come twice.
 const BLIND: f64 = 0.2;
-/// A share seen of few recipients is uncertain: so many standard deviations more than the setting are needed, that is 20 of 200, 33 of
-/// 400, 567 of 10000. A monthly mailing finds what closed in a month, just below the setting, and is cut into many windows.
+/// A share seen of few recipients is uncertain: so many standard deviations more than the setting are needed, that is 20 of 200, 34 of
+/// 400, 568 of 10000. A monthly mailing finds what closed in a month, just below the setting, and is cut into many windows.
 const DEVIATIONS: f64 = 3.0;
 /// Fewer outcomes than this say nothing of what is usual.
 const HISTORY_MIN: f64 = 1000.0;

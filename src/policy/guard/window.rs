@@ -92,7 +92,7 @@ impl Pace {
         Self { millis: millis.clamp(1, i64::from(u32::MAX)) }
     }
 
-    /// The number of the bucket that `at` is in. With the shortest buckets there are numbers for three thousand years.
+    /// The number of the bucket that `at` is in. With the shortest buckets there are numbers for more than a thousand years.
     pub(super) fn number(self, at: Timestamp) -> i32 {
         let number = at.as_millis().div_euclid(self.millis);
         // Far from both ends, so that sums of a few do not overflow.
