@@ -6,6 +6,7 @@
 pub mod answer;
 mod effect;
 mod episode;
+pub mod guard;
 pub mod mask;
 pub mod record;
 pub mod replies;

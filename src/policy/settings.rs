@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use super::guard::OutageSettings;
 use super::replies::Replies;
 use crate::bounce::host_of;
 use crate::lists::DomainSet;
@@ -48,6 +49,8 @@ pub struct Policy {
     pub hard: Hard,
     /// Soft bounces.
     pub soft: Soft,
+    /// When hard bounces are held.
+    pub outage: OutageSettings,
     /// What refused clients read.
     pub replies: Replies,
 }
@@ -208,6 +211,9 @@ impl Policy {
             "soft.retry_window",
             "\"0s\" would make a bounce of every deferral".to_owned(),
         );
+        for (key, problem) in self.outage.faults() {
+            bound(true, key, problem);
+        }
         for fault in &mut faults {
             fault.line = line_of_key(text, &fault.key);
         }
@@ -244,6 +250,7 @@ impl Default for Policy {
             defer_within: Duration::from_secs(4 * 3600),
             hard: Hard::default(),
             soft: Soft::default(),
+            outage: OutageSettings::default(),
             replies: Replies::default(),
         }
     }
@@ -316,7 +323,7 @@ fn parse_span<E: serde::de::Error>(text: &str) -> Result<Duration, E> {
     Ok(span)
 }
 
-fn span<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+pub(super) fn span<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
     parse_span(&String::deserialize(input)?)
 }
 

@@ -6,6 +6,7 @@ mod classify;
 mod content;
 mod distance;
 mod fanout;
+mod guard;
 mod judge;
 mod learn;
 mod mx;
@@ -17,6 +18,7 @@ mod session;
 criterion::criterion_main!(
     classify::benches,
     judge::benches,
+    guard::benches,
     learn::benches,
     content::benches,
     session::benches,
