@@ -51,13 +51,16 @@ pub fn run(config: Option<&Path>, args: &Undo, out: &mut Out) -> Result<(), Fail
     if args.json {
         return Ok(out::json(out, &undone)?);
     }
-    let Undone { events, addresses, id, .. } = &undone;
+    let Undone { events, addresses, id, changed, .. } = &undone;
     let id = id.as_deref().unwrap_or_default();
-    let changed = undone.changed.unwrap_or_default();
-    writeln!(
-        out,
-        "ok {events} events of {addresses} addresses no longer count, {changed} records changed [{id}]"
-    )?;
+    match changed {
+        Some(changed) => writeln!(
+            out,
+            "ok {events} events of {addresses} addresses no longer count, {changed} records changed [{id}]"
+        )?,
+        // The index was built anew meanwhile.
+        None => writeln!(out, "ok, in force [{id}]")?,
+    }
     Ok(())
 }
 

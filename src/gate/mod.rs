@@ -331,6 +331,8 @@ impl Drop for Inner {
             // A panic of the writer was reported where it happened.
             let _ = writer.join();
         }
+        // Those whose order the writer took when the walker had ended.
+        self.shared.refolding.abandon();
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::GateError;
 use super::fold::fold_history;
+use super::refold::Recent;
 use super::verify::history;
 use crate::event::order::{Decree, Order, OrderId};
 use crate::event::{Act, Event, Tenant};
@@ -60,7 +61,7 @@ pub(super) fn preview(
     let ordered = masks.with(LAST, Order { id, at: now, decree, act });
     let end = store.applied().map_or(0, |applied| applied.seq);
     let moved = |seq: u64, event: &Event| ordered.moved(LAST, seq, event);
-    let mut preview = Preview::default();
+    let (mut preview, mut recent) = (Preview::default(), Recent::default());
     for located in Reader::open(journal)? {
         let entry = located?.entry;
         if entry.seq > end {
@@ -69,6 +70,9 @@ pub(super) fn preview(
         let Some(event) = entry.event().filter(|event| moved(entry.seq, event)) else { continue };
         preview.events += 1;
         *preview.kinds.entry(event.kind()).or_default() += 1;
+        if !recent.is_new(&event.address) {
+            continue;
+        }
         let history = history(store, journal, &event.address)?;
         let first = history.iter().find(|(seq, event)| moved(*seq, event));
         // Each address once, at its first event.

@@ -45,7 +45,21 @@ struct Walking {
     /// The job as the walk left it.
     job: Job,
     reader: Reader,
-    recent: HashSet<RecipientKey>,
+    recent: Recent,
+}
+
+/// The addresses that a walk met lately, in bounded memory.
+#[derive(Default)]
+pub(super) struct Recent(HashSet<RecipientKey>);
+
+impl Recent {
+    /// Whether the walk has not met this address, or so long ago that it is forgotten.
+    pub(super) fn is_new(&mut self, address: &RecipientKey) -> bool {
+        if self.0.len() >= RECENT_MAX {
+            self.0.clear();
+        }
+        !self.0.contains(address) && self.0.insert(address.clone())
+    }
 }
 
 /// What one step has found out, and not yet written.
@@ -112,7 +126,7 @@ pub(super) fn gather(
         let moved = located.entry.event().filter(|event| means.masks.moved(job.order, seq, event));
         if let Some(event) = moved {
             chunk.after.tally.events += 1;
-            if walking.is_new(&event.address) {
+            if walking.recent.is_new(&event.address) {
                 chunk.records.extend(refold(means, journal, job, seq, &event.address)?);
             }
         }
@@ -208,19 +222,10 @@ impl Walk {
             Some(walking) => walking,
             None => {
                 let reader = Reader::at(journal, job.next)?;
-                Walking { job, reader, recent: HashSet::new() }
+                Walking { job, reader, recent: Recent::default() }
             }
         };
         Ok(self.0.insert(walking))
-    }
-}
-
-impl Walking {
-    fn is_new(&mut self, address: &RecipientKey) -> bool {
-        if self.recent.len() >= RECENT_MAX {
-            self.recent.clear();
-        }
-        !self.recent.contains(address) && self.recent.insert(address.clone())
     }
 }
 

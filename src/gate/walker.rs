@@ -59,6 +59,14 @@ impl Refolding {
         self.changed.notify_all();
     }
 
+    /// Tells all who wait that the gate ends before it was done.
+    pub(super) fn abandon(&self) {
+        self.answer(|waiting| {
+            let (id, why) = (waiting.id.clone(), "the gate ends; it goes on at the next start");
+            Some(Err(Disobeyed::Unfinished { id, why: why.to_owned() }))
+        });
+    }
+
     fn ending(&self) -> bool {
         self.state().ending
     }
@@ -129,10 +137,7 @@ impl Walker {
                 }
             }
         }
-        self.shared.refolding.answer(|waiting| {
-            let (id, why) = (waiting.id.clone(), "the gate ends; it goes on at the next start");
-            Some(Err(Disobeyed::Unfinished { id, why: why.to_owned() }))
-        });
+        self.shared.refolding.abandon();
     }
 
     /// Does all there is to do.
