@@ -7,9 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::classify::stage;
-use crate::bounce::Stage;
 use crate::bounce::classify::Classifier;
-use crate::event::{Act, Context, Delivery, Event, EventId, Evidence, List, Tenant, What};
+use crate::bounce::{Category, Stage};
+use crate::event::{
+    Act, Context, Delivery, Event, EventId, Evidence, ImportKind, Imported, List, Tenant, What,
+};
 use crate::failure::Failure;
 use crate::policy::answer::Answer;
 use crate::policy::verdict::Listing;
@@ -40,6 +42,12 @@ struct Line {
     until: Option<Timestamp>,
     reason: Option<String>,
     source: Option<String>,
+    #[serde(rename = "kind")]
+    imported: Option<ImportKind>,
+    dated: Option<Timestamp>,
+    category: Option<Category>,
+    #[serde(default)]
+    forced: bool,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -53,6 +61,7 @@ enum Kind {
     Quarantine,
     Blacklist,
     Allow,
+    Imported,
     Ask,
 }
 
@@ -130,7 +139,8 @@ impl Simulation<'_> {
                 | Kind::Engaged
                 | Kind::Quarantine
                 | Kind::Blacklist
-                | Kind::Allow => None,
+                | Kind::Allow
+                | Kind::Imported => None,
             });
         };
         let id = EventId(format!("line-{number}"));
@@ -177,6 +187,18 @@ impl Simulation<'_> {
             Kind::Quarantine => What::Quarantine { until: line.until, act: act() },
             Kind::Blacklist => What::Blacklist { act: act() },
             Kind::Allow => What::Allow { act: act() },
+            Kind::Imported => What::Imported(Imported {
+                kind: line.imported.ok_or("an imported event without \"kind\"")?,
+                source: line.source.clone().unwrap_or_default(),
+                batch: String::new(),
+                row: None,
+                dated: line.dated,
+                until: line.until,
+                category: line.category,
+                detail: String::new(),
+                forced: line.forced,
+                act: act(),
+            }),
         }))
     }
 

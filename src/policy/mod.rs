@@ -5,6 +5,7 @@
 
 pub mod answer;
 mod episode;
+mod import;
 pub mod record;
 pub mod replies;
 pub mod settings;
@@ -13,10 +14,11 @@ mod transition;
 pub mod verdict;
 
 pub use episode::{settle, settled};
+pub use import::end_of_soft;
 pub use record::Record;
 pub use settings::{Policy, PolicyFault};
 pub use standing::Standing;
-pub use transition::transition;
+pub use transition::{is_role, transition};
 pub use verdict::decide;
 
 #[cfg(test)]
