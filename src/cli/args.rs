@@ -1,5 +1,8 @@
 //! The command line: every command and flag, in plain words.
 
+mod exchange;
+mod times;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +13,10 @@ use clap_complete::Shell;
 use crate::admin::rows::STANDINGS;
 use crate::bounce::Category;
 use crate::event::List;
-use crate::time::Timestamp;
+
+pub use exchange::{Export, ExportFormat, Import};
+pub use times::Since;
+use times::{length, since};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,6 +63,10 @@ pub enum Command {
     Allow(Allow),
     /// Take addresses off the quarantine, or off another list
     Release(Release),
+    /// Bring in what another system knew: bounces, complaints, unsubscribes; from CSV or JSON lines
+    Import(Box<Import>),
+    /// Write all standings out, in a form that `import` reads back
+    Export(Export),
     /// Change and ask the operator's list of disposable domains
     Disposable(Disposable),
     /// Change who may log in to the gate, and with which password
@@ -173,15 +183,6 @@ pub struct ListArgs {
     /// Print comma-separated values with a heading
     #[arg(long)]
     pub csv: bool,
-}
-
-/// A point in time, or how long ago it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Since {
-    /// The point.
-    At(Timestamp),
-    /// Before now.
-    Ago(Duration),
 }
 
 /// Who signs an act, and why.
@@ -372,25 +373,6 @@ const CATEGORIES: [Category; 15] = [
     Category::Complaint,
     Category::AutoReply,
 ];
-
-/// A span of time that is no nothing.
-fn length(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(length) if !length.is_zero() => Ok(length),
-        Ok(_) | Err(_) => Err("expected a span of time such as 36h, 7d or 2weeks".to_owned()),
-    }
-}
-
-/// `2026-11-23T10:00:00Z`, `2026-11-23`, or `7d`.
-fn since(text: &str) -> Result<Since, String> {
-    let day = format!("{text}T00:00:00Z");
-    if let Ok(at) = text.parse().or_else(|_| day.parse()) {
-        return Ok(Since::At(at));
-    }
-    humantime::parse_duration(text).map(Since::Ago).map_err(|_| {
-        "expected a time (2026-11-23T10:00:00Z), a date (2026-11-23) or a span (36h, 7d)".to_owned()
-    })
-}
 
 #[cfg(test)]
 mod tests;

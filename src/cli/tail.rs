@@ -76,7 +76,7 @@ fn show(located: &Located, json: bool, out: &mut Out) -> Result<(), Failure> {
     Ok(())
 }
 
-fn unreadable(error: JournalError) -> Failure {
+pub(super) fn unreadable(error: JournalError) -> Failure {
     match &error {
         JournalError::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
             Failure::Unavailable(format!(

@@ -37,9 +37,9 @@ pub use error::{ConfigError, listed};
 pub use lists::{load_lists, load_policy};
 pub use live::{LiveLists, Reload};
 pub use settings::{
-    AddressForm, AdminSettings, DnsSettings, DnssecChoice, LimitSettings, ListFile, ListPaths,
-    ListenAuth, ListenProtocol, ListenSettings, ListenTls, LogSettings, Mode, OnStoreFailure,
-    PolicyChoice, PolicySource, Settings, StoreSettings, TimeoutSettings,
+    AddressForm, AdminSettings, DnsSettings, DnssecChoice, ImportSource, LimitSettings, ListFile,
+    ListPaths, ListenAuth, ListenProtocol, ListenSettings, ListenTls, LogSettings, Mode,
+    OnStoreFailure, PolicyChoice, PolicySource, Settings, StoreSettings, TimeoutSettings,
 };
 pub use values::HostPort;
 pub use ways::{

@@ -78,7 +78,8 @@ fn the_shipped_file_has_every_key() {
             "downstream.mta_sts_port",
             "downstream.mta_sts_ca",
             "dns.dnssec",
-            "policy.file"
+            "policy.file",
+            "import_source"
         ]
     );
 }
