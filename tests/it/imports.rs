@@ -146,7 +146,7 @@ fn at(days: i64) -> Timestamp {
 }
 
 fn open(home: &Home) -> Gate {
-    let settings = GateSettings::new(&home.path("data"));
+    let settings = GateSettings::new(home.path("data"));
     let policy = Policy::preset("quarantine").expect("the preset");
     Gate::open(settings, policy, Classifier::builtin(), |_, _| {}).expect("a gate").gate
 }
