@@ -309,7 +309,8 @@ fn what_is_wrong_is_named_with_row_line_and_column() {
                 a@x.test,,,,,,\r\n\
                 a@x.test,hard,,,no tenant,,\r\n\
                 a@x.test,hard,,,,,silly\r\n\
-                b@x.test,soft,2026-01-01 12:00,,,,mailbox_full";
+                b@x.test,soft,2026-01-01 12:00,,,,mailbox_full\r\n\
+                nobody,hard,,,,\"two\r\nlines\",\r\n";
     let wanted = columns(&[
         "address=mail",
         "kind=status",
@@ -333,6 +334,7 @@ fn what_is_wrong_is_named_with_row_line_and_column() {
         "row 10 (line 12), column category, \"silly\": no category",
         // Not later than now, whatever the other clock says.
         "b@x.test soft 2026-01-01T00:00:00Z shop [] quarantined",
+        "row 12 (line 14), column mail, \"nobody\": ",
     ];
     assert_eq!(told.len(), expected.len(), "{told:#?}");
     for (told, expected) in told.iter().zip(expected) {

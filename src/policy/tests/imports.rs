@@ -100,6 +100,7 @@ fn an_active_entry_clears_what_was_learnt_and_nothing_else() {
     check(
         "back@plain.test",
         &[
+            (0, Do::Hard(None)),
             (0, Do::Quarantine(None)),
             (1, import(ImportKind::Active)),
             (1, Do::Ask("refuse", "manual")),
