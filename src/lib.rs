@@ -9,6 +9,7 @@ pub mod config;
 pub mod credentials;
 pub mod dns;
 pub mod event;
+pub mod exchange;
 pub mod failure;
 pub mod gate;
 pub mod journal;

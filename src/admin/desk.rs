@@ -101,7 +101,15 @@ pub(super) fn found(
     }
     let manual = record.manual.as_ref().map(|manual| &manual.note);
     let blacklist = record.blacklists.get(tenant).map(|entry| &entry.note);
-    let notes = [record.allowed.as_ref(), blacklist, manual];
+    let imported =
+        record.imported.as_ref().filter(|entry| Some(&entry.note.id) == decision.id.as_ref());
+    if let Some(entry) = imported {
+        found.cause = Some(entry.detail.clone()).filter(|detail| !detail.is_empty());
+        found.source = Some(entry.source.clone());
+        found.batch = Some(entry.batch.clone());
+    }
+    let imported = imported.map(|entry| &entry.note);
+    let notes = [record.allowed.as_ref(), blacklist, manual, imported];
     if let Some(note) =
         notes.into_iter().flatten().find(|note| Some(&note.id) == decision.id.as_ref())
     {
@@ -176,7 +184,9 @@ pub(super) fn unchanged(
 fn is_on(record: &Record, list: List, tenant: &Tenant) -> bool {
     match list {
         // One that is over still has its step, which a release resets.
-        List::Quarantine => record.learnt.is_some() || record.manual.is_some(),
+        List::Quarantine => {
+            record.learnt.is_some() || record.manual.is_some() || record.imported.is_some()
+        }
         List::Blacklist => record.blacklists.contains_key(tenant),
         List::Allow => record.allowed.is_some(),
     }

@@ -9,7 +9,7 @@ use super::desk::{self, Fault, end_of, found};
 use super::wire::{Chapter, Story, Voided};
 use crate::bounce::{Category, Effect, Scope, Stage};
 use crate::event::order::{Decree, Order};
-use crate::event::{Context, Event, EventId, Evidence, List, Tenant, What};
+use crate::event::{Context, Event, EventId, Evidence, ImportKind, Imported, List, Tenant, What};
 use crate::gate::Gate;
 use crate::policy::{Policy, Record, Standing, settled, transition};
 use crate::smtp::address::RecipientKey;
@@ -108,6 +108,37 @@ fn did(before: &Record, after: &Record, event: &Event, policy: &Policy) -> Strin
         What::Allow { .. } if before.allowed.is_some() => "allowed already".to_owned(),
         What::Allow { .. } => "allowed, whatever else is known".to_owned(),
         What::Release { from, .. } => released(*from, &event.tenant),
+        What::Imported(imported) => import_did(before, after, imported, &event.tenant),
+    }
+}
+
+fn import_did(before: &Record, after: &Record, imported: &Imported, tenant: &Tenant) -> String {
+    let source = &imported.source;
+    if before == after {
+        return match imported.kind {
+            ImportKind::Active => "changes nothing: there was nothing to reset".to_owned(),
+            ImportKind::Complaint | ImportKind::Unsubscribe if !imported.forced => {
+                format!("on the blacklist of tenant {tenant} already")
+            }
+            ImportKind::Allowed => "allowed already".to_owned(),
+            ImportKind::Hard
+            | ImportKind::Soft
+            | ImportKind::Blocked
+            | ImportKind::Complaint
+            | ImportKind::Unsubscribe => {
+                "changes nothing: a later or a longer entry, or a release, stands".to_owned()
+            }
+        };
+    }
+    let entry = after.imported.as_ref().filter(|entry| before.imported.as_ref() != Some(*entry));
+    match (imported.kind, entry.and_then(|entry| entry.until)) {
+        (ImportKind::Active, _) => {
+            format!("{source} says that the mailbox works: counts are reset")
+        }
+        (ImportKind::Allowed, _) => "allowed, whatever else is known".to_owned(),
+        (_, Some(until)) => format!("quarantined until {until}, as by {source}"),
+        (_, None) if entry.is_some() => format!("quarantined long-term, as by {source}"),
+        (_, None) => format!("put on the blacklist of tenant {tenant}, as by {source}"),
     }
 }
 

@@ -43,7 +43,8 @@ pub struct Found {
     pub verdict: String,
     /// `clear`, `on_watch`, `quarantined`, `quarantined_long_term`, `blacklisted` or `allowed`.
     pub standing: String,
-    /// The ground of the verdict: `none`, `allowed`, `blacklist`, `quarantine`, `quarantine_long_term`, `manual` or `disposable`.
+    /// The ground of the verdict: `none`, `allowed`, `blacklist`, `quarantine`, `quarantine_long_term`, `manual`,
+    /// `imported` or `disposable`.
     pub reason: String,
     /// Until when that ground holds; for good without.
     pub until: Option<Timestamp>,
@@ -69,6 +70,12 @@ pub struct Found {
     pub note: Option<String>,
     /// When the recipient complained to this tenant.
     pub complained: Option<Timestamp>,
+    /// The system that the ground was imported from.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// The import that brought it.
+    #[serde(default)]
+    pub batch: Option<String>,
     /// Hard bounces that count against the address.
     pub hards: u32,
     /// Soft bounces that count against it.
@@ -194,6 +201,15 @@ pub struct Row {
     pub note: Option<String>,
     /// The event behind it.
     pub id: Option<String>,
+    /// When the recipient complained to the tenant whose blacklist it is.
+    #[serde(default)]
+    pub complained: Option<Timestamp>,
+    /// The system that it was imported from.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// The import that brought it.
+    #[serde(default)]
+    pub batch: Option<String>,
 }
 
 /// An operator's act on one address. Which fields it takes depends on the act.

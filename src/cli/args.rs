@@ -1,5 +1,6 @@
 //! The command line: every command and flag, in plain words.
 
+mod exchange;
 mod times;
 mod undo;
 
@@ -13,6 +14,7 @@ use clap_complete::Shell;
 use crate::admin::rows::STANDINGS;
 use crate::bounce::Category;
 use crate::event::List;
+pub use exchange::{Export, ExportFormat, Import};
 pub use times::Since;
 use times::{length, since};
 pub use undo::Undo;
@@ -64,6 +66,10 @@ pub enum Command {
     Release(Release),
     /// Take back what was learnt, by what it was and when: after an outage, a wrong rule, a wrong import
     Undo(Undo),
+    /// Bring in what another system knew: bounces, complaints, unsubscribes; from CSV or JSON lines
+    Import(Box<Import>),
+    /// Write all standings out, in a form that `import` reads back
+    Export(Export),
     /// Change and ask the operator's list of disposable domains
     Disposable(Disposable),
     /// Change who may log in to the gate, and with which password

@@ -7,7 +7,7 @@ use super::args::Explain;
 use super::out::{self, Out, Tone, harmless, plain, tone};
 use crate::admin::desk;
 use crate::admin::wire::Chapter;
-use crate::event::{Act, Context, Event, Evidence, What};
+use crate::event::{Act, Context, Event, Evidence, Imported, What};
 use crate::failure::Failure;
 
 pub fn run(config: Option<&Path>, args: &Explain, out: &mut Out) -> Result<(), Failure> {
@@ -72,6 +72,9 @@ pub fn title(event: &Event) -> String {
             }
             crate::event::List::Allow => "release from the allow list".to_owned(),
         },
+        What::Imported(Imported { kind, source, .. }) => {
+            format!("imported from {source}: {}", kind.name())
+        }
     }
 }
 
@@ -97,6 +100,12 @@ pub fn details(event: &Event) -> Vec<String> {
         | What::Blacklist { act }
         | What::Allow { act }
         | What::Release { act, .. } => signed(act),
+        What::Imported(imported) => {
+            let detail = Some(imported.detail.clone()).filter(|detail| !detail.is_empty());
+            let row = imported.row.map(|row| format!(", row {row}")).unwrap_or_default();
+            let batch = format!("import {}{row}", imported.batch);
+            detail.into_iter().chain([batch]).chain(signed(&imported.act)).collect()
+        }
     }
 }
 

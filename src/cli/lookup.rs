@@ -76,6 +76,12 @@ fn why(found: &Found) -> String {
             None => format!("blacklisted for tenant {} by {}", found.tenant, by()),
         },
         "manual" => format!("quarantined by {}", by()),
+        "imported" => {
+            let (source, batch) = (found.source.as_deref(), found.batch.as_deref());
+            let from =
+                format!("{} (import {})", source.unwrap_or("elsewhere"), batch.unwrap_or("?"));
+            format!("imported from {} by {}", harmless(&from), by())
+        }
         "quarantine" | "quarantine_long_term" => {
             let name = found.category.as_deref().unwrap_or("");
             let words = desk::category(name).map(description).unwrap_or("The receiver refused it");

@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use super::classify::stage;
 use crate::bounce::classify::Classifier;
-use crate::bounce::{Stage, is_about_one_recipient};
-use crate::event::{Act, Context, Delivery, Event, EventId, Evidence, List, Tenant, What};
+use crate::bounce::{Category, Stage, is_about_one_recipient};
+use crate::event::{
+    Act, Context, Delivery, Event, EventId, Evidence, ImportKind, Imported, List, Tenant, What,
+};
 use crate::failure::Failure;
 use crate::policy::answer::Answer;
 use crate::policy::guard::OutageKey;
@@ -47,6 +49,12 @@ struct Line {
     source: Option<String>,
     #[serde(rename = "do")]
     resolution: Option<Resolution>,
+    #[serde(rename = "kind")]
+    imported: Option<ImportKind>,
+    dated: Option<Timestamp>,
+    category: Option<Category>,
+    #[serde(default)]
+    forced: bool,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -62,6 +70,7 @@ enum Kind {
     Allow,
     /// An operator's word about an outage that the guard has seen.
     Outage,
+    Imported,
     Ask,
 }
 
@@ -145,6 +154,7 @@ impl Simulation<'_> {
                 | Kind::Quarantine
                 | Kind::Blacklist
                 | Kind::Allow
+                | Kind::Imported
                 | Kind::Outage => None,
             });
         };
@@ -201,6 +211,18 @@ impl Simulation<'_> {
             Kind::Quarantine => What::Quarantine { until: line.until, act: act() },
             Kind::Blacklist => What::Blacklist { act: act() },
             Kind::Allow => What::Allow { act: act() },
+            Kind::Imported => What::Imported(Imported {
+                kind: line.imported.ok_or("an imported event without \"kind\"")?,
+                source: line.source.clone().unwrap_or_default(),
+                batch: String::new(),
+                row: None,
+                dated: line.dated,
+                until: line.until,
+                category: line.category,
+                detail: String::new(),
+                forced: line.forced,
+                act: act(),
+            }),
         }))
     }
 

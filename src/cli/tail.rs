@@ -86,7 +86,7 @@ fn ordered(decree: &Decree) -> String {
     }
 }
 
-fn unreadable(error: JournalError) -> Failure {
+pub(super) fn unreadable(error: JournalError) -> Failure {
     match &error {
         JournalError::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
             Failure::Unavailable(format!(

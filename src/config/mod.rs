@@ -41,9 +41,10 @@ pub use lists::{load_lists, load_policy};
 pub use live::{LiveLists, Reload};
 pub use rules::{LiveRules, load_rules};
 pub use settings::{
-    AddressForm, AdminSettings, ClassificationSettings, DnsSettings, DnssecChoice, LimitSettings,
-    ListFile, ListPaths, ListenAuth, ListenProtocol, ListenSettings, ListenTls, LogSettings, Mode,
-    OnStoreFailure, PolicyChoice, PolicySource, Settings, StoreSettings, TimeoutSettings,
+    AddressForm, AdminSettings, ClassificationSettings, DnsSettings, DnssecChoice, ImportSource,
+    LimitSettings, ListFile, ListPaths, ListenAuth, ListenProtocol, ListenSettings, ListenTls,
+    LogSettings, Mode, OnStoreFailure, PolicyChoice, PolicySource, Settings, StoreSettings,
+    TimeoutSettings,
 };
 pub use values::HostPort;
 pub use ways::{

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::event::Tenant;
+use crate::event::{Tenant, plain_word};
 use crate::log::Format;
 use crate::policy::Policy;
 
@@ -61,6 +61,7 @@ pub(super) fn settings(file: &Path, top: Table<'_, '_>, files: Files) -> Setting
         limits: limits(top.table("limits")),
         timeouts: timeouts(top.table("timeouts")),
         store: store(top.table("store")),
+        import_sources: import_sources(&top),
     };
     clashes(&settings, &top);
     if files == Files::Try {
@@ -295,6 +296,24 @@ fn timeouts(table: Table<'_, '_>) -> TimeoutSettings {
     };
     table.done();
     timeouts
+}
+
+fn import_sources(top: &Table<'_, '_>) -> Vec<ImportSource> {
+    let mut sources: Vec<ImportSource> = Vec::new();
+    for table in top.tables("import_source").unwrap_or_default() {
+        if !table.has("name") {
+            top.fault("import_source", "needs name = \"WORD\", as --source says it");
+        }
+        let name = table.parsed("name", |text| {
+            let name = plain_word(text)?;
+            let known = sources.iter().any(|source| source.name == name);
+            if known { Err("is there already".to_owned()) } else { Ok(name.to_owned()) }
+        });
+        let trust = table.boolean("trust", false);
+        sources.extend(name.map(|name| ImportSource { name, trust }));
+        table.done();
+    }
+    sources
 }
 
 fn store(table: Table<'_, '_>) -> StoreSettings {

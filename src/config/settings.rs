@@ -52,6 +52,8 @@ pub struct Settings {
     pub timeouts: TimeoutSettings,
     /// What is kept, and how.
     pub store: StoreSettings,
+    /// Systems whose lists may be imported.
+    pub import_sources: Vec<ImportSource>,
 }
 
 impl Settings {
@@ -75,8 +77,18 @@ impl Settings {
             limits: LimitSettings::default(),
             timeouts: TimeoutSettings::default(),
             store: StoreSettings::default(),
+            import_sources: Vec::new(),
         }
     }
+}
+
+/// `[[import_source]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportSource {
+    /// What it is called, a plain word.
+    pub name: String,
+    /// Whether its lists are believed.
+    pub trust: bool,
 }
 
 /// A path as a configuration file means it: relative to the file's own folder.

@@ -81,7 +81,8 @@ fn the_shipped_file_has_every_key() {
             "downstream.mta_sts_ca",
             "dns.dnssec",
             "policy.file",
-            "classification.file"
+            "classification.file",
+            "import_source"
         ]
     );
 }

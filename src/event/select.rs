@@ -146,6 +146,7 @@ fn category_of(event: &Event) -> Option<Category> {
     match &event.what {
         What::Reply(evidence) => Some(evidence.category),
         What::Complaint { .. } => Some(Category::Complaint),
+        What::Imported(imported) => imported.category,
         What::Delivered(_)
         | What::Engaged
         | What::Quarantine { .. }
@@ -164,14 +165,16 @@ fn rule_of(event: &Event) -> Option<&str> {
         | What::Quarantine { .. }
         | What::Blacklist { .. }
         | What::Allow { .. }
-        | What::Release { .. } => None,
+        | What::Release { .. }
+        | What::Imported(_) => None,
     }
 }
 
-/// Where a complaint came from. The source of an import belongs here too, once there are events that an import brings.
+/// Where a complaint or an import came from.
 fn source_of(event: &Event) -> Option<&str> {
     match &event.what {
         What::Complaint { source } => source.as_deref(),
+        What::Imported(imported) => Some(&imported.source),
         What::Reply(_)
         | What::Delivered(_)
         | What::Engaged
@@ -182,9 +185,10 @@ fn source_of(event: &Event) -> Option<&str> {
     }
 }
 
-/// The import that brought an event: none yet, since no kind of event comes with one.
-const fn batch_of(event: &Event) -> Option<&str> {
+/// The import that brought an event.
+fn batch_of(event: &Event) -> Option<&str> {
     match &event.what {
+        What::Imported(imported) => Some(&imported.batch),
         What::Reply(_)
         | What::Delivered(_)
         | What::Complaint { .. }
@@ -202,6 +206,7 @@ const fn act_of(event: &Event) -> Option<&Act> {
         | What::Blacklist { act }
         | What::Allow { act }
         | What::Release { act, .. } => Some(act),
+        What::Imported(imported) => Some(&imported.act),
         What::Reply(_) | What::Delivered(_) | What::Complaint { .. } | What::Engaged => None,
     }
 }
@@ -215,7 +220,8 @@ const fn context_of(event: &Event) -> Option<&Context> {
         | What::Quarantine { .. }
         | What::Blacklist { .. }
         | What::Allow { .. }
-        | What::Release { .. } => None,
+        | What::Release { .. }
+        | What::Imported(_) => None,
     }
 }
 

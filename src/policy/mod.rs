@@ -7,6 +7,7 @@ pub mod answer;
 mod effect;
 mod episode;
 pub mod guard;
+mod import;
 pub mod mask;
 pub mod record;
 pub mod replies;
@@ -16,11 +17,12 @@ mod transition;
 pub mod verdict;
 
 pub use episode::{settle, settled};
+pub use import::end_of_soft;
 pub use mask::Masks;
 pub use record::Record;
 pub use settings::{Policy, PolicyFault};
 pub use standing::Standing;
-pub use transition::transition;
+pub use transition::{is_role, transition};
 pub use verdict::decide;
 
 #[cfg(test)]

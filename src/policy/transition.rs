@@ -1,6 +1,7 @@
 //! One step of the fold: what one event does to a record. Pure and total: any event, in any order, gives a record.
 
 use super::episode::{attempt, campaign_of, finish, settle};
+use super::import::import;
 use super::record::{
     Blacklisting, Cause, EpisodeKey, Learnt, Manual, Note, Origin, Record, bounded,
 };
@@ -35,6 +36,7 @@ pub fn transition(record: Record, event: &Event, policy: &Policy) -> Record {
             record
         }
         What::Release { from, .. } => release(record, event, *from, policy),
+        What::Imported(imported) => import(record, event, imported, policy),
     }
 }
 
@@ -67,7 +69,7 @@ fn observe(mut record: Record, event: &Event, evidence: &Evidence, policy: &Poli
 }
 
 /// Postmaster and abuse must stay reachable (RFC 5321 §4.5.1, RFC 2142 §4): nothing is learnt from replies about them.
-fn is_role(address: &RecipientKey) -> bool {
+pub fn is_role(address: &RecipientKey) -> bool {
     matches!(address.local(), "postmaster" | "abuse")
 }
 
@@ -159,6 +161,10 @@ fn release(record: Record, event: &Event, from: List, policy: &Policy) -> Record
             if record.cleared.is_none_or(|cleared| cleared < at) {
                 record.released = Some(at);
             }
+            if record.imported.as_ref().is_some_and(|entry| entry.note.since <= at) {
+                record.imported = None;
+                record.import_released = record.import_released.max(Some(at));
+            }
             record.cleared = record.cleared.max(Some(at));
         }
         List::Blacklist => {
@@ -171,7 +177,7 @@ fn release(record: Record, event: &Event, from: List, policy: &Policy) -> Record
     record
 }
 
-fn note(event: &Event, act: &Act) -> Note {
+pub(super) fn note(event: &Event, act: &Act) -> Note {
     Note {
         since: event.at,
         id: event.id.clone(),

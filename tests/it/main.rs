@@ -24,6 +24,7 @@ mod fuzz;
 mod greeting;
 mod harness;
 mod identity;
+mod imports;
 mod injection;
 mod keep;
 mod killed;

@@ -160,7 +160,8 @@ fn observation(event: &Event) -> Option<Observation<'_>> {
         | What::Quarantine { .. }
         | What::Blacklist { .. }
         | What::Allow { .. }
-        | What::Release { .. } => return None,
+        | What::Release { .. }
+        | What::Imported(_) => return None,
     };
     let (address, at) = (&event.address, event.at);
     Some(Observation { address, receiver: context.receiver.as_deref(), at, outcome })
@@ -175,7 +176,8 @@ fn hard(event: &Event) -> Option<&Evidence> {
         | What::Quarantine { .. }
         | What::Blacklist { .. }
         | What::Allow { .. }
-        | What::Release { .. } => None,
+        | What::Release { .. }
+        | What::Imported(_) => None,
     }
 }
 

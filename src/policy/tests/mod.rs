@@ -5,6 +5,7 @@ mod bounds;
 mod clocks;
 mod episodes;
 mod hards;
+mod imports;
 mod lists;
 mod literal;
 mod marketo;
@@ -17,7 +18,9 @@ mod softs;
 use super::verdict::{Listing, Reason, Verdict};
 use super::{Policy, Record, decide, transition};
 use crate::bounce::{Category, Scope, Stage};
-use crate::event::{Act, Context, Delivery, Event, EventId, Evidence, List, Tenant, What};
+use crate::event::{
+    Act, Context, Delivery, Event, EventId, Evidence, ImportKind, Imported, List, Tenant, What,
+};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
 
@@ -48,6 +51,7 @@ pub(super) enum Do {
     Blacklist,
     Allow,
     Release(List),
+    Import(Imported),
     /// A RCPT of this tenant, what it gets, and the reason.
     Ask(&'static str, &'static str),
     AskAs(&'static str, &'static str, &'static str),
@@ -84,6 +88,22 @@ pub(super) fn act() -> Act {
     Act { reason: "asked for".to_owned(), by: "ops".to_owned() }
 }
 
+/// An entry of that kind, without a date.
+pub(super) fn imported(kind: ImportKind) -> Imported {
+    Imported {
+        kind,
+        source: "old-esp".to_owned(),
+        batch: "b1".to_owned(),
+        row: Some(1),
+        dated: None,
+        until: None,
+        category: None,
+        detail: "550 5.1.1 no such user".to_owned(),
+        forced: false,
+        act: act(),
+    }
+}
+
 /// What happened in this step; nothing when it is a question.
 fn what(step: &Do) -> Option<What> {
     Some(match step {
@@ -107,6 +127,7 @@ fn what(step: &Do) -> Option<What> {
         Do::Blacklist => What::Blacklist { act: act() },
         Do::Allow => What::Allow { act: act() },
         Do::Release(from) => What::Release { from: *from, act: act() },
+        Do::Import(imported) => What::Imported(imported.clone()),
         Do::Ask(..) | Do::AskAs(..) => return None,
     })
 }

@@ -47,6 +47,15 @@ fn did(step: &Do) -> What {
     what(step).expect("no question")
 }
 
+fn any_import() -> impl Strategy<Value = What> {
+    let kind = prop::sample::select(ImportKind::ALL.to_vec());
+    let date = prop::option::of((0..90 * DAY).prop_map(at));
+    let until = prop::option::of((0..90 * DAY).prop_map(at));
+    (kind, date, until, any::<bool>()).prop_map(|(kind, dated, until, forced)| {
+        What::Imported(Imported { dated, until, forced, ..imported(kind) })
+    })
+}
+
 fn any_what() -> impl Strategy<Value = What> {
     let list = prop::sample::select(vec![List::Quarantine, List::Blacklist, List::Allow]);
     prop_oneof![
@@ -58,6 +67,7 @@ fn any_what() -> impl Strategy<Value = What> {
         1 => Just(did(&Do::Blacklist)),
         1 => Just(did(&Do::Allow)),
         1 => list.prop_map(|from| did(&Do::Release(from))),
+        2 => any_import(),
     ]
 }
 
@@ -265,8 +275,8 @@ proptest! {
             after = transition(after, &event(now, "a@gmail.com", did(&Do::Delivered(None))), &policy);
         }
         prop_assert_eq!(
-            (&before.manual, &before.blacklists, &before.allowed),
-            (&after.manual, &after.blacklists, &after.allowed)
+            (&before.manual, &before.blacklists, &before.allowed, &before.imported),
+            (&after.manual, &after.blacklists, &after.allowed, &after.imported)
         );
     }
 

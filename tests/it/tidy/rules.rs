@@ -30,6 +30,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("lists", 1),
     ("routing", 1),
     ("policy", 2),
+    ("exchange", 2),
     ("session", 3),
     ("journal", 4),
     ("store", 4),
