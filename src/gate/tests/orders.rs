@@ -183,3 +183,22 @@ fn what_an_order_would_do_is_told_and_not_done() {
     let left = Conditions { category: Some(Category::UserUnknown), ..Conditions::default() };
     assert_eq!(preview(left).events, 1);
 }
+
+#[test]
+fn verify_tells_an_order_that_the_index_has_otherwise() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = open(dir.path()).gate;
+    learnt(&gate, hard("gone@gmail.com"));
+    gate.order(order(of_domain("gmail.com"))).wait().expect("obeyed");
+    learnt(&gate, quarantine("last@a.test"));
+    check(&gate, &["last@a.test"], 2);
+    drop(gate);
+    let segment = dir.path().join("journal/0000000001.jsonl");
+    let text = fs::read_to_string(&segment).expect("read");
+    let other = text.replace(r#"{"domain":"gmail.com"}"#, r#"{"domain":"hmail.com"}"#);
+    assert_ne!(other, text);
+    fs::write(&segment, other).expect("written");
+    let report = open(dir.path()).gate.verify().expect("verified");
+    assert_eq!((report.orders, report.differences), (1, 1), "{:?}", report.first);
+    assert!(report.first[0].contains("order 2"), "{:?}", report.first);
+}
