@@ -78,6 +78,11 @@ fn a_fixed_route_sees_an_outage_by_domain() {
     assert_eq!(world.trips(), [&gmail()]);
     assert_eq!(world.guard.held("gmail.com", Some(relay), at(DAY)), Some(&gmail()));
     assert_eq!(world.guard.held("other1.test", Some(relay), at(DAY)), None);
+    // Together with a few others that closed it is no outage of the relay either.
+    for user in 0..19 {
+        world.refuses(DAY + 300, &format!("user{user}@other{user}.test"), relay);
+    }
+    assert_eq!(world.trips(), [&gmail()]);
 }
 
 #[test]
