@@ -96,16 +96,16 @@ fn a_monthly_mailing_finds_what_closed_in_a_month() {
 #[test]
 fn a_dead_address_in_every_message_is_one_recipient() {
     let mut world = World::new();
-    for user in 0..5000 {
+    for user in 0..11_000 {
         world.accepts(user, &format!("user{user}@a.test"), "");
     }
-    // Twenty-five archives that were closed get a copy of all that goes to five thousand.
+    // After an hour twenty-five archives are closed that get a copy of all that goes to ten thousand.
     for minute in 0..350 {
         let secs = DAY + minute * MINUTE;
-        for user in 0..14 {
-            world.accepts(secs, &format!("user{}@a.test", 100 + minute * 14 + user), "");
+        for user in 0..30 {
+            world.accepts(secs, &format!("user{}@a.test", 100 + minute * 30 + user), "");
         }
-        for archive in 0..25 {
+        for archive in 0..if minute < 60 { 0 } else { 25 } {
             world.refuses(secs, &format!("user{archive}@a.test"), "");
         }
     }
