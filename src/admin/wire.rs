@@ -3,15 +3,19 @@
 //! Names of standings, reasons and categories are text here: a client of another version must read an answer that it does not
 //! know every word of. Times are RFC 3339 in UTC.
 
+mod reports;
+mod story;
 mod undo;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, List, Tenant};
+use crate::event::{List, Tenant};
 use crate::gate::VerifyReport;
 use crate::policy::answer::Answer;
 use crate::policy::verdict::Decision;
 use crate::time::Timestamp;
+pub use reports::{ComplaintRequest, EngagementRequest};
+pub use story::{Chapter, Story, Voided};
 pub use undo::{Move, Moved, UndoRequest, Undone};
 
 /// Addresses to look up for a tenant.
@@ -105,51 +109,6 @@ impl Found {
             ..Self::default()
         }
     }
-}
-
-/// The whole story of one address.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Story {
-    /// What it comes to.
-    pub now: Found,
-    /// What happened, in order.
-    pub events: Vec<Chapter>,
-    /// What will move the standing next, in words.
-    pub next: Vec<String>,
-}
-
-/// One event and what it did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Chapter {
-    /// Its place among all events.
-    pub seq: u64,
-    /// The event, as the journal has it.
-    pub event: Event,
-    /// The standing before, for the event's tenant and at its time.
-    pub before: String,
-    /// The standing after.
-    pub after: String,
-    /// Until when the standing after holds, if there is an end.
-    pub until: Option<Timestamp>,
-    /// What it did, in words.
-    pub did: String,
-    /// The order by which it no longer counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub voided: Option<Voided>,
-}
-
-/// The order that took an event out of the standing of its address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Voided {
-    /// Its name.
-    pub id: String,
-    /// When it was given.
-    pub at: Timestamp,
-    /// Why.
-    pub reason: String,
-    /// Who.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub by: String,
 }
 
 /// Which records are wanted; all that is given must fit.
@@ -248,36 +207,6 @@ pub struct ReleaseRequest {
     /// Who.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
-}
-
-/// Recipients who opened a message or clicked in one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EngagementRequest {
-    /// The addresses, [`super::desk::BATCH_MAX`] at most.
-    pub addresses: Vec<String>,
-    /// Whose message it was; `default` without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<String>,
-    /// When; now without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Timestamp>,
-}
-
-/// Recipients who called a message of one tenant spam.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ComplaintRequest {
-    /// The addresses, [`super::desk::BATCH_MAX`] at most.
-    pub addresses: Vec<String>,
-    /// Whose message it was.
-    pub tenant: String,
-    /// When; now without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Timestamp>,
-    /// Where the complaint came from, such as the name of a feedback loop.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
 }
 
 /// One result for each address of a release or report, in the same order.

@@ -1,6 +1,7 @@
 //! The command line: every command and flag, in plain words.
 
 mod exchange;
+mod release;
 mod times;
 mod undo;
 
@@ -8,13 +9,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::admin::rows::STANDINGS;
 use crate::bounce::Category;
-use crate::event::List;
 pub use exchange::{Export, ExportFormat, Import};
+pub use release::{From, Release};
 pub use times::Since;
 use times::{length, since};
 pub use undo::Undo;
@@ -246,56 +247,6 @@ pub struct Allow {
     pub address: String,
     #[command(flatten)]
     pub signed: Signed,
-}
-
-/// `release`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  rcptgate release someone@example.com --reason 'mailbox exists again'
-  rcptgate release --file addresses.txt --reason 'receiver had an outage' --yes
-  rcptgate release someone@example.com --from blacklist --tenant acme --reason 'subscribed again'
-
-The next hard bounce of a released address is believed at once.")]
-pub struct Release {
-    /// The addresses
-    #[arg(value_name = "ADDRESS", required_unless_present = "file")]
-    pub addresses: Vec<String>,
-    /// A file of addresses, one a line; - is standard input
-    #[arg(long, value_name = "F", conflicts_with = "addresses")]
-    pub file: Option<PathBuf>,
-    /// From which list
-    #[arg(long, value_enum, default_value = "quarantine", value_name = "LIST")]
-    pub from: From,
-    /// From whose blacklist
-    #[arg(long, value_name = "T")]
-    pub tenant: Option<String>,
-    /// Release more than ten, after their causes have been shown
-    #[arg(long)]
-    pub yes: bool,
-    #[command(flatten)]
-    pub signed: Signed,
-}
-
-/// The lists that an address can be taken off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum From {
-    /// What refuses it to everybody, learnt or ordered
-    Quarantine,
-    /// What refuses it to one tenant
-    Blacklist,
-    /// What keeps it from being refused
-    Allow,
-}
-
-impl std::convert::From<From> for List {
-    fn from(from: From) -> Self {
-        match from {
-            From::Quarantine => Self::Quarantine,
-            From::Blacklist => Self::Blacklist,
-            From::Allow => Self::Allow,
-        }
-    }
 }
 
 /// `disposable`.
