@@ -11,6 +11,8 @@
 //! | `address` | where it listens, when the system chose |
 //! | `desk` | the questions and acts themselves, for commands too |
 //! | `rows` | records as a list |
+//! | `report` | what became of recipients, as rates, for commands too |
+//! | `events` | what bounced, out of the journal, for commands too |
 //! | `story` | the events of an address in words, for commands too |
 //! | `wire` | the shapes of requests and answers |
 //! | `places` | how many may be connected |
@@ -18,8 +20,10 @@
 
 pub mod address;
 pub mod desk;
+pub mod events;
 mod guard;
 mod places;
+pub mod report;
 mod routes;
 pub mod rows;
 pub mod story;
@@ -37,6 +41,8 @@ use tokio::sync::Mutex;
 use crate::gate::Gate;
 use crate::log::{Addresses, Writer};
 use crate::metrics::Metrics;
+use crate::tally::Tally;
+use report::Alerts;
 use token::Token;
 
 /// Reads lists and policy again, or says why the old ones stay in force.
@@ -51,6 +57,8 @@ pub struct Api {
     log: Option<Writer>,
     /// How much of an address the log may show.
     shown: Addresses,
+    /// What was counted, and the rates that are high.
+    counted: Option<(Tally, Alerts)>,
     /// One comparison at a time: it reads all there is.
     verifying: Arc<Mutex<()>>,
 }
@@ -65,6 +73,7 @@ impl Api {
             reload,
             log: None,
             shown: Addresses::Full,
+            counted: None,
             verifying: Arc::default(),
         }
     }
@@ -73,6 +82,12 @@ impl Api {
     #[must_use]
     pub fn with_log(self, log: Writer, shown: Addresses) -> Self {
         Self { log: Some(log), shown, ..self }
+    }
+
+    /// The same, which also reports what was counted, and warns from these rates on.
+    #[must_use]
+    pub fn with_tally(self, tally: Tally, alerts: Alerts) -> Self {
+        Self { counted: Some((tally, alerts)), ..self }
     }
 }
 

@@ -18,10 +18,10 @@ use serde::de::DeserializeOwned;
 use super::desk::{self, Deed, Fault, Step};
 use super::guard::{self, Guard};
 use super::wire::{
-    ActRequest, Done, Figures, ListRequest, LookupReply, LookupRequest, Ready, ReleaseReply,
-    ReleaseRequest, Story, Verified, Wrong,
+    ActRequest, Done, EventsRequest, Figures, ListRequest, LookupReply, LookupRequest, Ready,
+    ReleaseReply, ReleaseRequest, Report, ReportRequest, Story, Verified, Wrong,
 };
-use super::{Api, rows, story, stream};
+use super::{Api, events, report, rows, story, stream};
 use crate::log::Addresses;
 use crate::time::Timestamp;
 
@@ -42,6 +42,8 @@ pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/lookup", get(look_up_one).post(look_up)),
         ("/explain", get(explain)),
         ("/list", get(list)),
+        ("/report", get(tallied)),
+        ("/events", get(happened)),
         ("/quarantine", post(quarantine)),
         ("/blacklist", post(blacklist)),
         ("/allow", post(allow)),
@@ -123,6 +125,26 @@ async fn explain(State(api): Shared, Query(about): Query<About>) -> Answer<Story
 async fn list(State(api): Shared, Query(request): Query<ListRequest>) -> Result<Response, Fault> {
     let rows = aside(move || rows::rows(&api.gate, &request, Timestamp::now())).await?;
     Ok(stream::lines(rows))
+}
+
+async fn tallied(State(api): Shared, Query(request): Query<ReportRequest>) -> Answer<Report> {
+    let make = move || {
+        let question = report::question(&request)?;
+        let Some((tally, alerts)) = &api.counted else {
+            return Err(Fault::Later("nothing is counted here".to_owned()));
+        };
+        let sum = tally.sum(&question).map_err(|error| Fault::Disk(error.to_string()))?;
+        Ok(report::report(&sum, &request, *alerts))
+    };
+    aside(make).await.map(Json)
+}
+
+async fn happened(
+    State(api): Shared,
+    Query(request): Query<EventsRequest>,
+) -> Result<Response, Fault> {
+    let events = aside(move || events::events(&api.gate.journal_dir(), &request)).await?;
+    Ok(stream::lines(events))
 }
 
 async fn quarantine(state: Shared, request: Content<ActRequest>) -> Answer<Done> {

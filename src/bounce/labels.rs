@@ -2,13 +2,13 @@
 //!
 //! Nothing here decides anything; a label is computed when it is shown.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Category, Effect};
 use crate::smtp::status::EnhancedStatus;
 
 /// What each of the source documents would call a reply.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Labels {
     /// Marketo's bounce category: 1 spam, 2 invalid address, 3 soft, 4 technical, 9 unknown. None for what is no bounce there.
     pub marketo: Option<u8>,
@@ -23,7 +23,7 @@ pub struct Labels {
 }
 
 /// Salesforce Marketing Cloud's bounce types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Salesforce {
     /// The address does not exist.
@@ -37,7 +37,7 @@ pub enum Salesforce {
 }
 
 /// Why Salesforce counts a bounce as a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SalesforceCause {
     /// Recipients complained.
@@ -53,7 +53,7 @@ pub enum SalesforceCause {
 }
 
 /// ActiveCampaign's bounce code and type.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActiveCampaign {
     /// The enhanced code; 9.1.1 stands for a hard bounce without one.
     pub code: Option<String>,
@@ -63,7 +63,7 @@ pub struct ActiveCampaign {
 }
 
 /// ActiveCampaign's two types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Bounced at once.
@@ -73,7 +73,7 @@ pub enum Kind {
 }
 
 /// What the quarantine document does with a bounce.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quarantine {
     /// Long-term quarantine.
@@ -87,8 +87,9 @@ pub enum Quarantine {
 }
 
 /// Rules whose name says more than their category: Salesforce tells complaints and links apart.
-const COMPLAINTS: &str = "blocked-complaints";
-const LINKS: &str = "content-url";
+pub const COMPLAINTS: &str = "blocked-complaints";
+/// The other.
+pub const LINKS: &str = "content-url";
 
 /// The labels of a category. `status` is the reply's enhanced code; `rule` is the one that decided.
 pub fn labels(category: Category, status: Option<EnhancedStatus>, rule: &str) -> Labels {

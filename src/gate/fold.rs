@@ -16,6 +16,8 @@ pub struct Change {
     pub before: Standing,
     /// After.
     pub after: Standing,
+    /// Soft bounces that were counted with it: its own, and those of messages deferred before.
+    pub softs: u32,
 }
 
 /// Folds consecutive entries into the index, all or none. An entry that the index already knows changes nothing.
@@ -39,14 +41,16 @@ pub(super) fn fold(
         let before = stored.map_or_else(Record::default, |stored| stored.record);
         if entry.seq <= seen {
             let standing = standing(&before, &entry.event, policy);
-            changes.push(Change { before: standing, after: standing });
+            changes.push(Change { before: standing, after: standing, softs: 0 });
             continue;
         }
         let standing_before = standing(&before, &entry.event, policy);
+        let softs = before.soft.count;
         let after = transition(before, &entry.event, policy);
         changes.push(Change {
             before: standing_before,
             after: standing(&after, &entry.event, policy),
+            softs: after.soft.count.saturating_sub(softs),
         });
         let stored = Stored { record: after, seq: entry.seq };
         records.insert(key.clone(), (!stored.record.is_blank()).then_some(stored));

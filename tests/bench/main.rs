@@ -12,10 +12,12 @@ mod names;
 mod peers;
 mod relay;
 mod session;
+mod tally;
 
 criterion::criterion_main!(
     judge::benches,
     learn::benches,
+    tally::benches,
     content::benches,
     session::benches,
     relay::benches,

@@ -36,6 +36,7 @@ mod mx;
 mod pool;
 mod proxy_header;
 mod reload;
+mod report;
 mod rig;
 mod round_trips;
 mod rules;
