@@ -153,10 +153,13 @@ fn block(cause: Cause) -> &'static str {
     BLOCKS.iter().find(is).map_or(BLOCK_OTHER, |(_, name)| name)
 }
 
+/// What is told by cause: its name, where it is counted, and how often all of it came.
+type Kind = (&'static str, fn(Cause) -> Outcome, u64);
+
 /// Marketo's bounce house: every cause that came, with its share.
 fn causes(sum: &Sum) -> Vec<CauseRow> {
     let bounced = sum.total.decided() - sum.total.of(Outcome::Delivered);
-    let kinds: [(&str, fn(Cause) -> Outcome, u64); 2] = [
+    let kinds: [Kind; 2] = [
         ("bounced", Outcome::Bounced, bounced),
         ("deferred", Outcome::Deferred, sum.total.deferred()),
     ];

@@ -23,6 +23,7 @@ const IN_ORDER: &str = "{\"in_order\":true}\n";
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are counts")]
 pub(super) enum Line {
     /// So much more of a key.
     Counts { tenant: String, receiver: String, campaign: String, counts: Counts },
