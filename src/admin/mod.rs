@@ -12,6 +12,8 @@
 //! | `desk` | the questions and acts themselves, for commands too |
 //! | `reports` | what other systems report: openings, complaints |
 //! | `rows` | records as a list |
+//! | `report` | what became of recipients, as rates, for commands too |
+//! | `events` | what bounced, out of the journal, for commands too |
 //! | `story` | the events of an address in words, for commands too |
 //! | `undo` | taking back what was learnt, for commands too |
 //! | `wire` | the shapes of requests and answers |
@@ -20,8 +22,10 @@
 
 pub mod address;
 pub mod desk;
+pub mod events;
 mod guard;
 mod places;
+pub mod report;
 pub mod reports;
 mod routes;
 pub mod rows;
@@ -41,6 +45,8 @@ use tokio::sync::Mutex;
 use crate::gate::Gate;
 use crate::log::{Addresses, Writer};
 use crate::metrics::Metrics;
+use crate::tally::Tally;
+use report::Alerts;
 use token::Token;
 
 /// Reads lists and policy again, or says why the old ones stay in force.
@@ -57,6 +63,8 @@ pub struct Api {
     shown: Addresses,
     /// One comparison or dry run at a time: it reads all there is.
     reading: Arc<Mutex<()>>,
+    /// What was counted, and the rates that are high.
+    counted: Option<(Tally, Alerts)>,
 }
 
 impl Api {
@@ -70,6 +78,7 @@ impl Api {
             log: None,
             shown: Addresses::Full,
             reading: Arc::default(),
+            counted: None,
         }
     }
 
@@ -77,6 +86,12 @@ impl Api {
     #[must_use]
     pub fn with_log(self, log: Writer, shown: Addresses) -> Self {
         Self { log: Some(log), shown, ..self }
+    }
+
+    /// The same, which also reports what was counted, and warns from these rates on.
+    #[must_use]
+    pub fn with_tally(self, tally: Tally, alerts: Alerts) -> Self {
+        Self { counted: Some((tally, alerts)), ..self }
     }
 }
 

@@ -18,11 +18,11 @@ use serde::de::DeserializeOwned;
 use super::desk::{self, Deed, Fault, Step};
 use super::guard::{self, Guard};
 use super::wire::{
-    ActRequest, ComplaintRequest, Done, EngagementRequest, Figures, ListRequest, LookupReply,
-    LookupRequest, Ready, ReleaseReply, ReleaseRequest, Story, UndoRequest, Undone, Verified,
-    Wrong,
+    ActRequest, ComplaintRequest, Done, EngagementRequest, EventsRequest, Figures, ListRequest,
+    LookupReply, LookupRequest, Ready, ReleaseReply, ReleaseRequest, Report, ReportRequest, Story,
+    UndoRequest, Undone, Verified, Wrong,
 };
-use super::{Api, reports, rows, story, stream, undo};
+use super::{Api, events, report, reports, rows, story, stream, undo};
 use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::time::Timestamp;
@@ -44,6 +44,8 @@ pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/lookup", get(look_up_one).post(look_up)),
         ("/explain", get(explain)),
         ("/list", get(list)),
+        ("/report", get(tallied)),
+        ("/events", get(happened)),
         ("/quarantine", post(quarantine)),
         ("/blacklist", post(blacklist)),
         ("/allow", post(allow)),
@@ -128,6 +130,26 @@ async fn explain(State(api): Shared, Query(about): Query<About>) -> Answer<Story
 async fn list(State(api): Shared, Query(request): Query<ListRequest>) -> Result<Response, Fault> {
     let rows = aside(move || rows::rows(&api.gate, &request, Timestamp::now())).await?;
     Ok(stream::lines(rows))
+}
+
+async fn tallied(State(api): Shared, Query(request): Query<ReportRequest>) -> Answer<Report> {
+    let make = move || {
+        let question = report::question(&request)?;
+        let Some((tally, alerts)) = &api.counted else {
+            return Err(Fault::Later("nothing is counted here".to_owned()));
+        };
+        let sum = tally.sum(&question).map_err(|error| Fault::Disk(error.to_string()))?;
+        Ok(report::report(&sum, &request, *alerts))
+    };
+    aside(make).await.map(Json)
+}
+
+async fn happened(
+    State(api): Shared,
+    Query(request): Query<EventsRequest>,
+) -> Result<Response, Fault> {
+    let events = aside(move || events::events(&api.gate.journal_dir(), &request)).await?;
+    Ok(stream::lines(events))
 }
 
 async fn quarantine(state: Shared, request: Content<ActRequest>) -> Answer<Done> {

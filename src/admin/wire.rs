@@ -130,6 +130,12 @@ pub struct ListRequest {
     /// Standings that began then or later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// Addresses with so many soft bounces in a row at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurring: Option<u32>,
+    /// Addresses to clean out: mailboxes that are not used, and long-term those that do not exist.
+    #[serde(default)]
+    pub inactive: bool,
     /// So many rows at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
@@ -169,6 +175,12 @@ pub struct Row {
     /// The import that brought it.
     #[serde(default)]
     pub batch: Option<String>,
+    /// Hard bounces that count against the address.
+    #[serde(default)]
+    pub hards: u32,
+    /// Soft bounces in a row.
+    #[serde(default)]
+    pub softs: u32,
 }
 
 /// An operator's act on one address. Which fields it takes depends on the act.
@@ -336,6 +348,10 @@ pub struct Wrong {
     /// What, in a sentence.
     pub error: String,
 }
+
+mod report;
+
+pub use report::{CauseRow, EventsRequest, Happened, Report, ReportRequest, Share, Tallied};
 
 #[cfg(test)]
 mod tests;

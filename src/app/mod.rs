@@ -6,6 +6,7 @@
 
 pub mod build;
 mod certificates;
+mod counting;
 mod limits;
 mod serve;
 pub mod trust;
@@ -36,6 +37,7 @@ use crate::proxy::route::{RouteSettings, Routes};
 use crate::proxy::{Door, DoorSettings, PoolLimits, listener};
 use crate::routing::target::Targets;
 use crate::store::StoreError;
+use crate::tally::{self, Tally};
 use crate::tls::{Certificate, Connector};
 
 use limits::{affordable, raise_descriptors};
@@ -78,6 +80,8 @@ pub struct Parts {
     pub sts: Option<(mta_sts::Settings, Connector)>,
     /// How the log shows addresses.
     pub addresses: Addresses,
+    /// Where recipients are counted.
+    pub tally: tally::Settings,
 }
 
 /// A gate whose listeners accept.
@@ -86,6 +90,8 @@ pub struct Running {
     pub gate: Gate,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Counts what became of recipients.
+    pub tally: Tally,
     /// Where it listens, in the order of the parts.
     pub doors: Vec<SocketAddr>,
     /// What opening the gate found and mended.
@@ -195,6 +201,7 @@ impl Running {
         let (gate, report) = open_gate(gate, policy, classifier, lists, progress)?;
         let metrics = Arc::new(Metrics::new());
         let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
+        let tally = counting::start(parts.tally, &halt).await?;
         let routes = Routes::new(parts.routes, parts.rest);
         let certificates =
             parts.doors.iter().filter_map(|(_, settings)| settings.acceptor.clone()).collect();
@@ -230,6 +237,7 @@ impl Running {
                 gate: gate.clone(),
                 outbound: Arc::clone(&outbound),
                 metrics: Arc::clone(&metrics),
+                tally: tally.clone(),
                 addresses: parts.addresses,
                 settings: DoorSettings { monitor, ..settings },
                 drain: drain.clone(),
@@ -241,6 +249,7 @@ impl Running {
         Ok(Self {
             gate,
             metrics,
+            tally,
             doors,
             report,
             addresses,
@@ -264,5 +273,6 @@ impl Running {
         }
         self.halt.cancel();
         let _ = tokio::time::timeout(HALT_MAX, self.sessions.wait()).await;
+        counting::write(&self.tally).await;
     }
 }

@@ -127,7 +127,8 @@ fn start_admin(
     let shown = running.addresses;
     let reload: admin::Reload = Arc::new(move || reload(&gate, &live));
     let api = admin::Api::new(running.gate.clone(), Arc::clone(&running.metrics), token, reload)
-        .with_log(log.clone(), shown);
+        .with_log(log.clone(), shown)
+        .with_tally(running.tally.clone(), build::alerts(settings));
     let halt = running.halt.clone();
     tokio::spawn(async move {
         if let Err(error) = admin::serve(listener, api, halt.cancelled_owned()).await {

@@ -10,10 +10,10 @@ use std::time::Duration;
 use super::client::Client;
 use crate::admin::desk::{self, Deed, Fault, Step};
 use crate::admin::wire::{
-    ActRequest, Done, Figures, Found, ListRequest, LookupRequest, ReleaseRequest, Row, Story,
-    UndoRequest, Undone, Verified,
+    ActRequest, Done, Figures, Found, ListRequest, LookupRequest, ReleaseRequest, Report,
+    ReportRequest, Row, Story, UndoRequest, Undone, Verified,
 };
-use crate::admin::{rows, story, undo};
+use crate::admin::{report, rows, story, undo};
 use crate::app::{self, build};
 use crate::bounce::classify::Classifier;
 use crate::config::{self, Settings};
@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::gate::{Gate, GateError, GateSettings};
 use crate::store::StoreError;
 use crate::store::lock::DataLock;
+use crate::tally;
 use crate::time::Timestamp;
 
 /// How often, and how far apart, a gate is looked for that has the lock and does not answer: it may be starting, or another command
@@ -93,6 +94,20 @@ impl Access {
             Self::Direct(gate) => {
                 let rows = rows::rows(gate, request, Timestamp::now())?;
                 Ok(Box::new(rows.map(|row| row.map_err(Failure::from))))
+            }
+        }
+    }
+
+    /// What became of recipients, as these settings keep it.
+    pub fn report(&self, settings: &Settings, request: &ReportRequest) -> Result<Report, Failure> {
+        match self {
+            Self::Running(client) => client.report(request),
+            Self::Direct(_) => {
+                let folder = build::tally_settings(settings).folder;
+                let sum = tally::sum(&folder, &report::question(request)?);
+                let sum =
+                    sum.map_err(|error| Failure::Io(format!("{}: {error}", folder.display())))?;
+                Ok(report::report(&sum, request, build::alerts(settings)))
             }
         }
     }

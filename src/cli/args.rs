@@ -1,5 +1,6 @@
 //! The command line: every command and flag, in plain words.
 
+mod asked;
 mod exchange;
 mod release;
 mod times;
@@ -8,12 +9,10 @@ mod undo;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::admin::rows::STANDINGS;
-use crate::bounce::Category;
+pub use asked::{EventsArgs, ListArgs, ReportArgs};
 pub use exchange::{Export, ExportFormat, Import};
 pub use release::{From, Release};
 pub use times::Since;
@@ -57,6 +56,10 @@ pub enum Command {
     Explain(Explain),
     /// List the records: who is quarantined, blacklisted, allowed or on watch
     List(ListArgs),
+    /// Report what became of recipients: rates of hard and soft bounces and of blocks, by day, receiver, tenant, campaign or cause
+    Report(ReportArgs),
+    /// Print what bounced: each with its code, reason and what other platforms call it, across all campaigns
+    Events(EventsArgs),
     /// Refuse an address to everybody
     Quarantine(Quarantine),
     /// Refuse an address to one tenant
@@ -153,40 +156,6 @@ pub struct Explain {
     /// Print the story as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// `list`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  rcptgate list --standing blacklisted --tenant acme
-  rcptgate list --category user_unknown --since 7d
-  rcptgate list --domain example.com --json | jq -r .address")]
-pub struct ListArgs {
-    /// Only this standing; without it all but clear
-    #[arg(long, value_name = "S", value_parser = PossibleValuesParser::new(STANDINGS))]
-    pub standing: Option<String>,
-    /// Only records whose cause is of this category
-    #[arg(long, value_name = "C", value_parser = PossibleValuesParser::new(CATEGORIES.map(Category::name)))]
-    pub category: Option<String>,
-    /// Only this domain, without its sub-domains
-    #[arg(long, value_name = "D")]
-    pub domain: Option<String>,
-    /// As this tenant sees it; without, what all tenants share and every tenant's blacklist
-    #[arg(long, value_name = "T")]
-    pub tenant: Option<String>,
-    /// Only standings that began since then: a time, a date, or a span such as 36h or 7d
-    #[arg(long, value_name = "T|7d", value_parser = since)]
-    pub since: Option<Since>,
-    /// So many at most
-    #[arg(long, value_name = "N")]
-    pub limit: Option<u64>,
-    /// Print one JSON line for each record
-    #[arg(long, conflicts_with = "csv")]
-    pub json: bool,
-    /// Print comma-separated values with a heading
-    #[arg(long)]
-    pub csv: bool,
 }
 
 /// Who signs an act, and why.
@@ -312,25 +281,6 @@ pub struct Completions {
     /// The shell
     pub shell: Shell,
 }
-
-/// The categories that `list` filters by: those that can be behind a standing come first.
-const CATEGORIES: [Category; 15] = [
-    Category::UserUnknown,
-    Category::DomainUnknown,
-    Category::MailboxFull,
-    Category::MailboxInactive,
-    Category::Deferred,
-    Category::Throttled,
-    Category::Technical,
-    Category::Blocked,
-    Category::AuthFailed,
-    Category::SpamContent,
-    Category::MessageRejected,
-    Category::Policy,
-    Category::Undetermined,
-    Category::Complaint,
-    Category::AutoReply,
-];
 
 #[cfg(test)]
 mod tests;

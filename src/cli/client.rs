@@ -16,7 +16,7 @@ use crate::admin::desk::Deed;
 use crate::admin::token::{self, Token, TokenFault};
 use crate::admin::wire::{
     ActRequest, Done, Figures, Found, ListRequest, LookupReply, LookupRequest, ReleaseReply,
-    ReleaseRequest, Row, Story, UndoRequest, Undone, Verified, Wrong,
+    ReleaseRequest, Report, ReportRequest, Row, Story, UndoRequest, Undone, Verified, Wrong,
 };
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -97,11 +97,7 @@ impl Client {
     }
 
     pub fn list(&self, request: &ListRequest) -> Result<Rows, Failure> {
-        let asked = serde_json::to_value(request).map_err(|fault| internal(&fault))?;
-        let words = asked.as_object().into_iter().flatten().map(|(name, value)| {
-            (name.as_str(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-        });
-        let answer = self.call_get("list", words, ANSWER)?;
+        let answer = self.call_get("list", words(request)?.into_iter(), ANSWER)?;
         let mut input = BufReader::new(answer.into_body().into_reader());
         let mut line = Vec::new();
         Ok(Box::new(std::iter::from_fn(move || {
@@ -117,6 +113,10 @@ impl Client {
                 }
             }
         })))
+    }
+
+    pub fn report(&self, request: &ReportRequest) -> Result<Report, Failure> {
+        self.get("report", words(request)?.into_iter(), LONG_ANSWER)
     }
 
     pub fn act(&self, deed: Deed, request: &ActRequest) -> Result<Done, Failure> {
@@ -141,22 +141,22 @@ impl Client {
     }
 
     pub fn verify(&self) -> Result<Verified, Failure> {
-        self.get("verify", std::iter::empty(), LONG_ANSWER)
+        self.get("verify", std::iter::empty::<(&str, String)>(), LONG_ANSWER)
     }
 
-    fn get<'a, T: DeserializeOwned>(
+    fn get<T: DeserializeOwned>(
         &self,
         path: &str,
-        query: impl Iterator<Item = (&'a str, String)>,
+        query: impl Iterator<Item = (impl AsRef<str>, String)>,
         wait: Duration,
     ) -> Result<T, Failure> {
         read(self.call_get(path, query, wait)?)
     }
 
-    fn call_get<'a>(
+    fn call_get(
         &self,
         path: &str,
-        query: impl Iterator<Item = (&'a str, String)>,
+        query: impl Iterator<Item = (impl AsRef<str>, String)>,
         wait: Duration,
     ) -> Result<Response<Body>, Failure> {
         let request = self.agent.get(self.url(path)).header("authorization", self.bearer());
@@ -219,6 +219,15 @@ impl Client {
             _ => Failure::Internal(why),
         })
     }
+}
+
+/// A request as the parameters of a URL.
+fn words(request: &impl Serialize) -> Result<Vec<(String, String)>, Failure> {
+    let asked = serde_json::to_value(request).map_err(|fault| internal(&fault))?;
+    let words = asked.as_object().into_iter().flatten().map(|(name, value)| {
+        (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    });
+    Ok(words.collect())
 }
 
 fn read<T: DeserializeOwned>(answer: Response<Body>) -> Result<T, Failure> {

@@ -17,6 +17,7 @@ mod client;
 pub mod credentials;
 pub mod demo;
 pub mod disposable;
+mod events;
 mod explain;
 mod export;
 mod import;
@@ -25,6 +26,7 @@ mod list;
 mod lookup;
 mod out;
 mod release;
+mod report;
 mod shell;
 pub mod simulate;
 mod stats;
@@ -84,6 +86,8 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
         Command::Lookup(lookup) => lookup::run(config, lookup, out),
         Command::Explain(explain) => explain::run(config, explain, out),
         Command::List(list) => list::run(config, list, out),
+        Command::Report(report) => report::run(config, report, out),
+        Command::Events(events) => events::run(config, events, out),
         Command::Quarantine(quarantine) => acts::quarantine(config, quarantine, out),
         Command::Blacklist(blacklist) => acts::blacklist(config, blacklist, out),
         Command::Allow(allow) => acts::allow(config, allow, out),

@@ -155,3 +155,22 @@ pub enum OnStoreFailure {
     /// It may pass.
     Accept,
 }
+
+/// `[report]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReportSettings {
+    /// Keys that a day is counted by at most: tenant, receiver and campaign together.
+    pub keys: usize,
+    /// Days that are kept.
+    pub days: u32,
+    /// The share of hard bounces from which on a report warns, from 0 to 1.
+    pub hard_alert: f64,
+    /// Likewise of soft bounces.
+    pub soft_alert: f64,
+}
+
+impl Default for ReportSettings {
+    fn default() -> Self {
+        Self { keys: 10_000, days: 400, hard_alert: 0.01, soft_alert: 0.05 }
+    }
+}

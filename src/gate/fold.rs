@@ -17,6 +17,8 @@ pub struct Change {
     pub before: Standing,
     /// After.
     pub after: Standing,
+    /// Soft bounces that were counted with it: its own, and those of messages deferred before.
+    pub softs: u32,
 }
 
 /// What is folded into, and how.
@@ -97,16 +99,18 @@ impl Folding<'_> {
         let record = stored.map_or_else(Record::default, |stored| stored.record);
         let before = standing(&record, event, policy);
         if seq <= seen {
-            return Ok(Change { before, after: before });
+            return Ok(Change { before, after: before, softs: 0 });
         }
+        let softs = record.soft.count;
         let record = step(record, seq, event, masks, policy);
         let after = standing(&record, event, policy);
+        let softs = record.soft.count.saturating_sub(softs);
         // Of a masked event too: the sequence says up to where the history is in the record.
         let stored = (!record.is_blank()).then_some(Stored { record, seq });
         self.records.insert(key.clone(), stored);
         self.batch.history.push((key.clone(), seq, position));
         self.batch.through = Some(Applied { seq, position, id: event.id.0.clone() });
-        Ok(Change { before, after })
+        Ok(Change { before, after, softs })
     }
 
     fn order(&mut self, seq: u64, order: &Order, position: Position) {

@@ -23,6 +23,7 @@ mod verify;
 mod walker;
 mod writer;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -208,6 +209,11 @@ impl Gate {
     pub fn history(&self, key: &RecipientKey) -> Result<Vec<(u64, Event)>, GateError> {
         let store = self.0.shared.store()?;
         verify::history(&store, &self.0.shared.settings.journal_dir(), key)
+    }
+
+    /// Where the journal is, for whoever reads it himself.
+    pub fn journal_dir(&self) -> PathBuf {
+        self.0.shared.settings.journal_dir()
     }
 
     /// The records of one domain (in key form, sub-domains not included) or of all, by domain and local part. Streams.

@@ -38,6 +38,17 @@ impl Gate {
         Learning { classification, durable: Some(durable) }
     }
 
+    /// What a reply means, of which nothing is to be learnt.
+    pub fn classify(
+        &self,
+        stage: Stage,
+        reply: &Reply,
+        recipients: u32,
+        receiver: Option<&str>,
+    ) -> Classification {
+        self.0.shared.classifier.load().classify(stage, reply, recipients, receiver)
+    }
+
     /// Whether a delivery would change anything about an address, which is so for nearly none.
     pub fn awaits_delivery(&self, address: &RecipientKey) -> bool {
         // When the record cannot be read the delivery is kept: the fold knows better.

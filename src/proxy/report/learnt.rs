@@ -2,6 +2,7 @@
 
 use super::super::downstream::NextHop;
 use super::Reporter;
+use super::tallied::Expired;
 use crate::bounce::Stage;
 use crate::bounce::classify::Classification;
 use crate::event::Tenant;
@@ -21,6 +22,7 @@ pub(super) struct Learnt {
     stage: Stage,
     read: Classification,
     reply: String,
+    expired: Option<Expired>,
 }
 
 impl Reporter {
@@ -40,8 +42,9 @@ impl Reporter {
             campaign: self.campaign(&answered.envelope),
             receiver: next_hop.map(|hop| hop.receiver.clone()).unwrap_or_default(),
             stage: answered.stage,
-            read,
             reply: self.shown(&answered.reply),
+            expired: self.expired(answered, address, next_hop, &read),
+            read,
         }
     }
 }
@@ -49,6 +52,9 @@ impl Reporter {
 impl Learnt {
     /// Logs what became of it; without an outcome it said nothing about the address, and nothing was written down.
     pub(super) fn log(self, outcome: Option<Result<Ack, Unlearnt>>) {
+        if let (Some(expired), Some(Ok(ack))) = (&self.expired, &outcome) {
+            expired.count(ack.change.map_or(0, |change| change.softs));
+        }
         let (result, standing, error) = match &outcome {
             None => ("ignored", "", String::new()),
             Some(Ok(ack)) => {
