@@ -2,6 +2,7 @@
 //! about the mailbox).
 
 pub mod classify;
+pub mod explain;
 pub mod labels;
 pub mod normalize;
 pub mod rules;

@@ -4,9 +4,11 @@
 //! specimen; the first rule of the file that matches wins.
 
 mod compile;
+mod matching;
 mod pattern;
 mod prefilter;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use regex::bytes::Regex;
@@ -18,6 +20,7 @@ use super::{Category, Scope, Stage, host_of};
 use prefilter::Prefilter;
 
 pub use compile::compile;
+pub use matching::Matched;
 pub use pattern::{CodePattern, StatusPattern};
 
 /// Something wrong in a rule file.
@@ -94,6 +97,29 @@ pub struct Rule {
     text: Option<Regex>,
     raw: Option<Regex>,
     except: Option<Regex>,
+    /// Its conditions as they were written, for explanations.
+    written: Vec<Condition>,
+}
+
+/// One condition of a rule as it was written.
+#[derive(Debug)]
+struct Condition {
+    kind: Field,
+    line: usize,
+    text: String,
+}
+
+/// The field of a rule that a condition stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// A pattern over the words.
+    Text,
+    /// A pattern over the text as it came.
+    Raw,
+    /// The start of a reply code.
+    Codes,
+    /// A pattern over the enhanced code.
+    Status,
 }
 
 /// A reply that a rule must win, or must not.
@@ -119,6 +145,7 @@ pub struct Rules {
     rules: Vec<Rule>,
     prefilter: Prefilter,
     noise: Option<regex::Regex>,
+    lists: BTreeMap<String, Vec<String>>,
     specimens: Vec<Specimen>,
 }
 
@@ -134,16 +161,21 @@ pub struct Hit<'a> {
 impl Rules {
     /// The first rule that matches.
     pub fn find(&self, layer: &Layer, stage: Stage, receiver: Option<&str>) -> Option<Hit<'_>> {
-        let words = match &self.noise {
-            Some(noise) => noise.replace_all(&layer.words, " "),
-            None => layer.words.as_str().into(),
-        };
+        let words = self.without_noise(layer);
         let possible = self.prefilter.possible(&words, &layer.raw);
         self.rules
             .iter()
             .zip(possible)
             .find(|(rule, possible)| *possible && rule.matches(&words, layer, stage, receiver))
             .map(|(rule, _)| Hit { rule, by_text: rule.reads_text() })
+    }
+
+    /// The words of a layer that patterns are matched against.
+    pub fn without_noise<'a>(&self, layer: &'a Layer) -> Cow<'a, str> {
+        match &self.noise {
+            Some(noise) => noise.replace_all(&layer.words, " "),
+            None => layer.words.as_str().into(),
+        }
     }
 
     /// The rule of that name.
@@ -163,7 +195,7 @@ impl Rules {
 }
 
 impl Rule {
-    fn reads_text(&self) -> bool {
+    pub(super) fn reads_text(&self) -> bool {
         self.text.is_some() || self.raw.is_some()
     }
 

@@ -1,5 +1,7 @@
 //! The command line: every command and flag, in plain words.
 
+mod classify;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use crate::admin::rows::STANDINGS;
 use crate::bounce::Category;
 use crate::event::List;
 use crate::time::Timestamp;
+
+pub use classify::Classify;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -306,17 +310,6 @@ pub struct Disposable {
 pub struct Credentials {
     #[command(subcommand)]
     pub command: super::credentials::Command,
-}
-
-/// `classify`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  rcptgate classify '550 5.1.1 no such user'
-  rcptgate classify < replies.jsonl      {\"stage\":\"rcpt\",\"reply\":\"550 5.1.1 ...\"}")]
-pub struct Classify {
-    /// The reply; without it, JSON lines on standard input
-    pub reply: Option<String>,
 }
 
 /// `simulate`.

@@ -36,7 +36,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::app;
-use crate::bounce::classify::Classifier;
 use crate::failure::Failure;
 use access::Access;
 use args::{Cli, Command};
@@ -88,10 +87,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
             return disposable::run(config, &disposable.command, out);
         }
         Command::Credentials(credentials) => credentials::run(config, &credentials.command, out),
-        Command::Classify(classify) => {
-            let input = std::io::stdin().lock();
-            classify::run(classify.reply.as_deref(), input, out, &Classifier::builtin())
-        }
+        Command::Classify(classify) => classify::run(classify, out),
         Command::Simulate(simulate) => keep::simulate(config, simulate, out),
         Command::Stats(stats) => stats::run(config, stats.json, out),
         Command::Tail(tail) => tail::run(config, tail, out),

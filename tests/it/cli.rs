@@ -328,6 +328,40 @@ fn events_and_replies_are_read_from_standard_input() {
     assert!(home.ok(&["classify", "550 5.1.1 no such user"]).contains("user_unknown"));
 }
 
+#[test]
+fn a_reply_is_explained() {
+    let home = Home::new();
+    let reply = r"550 5.7.1 host mx.a.example[192.0.2.1] said: 552-5.2.2 <bob@a.example>: Mailbox\n552 5.2.2 full";
+    let told = home.ok(&["classify", "--explain", reply]);
+    for expected in [
+        "mailbox_full, scope recipient, effect soft, rule mailbox-full",
+        "quoted reply  552 5.2.2: mailbox",
+        "address     <...> left out",
+        "mx.a.example read as <fqdn>",
+        "<- this decided",
+        "it goes by codes alone, and words are asked before codes",
+        "Marketo         category 3, soft",
+        "Salesforce      soft bounce",
+    ] {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    let told = home.ok(&["classify", "--explain", "--stage", "mail", "450 5.1.1 user unknown"]);
+    assert!(told.contains("before RCPT nobody but the sender can be unknown"), "{told}");
+    // What a peer wrote can move no terminal.
+    let told = home.ok(&["classify", "--explain", "550 \u{1b}[2Juser unknown"]);
+    assert!(!told.contains('\u{1b}'), "{told:?}");
+    assert_eq!(home.run(&["classify", "--explain"]).code, 64);
+    assert_eq!(home.run(&["classify", "--stage", "noon", "550 no"]).code, 64);
+    // Rules of a file are tried without a gate, and their faults told.
+    let rule = "[[rule]]\nname = \"mine\"\ncategory = \"blocked\"\ntext = [\"so sorry\"]\nspecimens = [\"550 so sorry\"]\n";
+    std::fs::write(home.path("rules.toml"), rule).expect("written");
+    let asked = ["classify", "--rules", "rules.toml", "550 we are so sorry"];
+    assert!(home.ok(&asked).contains(r#""rule":"mine""#));
+    std::fs::write(home.path("rules.toml"), rule.replace("550 so", "550 not")).expect("written");
+    let end = home.run(&asked);
+    assert_eq!((end.code, end.err.contains("rules.toml: line 5")), (78, true), "{end:?}");
+}
+
 /// Quarantines so many addresses at once, as a command for each would take long.
 fn quarantine(home: &Home, count: usize) {
     let policy = Policy::preset("quarantine").expect("the preset");

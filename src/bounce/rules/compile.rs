@@ -8,7 +8,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use toml::Spanned;
 
 use super::prefilter::Prefilter;
-use super::{File, Rule, RuleFault, Rules, Specimen, Written, pattern};
+use super::{Condition, Field, File, Rule, RuleFault, Rules, Specimen, Written, pattern};
 use crate::bounce::Stage;
 
 /// Octets that the compiled patterns of one rule may take; the largest of the built-in ones needs about a tenth.
@@ -34,7 +34,8 @@ pub fn compile(text: &str) -> Result<Rules, Vec<RuleFault>> {
     }
     let prefilter =
         Prefilter::new(&rules).map_err(|message| vec![RuleFault { line: 1, message }])?;
-    Ok(Rules { rules, prefilter, noise, specimens: compiler.specimens })
+    let Compiler { lists, specimens, .. } = compiler;
+    Ok(Rules { rules, prefilter, noise, lists, specimens })
 }
 
 struct Compiler<'a> {
@@ -110,7 +111,9 @@ impl<'a> Compiler<'a> {
                 reply: specimen.get_ref().clone(),
             });
         }
+        let conditions = self.conditions(&written);
         Rule {
+            written: conditions,
             line: line_of(self.file, written.name.span().start),
             category: written.category,
             scope: written.scope,
@@ -126,6 +129,23 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// What a rule asks for, as it was written.
+    fn conditions(&self, rule: &Written) -> Vec<Condition> {
+        let fields = [
+            (Field::Text, &rule.text),
+            (Field::Raw, &rule.raw),
+            (Field::Codes, &rule.codes),
+            (Field::Status, &rule.status),
+        ];
+        let all = fields.into_iter().flat_map(|(kind, all)| all.iter().map(move |one| (kind, one)));
+        all.map(|(kind, one)| Condition {
+            kind,
+            line: line_of(self.file, one.span().start),
+            text: one.get_ref().clone(),
+        })
+        .collect()
+    }
+
     /// Patterns over words.
     fn patterns(&mut self, rule: &str, patterns: &[Spanned<String>]) -> Option<Regex> {
         let mut expanded = Vec::with_capacity(patterns.len());
@@ -135,8 +155,7 @@ impl<'a> Compiler<'a> {
                 Err(message) => self.fault(written.span(), format!("rule {rule:?}: {message}")),
             }
         }
-        // Half boundaries hold beside bytes that are not ASCII: CJK writes no spaces.
-        self.one_of(rule, &expanded, |any| format!(r"\b{{start-half}}(?:{any})\b{{end-half}}"))
+        self.one_of(rule, &expanded, whole_words)
     }
 
     /// Patterns over the text as it came.
@@ -192,7 +211,12 @@ impl<'a> Compiler<'a> {
     }
 }
 
-fn build(pattern: &str) -> Result<Regex, regex::Error> {
+/// Half boundaries hold beside bytes that are not ASCII: CJK writes no spaces.
+pub(super) fn whole_words(any: &str) -> String {
+    format!(r"\b{{start-half}}(?:{any})\b{{end-half}}")
+}
+
+pub(super) fn build(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(pattern).unicode(false).size_limit(SIZE_MAX).dfa_size_limit(CACHE_MAX).build()
 }
 

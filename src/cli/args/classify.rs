@@ -1,0 +1,35 @@
+//! The arguments of `classify`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// `classify`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rcptgate classify '550 5.1.1 no such user'
+  rcptgate classify --explain '550 5.7.1 <a@b.example>: mailbox unavailable'
+  rcptgate classify < replies.jsonl      {\"stage\":\"rcpt\",\"reply\":\"550 5.1.1 ...\"}")]
+pub struct Classify {
+    /// The reply; without it, JSON lines on standard input
+    pub reply: Option<String>,
+    /// Tell the story instead of JSON: what was read, which rule decided and why, which others lost
+    #[arg(long, requires = "reply", conflicts_with = "json")]
+    pub explain: bool,
+    /// Print JSON, which is the default
+    #[arg(long)]
+    pub json: bool,
+    /// The command that the reply answered [default: rcpt]
+    #[arg(long, value_name = "S", requires = "reply")]
+    pub stage: Option<String>,
+    /// How many recipients the reply is about
+    #[arg(long, value_name = "N", requires = "reply", default_value_t = 1)]
+    pub recipients: u32,
+    /// The host that gave the reply
+    #[arg(long, value_name = "HOST", requires = "reply")]
+    pub receiver: Option<String>,
+    /// Read the reply by the rules of this file instead of the built-in ones; says what is wrong with them
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+}
