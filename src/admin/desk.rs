@@ -237,6 +237,8 @@ pub fn figures(
         learnt: read(&stats.learnt),
         unlearnt: read(&stats.unlearnt),
         late: read(&stats.late),
+        noted: read(&stats.noted),
+        left_out: read(&stats.left_out),
         ignored: read(&stats.ignored),
         failures: failures.into_iter().map(read).sum(),
         recoveries: read(&stats.recoveries),

@@ -23,6 +23,7 @@ use super::wire::{
 };
 use super::{Api, rows, story, stream};
 use crate::log::Addresses;
+use crate::metrics::Observed;
 use crate::time::Timestamp;
 
 /// Where the API is.
@@ -86,9 +87,16 @@ async fn ready(State(api): Shared) -> (StatusCode, Json<Ready>) {
 }
 
 async fn metrics(State(api): Shared) -> impl IntoResponse {
-    let unlearnt = api.gate.stats().unlearnt.load(std::sync::atomic::Ordering::Relaxed);
-    let dropped = api.log.as_ref().map_or(0, crate::log::Writer::dropped);
-    api.metrics.observe(api.gate.health().ready, unlearnt, dropped);
+    let stats = api.gate.stats();
+    let read =
+        |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+    api.metrics.observe(&Observed {
+        ready: api.gate.health().ready,
+        unlearnt: read(&stats.unlearnt),
+        noted: read(&stats.noted),
+        left_out: read(&stats.left_out),
+        log_dropped: api.log.as_ref().map_or(0, crate::log::Writer::dropped),
+    });
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, kind)], api.metrics.text())
 }

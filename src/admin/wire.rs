@@ -263,6 +263,10 @@ pub struct Figures {
     pub unlearnt: u64,
     /// Events whose reply no longer waited for them.
     pub late: u64,
+    /// Refusals that move no standing and were written down all the same.
+    pub noted: u64,
+    /// Such refusals that were left out because too much waited for the disk.
+    pub left_out: u64,
     /// Replies that said nothing about the address.
     pub ignored: u64,
     /// Look-ups, writes to the journal and writes to the index that failed.

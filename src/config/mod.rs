@@ -39,7 +39,7 @@ pub use live::{LiveLists, Reload};
 pub use settings::{
     AddressForm, AdminSettings, DnsSettings, DnssecChoice, LimitSettings, ListFile, ListPaths,
     ListenAuth, ListenProtocol, ListenSettings, ListenTls, LogSettings, Mode, OnStoreFailure,
-    PolicyChoice, PolicySource, Settings, StoreSettings, TimeoutSettings,
+    PolicyChoice, PolicySource, Recording, Settings, StoreSettings, TimeoutSettings,
 };
 pub use values::HostPort;
 pub use ways::{

@@ -10,7 +10,7 @@ use crate::event::Tenant;
 use crate::log::Format;
 use crate::smtp::extensions::Extension;
 
-pub use super::bounds::{LimitSettings, OnStoreFailure, StoreSettings, TimeoutSettings};
+pub use super::bounds::{LimitSettings, OnStoreFailure, Recording, StoreSettings, TimeoutSettings};
 pub use super::ways::DownstreamSettings;
 use super::ways::WaySettings;
 

@@ -38,7 +38,7 @@ use crate::time::Timestamp;
 pub use fold::Change;
 pub use learn::{About, Ack, Draft, Durable, Learning, Unlearnt};
 pub use open::{OpenReport, Opened, rebuild};
-pub use settings::{GateSettings, Mode, OnStoreFailure};
+pub use settings::{GateSettings, Mode, OnStoreFailure, Recording};
 pub use stats::Stats;
 pub use verify::VerifyReport;
 
@@ -125,6 +125,8 @@ impl Gate {
         let Draft { at, address, tenant, what } = draft;
         let order =
             writer::Order { event: Event { id: id::new(at), at, address, tenant, what }, done };
+        // Counted before it is sent, so that the writer never takes one that is not counted.
+        shared.waiting.fetch_add(1, Ordering::Relaxed);
         let sent = match &self.0.orders {
             Some(orders) => orders.try_send(order).map_err(|refused| match refused {
                 TrySendError::Full(_) => Unlearnt::QueueFull,
@@ -132,6 +134,9 @@ impl Gate {
             }),
             None => Err(Unlearnt::WriterGone),
         };
+        if sent.is_err() {
+            shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
         if sent.is_err() {
             Stats::add(&shared.stats.unlearnt, 1);
         }

@@ -66,6 +66,7 @@ impl Writer {
                 Ok(first) => {
                     let mut orders = vec![first];
                     orders.extend(self.orders.try_iter().take(COMMIT_MAX - 1));
+                    self.shared.waiting.fetch_sub(orders.len(), Ordering::Relaxed);
                     // Apart, so that a panic in the one does not cost the events of the other.
                     self.contained(Self::recover_if_due);
                     self.contained(|writer| writer.take(orders));

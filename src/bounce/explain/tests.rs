@@ -58,7 +58,7 @@ fn a_rule_that_lost_says_to_what() {
         found.unwrap_or_else(|| panic!("{rule}: {told:#?}")).lost
     };
     assert_eq!(lost("550 5.1.1 mailbox full", "status-user"), Some(Lost::Later));
-    assert_eq!(lost("550 user unknown, your ip is blacklisted", "no-such-user"), Some(Lost::Later));
+    assert_eq!(lost("550 mailbox full, your ip is blacklisted", "mailbox-full"), Some(Lost::Later));
     let quoting = "550 host mx.a.example said: 552 5.2.2 mailbox full";
     assert_eq!(lost(quoting, "mailbox-full"), Some(Lost::Quoting));
     let codes = "550 5.7.1 host mx.a.example said: 552 5.2.2 mailbox full";
