@@ -6,6 +6,7 @@ pub mod explain;
 pub mod labels;
 pub mod normalize;
 pub mod rules;
+pub mod unmatched;
 
 use std::fmt;
 

@@ -1,6 +1,7 @@
 //! The command line: every command and flag, in plain words.
 
 mod classify;
+mod since;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,9 +13,10 @@ use clap_complete::Shell;
 use crate::admin::rows::STANDINGS;
 use crate::bounce::Category;
 use crate::event::List;
-use crate::time::Timestamp;
 
 pub use classify::Classify;
+pub use since::Since;
+use since::since;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -177,15 +179,6 @@ pub struct ListArgs {
     /// Print comma-separated values with a heading
     #[arg(long)]
     pub csv: bool,
-}
-
-/// A point in time, or how long ago it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Since {
-    /// The point.
-    At(Timestamp),
-    /// Before now.
-    Ago(Duration),
 }
 
 /// Who signs an act, and why.
@@ -372,17 +365,6 @@ fn length(text: &str) -> Result<Duration, String> {
         Ok(length) if !length.is_zero() => Ok(length),
         Ok(_) | Err(_) => Err("expected a span of time such as 36h, 7d or 2weeks".to_owned()),
     }
-}
-
-/// `2026-11-23T10:00:00Z`, `2026-11-23`, or `7d`.
-fn since(text: &str) -> Result<Since, String> {
-    let day = format!("{text}T00:00:00Z");
-    if let Ok(at) = text.parse().or_else(|_| day.parse()) {
-        return Ok(Since::At(at));
-    }
-    humantime::parse_duration(text).map(Since::Ago).map_err(|_| {
-        "expected a time (2026-11-23T10:00:00Z), a date (2026-11-23) or a span (36h, 7d)".to_owned()
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! `rcptgate check`: says everything that is wrong with a configuration, its lists and its policy, and opens nothing.
+//! It also reads the end of the journal, if there is one, for the replies that no rule understands; that never fails.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde_json::json;
 
+use super::classify::unmatched;
 use crate::app::trust;
 use crate::config::{
     self, ConfigError, ListenAuth, ListenTls, Mode, PolicySource, RouteKind, Settings, WaySettings,
@@ -26,7 +28,10 @@ pub fn run(given: Option<&Path>, json: bool, out: &mut impl Write) -> Result<(),
     match checked {
         Ok((settings, _)) if json => {
             let (file, cautions) = (settings.file.display().to_string(), cautions(&settings));
-            writeln!(out, "{}", json!({"ok": true, "file": file, "cautions": cautions}))?;
+            let unmatched = unmatched::glance(&settings);
+            let told =
+                json!({"ok": true, "file": file, "cautions": cautions, "undetermined": unmatched});
+            writeln!(out, "{told}")?;
             Ok(())
         }
         Ok((settings, lists)) => Ok(summary(&settings, &lists, out)?),
@@ -96,6 +101,11 @@ fn summary(
         lists.allow.len(),
     )?;
     writeln!(out, "  data_dir    {}", settings.data_dir.display())?;
+    if let Some(count) = unmatched::glance(settings) {
+        let whence = "undetermined replies of the last 7 days (in the last 64 MiB of the journal)";
+        let see = if count > 0 { "; see rcptgate classify --unmatched" } else { "" };
+        writeln!(out, "  journal     {count} {whence}{see}")?;
+    }
     for caution in cautions(settings) {
         writeln!(out, "  caution: {caution}")?;
     }

@@ -1,6 +1,7 @@
 //! `rcptgate classify`: what a reply means, without a gate; why; and which replies of the journal nobody understands.
 
 mod story;
+pub(super) mod unmatched;
 
 use std::io::{BufRead, Read as _, Write};
 use std::path::Path;
@@ -47,9 +48,12 @@ struct Answer<'a> {
 /// Does what the arguments ask for.
 ///
 /// # Errors
-/// `Usage` for a stage that there is none of; as [`lines`]; `Config` with every fault of a rule file.
-pub fn run(asked: &args::Classify, out: &mut Out) -> Result<(), Failure> {
+/// `Usage` for a stage that there is none of; as `lines` and `unmatched::run`; `Config` with every fault of a rule file.
+pub fn run(config: Option<&Path>, asked: &args::Classify, out: &mut Out) -> Result<(), Failure> {
     let classifier = rules(asked.rules.as_deref())?;
+    if asked.unmatched {
+        return unmatched::run(config, asked, &classifier, out);
+    }
     let Some(reply) = &asked.reply else {
         return lines(std::io::stdin().lock(), out, &classifier);
     };

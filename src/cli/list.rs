@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::access::Rows;
-use super::args::{ListArgs, Since};
+use super::args::ListArgs;
 use super::out::{self, Out, Tone, harmless, plain, tone};
 use crate::admin::desk;
 use crate::admin::wire::{ListRequest, Row};
@@ -19,13 +19,7 @@ pub fn run(config: Option<&Path>, args: &ListArgs, out: &mut Out) -> Result<(), 
         RecipientKey::parse(&format!("x@{domain}"))
             .map_err(|_| Failure::Usage(format!("--domain {domain:?} is no domain")))?;
     }
-    let since = args.since.map(|since| match since {
-        Since::At(at) => at,
-        Since::Ago(span) => {
-            let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-            Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(millis))
-        }
-    });
+    let since = args.since.map(|since| since.point(Timestamp::now()));
     let request = ListRequest {
         standing: args.standing.clone(),
         category: args.category.clone(),

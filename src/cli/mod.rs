@@ -87,7 +87,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
             return disposable::run(config, &disposable.command, out);
         }
         Command::Credentials(credentials) => credentials::run(config, &credentials.command, out),
-        Command::Classify(classify) => classify::run(classify, out),
+        Command::Classify(classify) => classify::run(config, classify, out),
         Command::Simulate(simulate) => keep::simulate(config, simulate, out),
         Command::Stats(stats) => stats::run(config, stats.json, out),
         Command::Tail(tail) => tail::run(config, tail, out),

@@ -76,7 +76,8 @@ fn show(located: &Located, json: bool, out: &mut Out) -> Result<(), Failure> {
     Ok(())
 }
 
-fn unreadable(error: JournalError) -> Failure {
+/// Why the journal cannot be read, as a failure of a command.
+pub(super) fn unreadable(error: JournalError) -> Failure {
     match &error {
         JournalError::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
             Failure::Unavailable(format!(

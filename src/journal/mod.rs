@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::Event;
 
 pub use reader::{Located, Reader, read_at};
-pub use segment::bytes_from;
+pub use segment::{begin_of_last, begin_since, bytes_from};
 #[cfg(test)]
 pub(crate) use writer::Fault;
 pub use writer::{Torn, Writer};

@@ -7,11 +7,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rcptgate::bounce::Stage;
 use rcptgate::bounce::classify::Classifier;
-use rcptgate::event::{Act, Tenant, What};
-use rcptgate::gate::{Draft, Gate, GateSettings};
+use rcptgate::event::{Act, Context, Tenant, What};
+use rcptgate::gate::{About, Draft, Gate, GateSettings};
 use rcptgate::policy::Policy;
 use rcptgate::smtp::address::RecipientKey;
+use rcptgate::smtp::reply::Reply;
 use rcptgate::time::Timestamp;
 use serde_json::Value;
 
@@ -360,6 +362,83 @@ fn a_reply_is_explained() {
     std::fs::write(home.path("rules.toml"), rule.replace("550 so", "550 not")).expect("written");
     let end = home.run(&asked);
     assert_eq!((end.code, end.err.contains("rules.toml: line 5")), (78, true), "{end:?}");
+}
+
+/// What the next hop says and no rule knows is in the journal, and goes from the list once a rule knows it.
+#[test]
+fn what_nobody_understands_is_listed_until_a_rule_knows_it() {
+    let home = Home::new();
+    let none = home.run(&["classify", "--unmatched"]);
+    assert_eq!(
+        (none.code, none.err.contains("no gate has kept a journal")),
+        (69, true),
+        "{none:?}"
+    );
+    assert!(!home.ok(&["check"]).contains("undetermined"));
+    refuse(
+        &home,
+        &[
+            "550 5.0.0 <a@a.example>: qwertz 35",
+            "550 5.0.0 <b@b.example>: qwertz 7",
+            "550 asdfgh",
+            "554 5.7.1 spam",
+        ],
+    );
+    let told = home.ok(&["classify", "--unmatched"]);
+    assert!(
+        told.contains("3 replies since ") && told.contains("undetermined, of 2 texts"),
+        "{told}"
+    );
+    assert!(told.contains("       2  qwertz <n>\n"), "{told}");
+    assert!(told.contains("2 at rcpt, from mx.b.example, "), "{told}");
+    let told = home.ok(&["check"]);
+    assert!(
+        told.contains("journal     3 undetermined replies") && told.contains("--unmatched"),
+        "{told}"
+    );
+    assert!(home.ok(&["check", "--json"]).contains(r#""undetermined":3"#));
+    let lines = home.ok(&["classify", "--unmatched", "--json", "--limit", "1"]);
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((&lines[0]["text"], &lines[0]["count"]), (&"qwertz <n>".into(), &2.into()));
+    assert_eq!(
+        (&lines[1]["sum"]["undetermined"], &lines[1]["sum"]["texts"]),
+        (&3.into(), &2.into())
+    );
+    assert_eq!(lines.len(), 2);
+    let later = ["classify", "--unmatched", "--since", "2100-01-01"];
+    assert!(home.ok(&later).starts_with("0 replies since 2100-01-01"));
+
+    let skeleton = home.ok(&["classify", "--unmatched", "--skeleton", "--limit", "1"]);
+    let rule = skeleton.replace("\"?\"", "\"blocked\"");
+    std::fs::write(home.path("rules.toml"), rule).expect("written");
+    let told = home.ok(&["classify", "--unmatched", "--rules", "rules.toml"]);
+    assert!(
+        told.starts_with("1 replies since") && told.contains("\n2 more were when they came"),
+        "{told}"
+    );
+
+    // A journal that cannot be read fails the list, and not the check.
+    std::fs::write(home.path("data/journal/0000000001.jsonl"), "nonsense\n").expect("written");
+    assert_eq!(home.run(&["classify", "--unmatched"]).code, 74);
+    assert!(!home.ok(&["check"]).contains("undetermined"));
+}
+
+/// Has a next hop refuse a recipient with each of these replies.
+fn refuse(home: &Home, replies: &[&str]) {
+    let policy = Policy::preset("quarantine").expect("the preset");
+    let settings = GateSettings::new(home.path("data"));
+    let opened = Gate::open(settings, policy, Classifier::builtin(), |_, _| {});
+    let gate = opened.expect("a gate").gate;
+    for reply in replies {
+        let about = About {
+            address: RecipientKey::parse("new@example.com").expect("an address"),
+            tenant: Tenant::default(),
+            context: Context { receiver: Some("mx.b.example:25".to_owned()), ..Context::default() },
+        };
+        let reply = Reply::from_text(reply).expect("a reply");
+        assert!(gate.refused(&about, Stage::Rcpt, &reply, 1, Timestamp::now()).noted, "{reply}");
+    }
 }
 
 /// Quarantines so many addresses at once, as a command for each would take long.

@@ -4,12 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::since::{Since, since};
+
 /// `classify`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   rcptgate classify '550 5.1.1 no such user'
   rcptgate classify --explain '550 5.7.1 <a@b.example>: mailbox unavailable'
+  rcptgate classify --unmatched --since 30d
+  rcptgate classify --unmatched --skeleton > rules.toml
   rcptgate classify < replies.jsonl      {\"stage\":\"rcpt\",\"reply\":\"550 5.1.1 ...\"}")]
 pub struct Classify {
     /// The reply; without it, JSON lines on standard input
@@ -29,7 +33,19 @@ pub struct Classify {
     /// The host that gave the reply
     #[arg(long, value_name = "HOST", requires = "reply")]
     pub receiver: Option<String>,
-    /// Read the reply by the rules of this file instead of the built-in ones; says what is wrong with them
+    /// Show which replies of the journal no rule understands, by text, most frequent first
+    #[arg(long, conflicts_with_all = ["reply", "explain"])]
+    pub unmatched: bool,
+    /// Only those that came since then: a time, a date, or a span [default: 7d]
+    #[arg(long, value_name = "T|7d", value_parser = since, requires = "unmatched")]
+    pub since: Option<Since>,
+    /// So many texts at most [default: 20]
+    #[arg(long, value_name = "N", requires = "unmatched")]
+    pub limit: Option<u64>,
+    /// Print a rule for each, ready but for its category
+    #[arg(long, requires = "unmatched")]
+    pub skeleton: bool,
+    /// Read replies by the rules of this file instead of the built-in ones; says what is wrong with them
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
 }

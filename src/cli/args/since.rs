@@ -1,0 +1,38 @@
+//! A point in time as people give it.
+
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// A point in time, or how long ago it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// The point.
+    At(Timestamp),
+    /// Before now.
+    Ago(Duration),
+}
+
+impl Since {
+    /// The point in time.
+    pub fn point(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(span) => {
+                let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+                Timestamp::from_millis(now.as_millis().saturating_sub(millis))
+            }
+        }
+    }
+}
+
+/// `2026-11-23T10:00:00Z`, `2026-11-23`, or `7d`.
+pub(super) fn since(text: &str) -> Result<Since, String> {
+    let day = format!("{text}T00:00:00Z");
+    if let Ok(at) = text.parse().or_else(|_| day.parse()) {
+        return Ok(Since::At(at));
+    }
+    humantime::parse_duration(text).map(Since::Ago).map_err(|_| {
+        "expected a time (2026-11-23T10:00:00Z), a date (2026-11-23) or a span (36h, 7d)".to_owned()
+    })
+}
