@@ -1,4 +1,9 @@
-//! Events: the lines of the journal, and all that a standing is folded from.
+//! Events: the lines of the journal, and all that a standing is folded from. Beside them stand orders about them ([`order`]).
+
+pub mod order;
+pub mod select;
+
+mod imported;
 
 use std::fmt;
 
@@ -7,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::bounce::{Category, Effect, Scope, Stage};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
+
+pub use imported::{ImportKind, Imported};
 
 /// Names an event for good, on every node: delivering it twice changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -30,12 +37,20 @@ impl Tenant {
     /// # Errors
     /// Says what such a name may consist of.
     pub fn named(text: &str) -> Result<Self, String> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if (1..=64).contains(&text.len()) && text.chars().all(plain) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("expected 1 to 64 letters, digits, - _ or .".to_owned())
-        }
+        plain_word(text).map(|word| Self(word.to_owned()))
+    }
+}
+
+/// A word that may stand in logs, journals, URLs and replies as it is.
+///
+/// # Errors
+/// Says what such a word may consist of.
+pub fn plain_word(text: &str) -> Result<&str, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if (1..=64).contains(&text.len()) && text.chars().all(plain) {
+        Ok(text)
+    } else {
+        Err("expected 1 to 64 letters, digits, - _ or .".to_owned())
     }
 }
 
@@ -66,6 +81,23 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub what: What,
+}
+
+impl Event {
+    /// What it is, in a word: the category of a reply, `delivered`, `complaint`, `engaged`, `imported`, or the name of an operator's act.
+    pub const fn kind(&self) -> &'static str {
+        match &self.what {
+            What::Reply(evidence) => evidence.category.name(),
+            What::Delivered(_) => "delivered",
+            What::Complaint { .. } => "complaint",
+            What::Engaged => "engaged",
+            What::Quarantine { .. } => "quarantine",
+            What::Blacklist { .. } => "blacklist",
+            What::Allow { .. } => "allow",
+            What::Release { .. } => "release",
+            What::Imported(_) => "imported",
+        }
+    }
 }
 
 /// What happened.
@@ -114,6 +146,8 @@ pub enum What {
         #[serde(flatten)]
         act: Act,
     },
+    /// An import brought what another system knew of the address.
+    Imported(Imported),
 }
 
 /// The list that a release takes an address off.
@@ -227,6 +261,9 @@ mod tests {
         let event: Event = serde_json::from_str(line).expect("an event");
         assert_eq!(serde_json::to_string(&event).expect("serialises"), line);
         let line = r#"{"id":"02","at":"2026-11-23T10:00:00Z","address":"a@b.test","tenant":"t","type":"release","from":"blacklist","reason":"asked"}"#;
+        let event: Event = serde_json::from_str(line).expect("an event");
+        assert_eq!(serde_json::to_string(&event).expect("serialises"), line);
+        let line = r#"{"id":"03","at":"2026-11-23T10:00:00Z","address":"a@b.test","tenant":"t","type":"imported","kind":"hard","source":"old-esp","batch":"b1","row":7,"dated":"2019-11-29T16:36:40Z","category":"user_unknown","detail":"550 no","reason":"move","by":"eve"}"#;
         let event: Event = serde_json::from_str(line).expect("an event");
         assert_eq!(serde_json::to_string(&event).expect("serialises"), line);
     }

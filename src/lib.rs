@@ -2,12 +2,14 @@
 
 pub mod admin;
 pub mod app;
+pub mod attribution;
 pub mod bounce;
 pub mod cli;
 pub mod config;
 pub mod credentials;
 pub mod dns;
 pub mod event;
+pub mod exchange;
 pub mod failure;
 pub mod gate;
 pub mod journal;

@@ -5,9 +5,7 @@
 use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as NameFault, StrDeserializer};
 
-use super::wire::{
-    ActRequest, Done, Figures, Found, LookupRequest, ReleaseRequest, Standings, Verified,
-};
+use super::wire::{ActRequest, Done, Found, LookupRequest, ReleaseRequest, Verified};
 use crate::bounce::Category;
 use crate::event::{Act, List, Tenant, What};
 use crate::gate::{Ack, Draft, Durable, Gate, GateError, Mode, Unlearnt};
@@ -20,7 +18,7 @@ use crate::time::Timestamp;
 /// Most addresses of one request: each release waits in the writer's queue, beside the events of mail.
 pub const BATCH_MAX: usize = 500;
 /// Longest reason and name of a person, in bytes.
-const WORDS_MAX: usize = 1000;
+pub(super) const WORDS_MAX: usize = 1000;
 
 /// Why a request came to nothing, by whose fault it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +89,7 @@ pub(super) fn found(
     let policy = gate.policy();
     let record = settled(&record, now, &policy);
     (found.hards, found.softs) = (record.hard.count, record.soft.count);
+    found.blocked = record.blocked.count;
     found.complained = record.blacklists.get(tenant).and_then(|entry| entry.complained);
     if let Some(learnt) =
         record.learnt.as_ref().filter(|learnt| Some(&learnt.cause.id) == decision.id.as_ref())
@@ -100,7 +99,15 @@ pub(super) fn found(
     }
     let manual = record.manual.as_ref().map(|manual| &manual.note);
     let blacklist = record.blacklists.get(tenant).map(|entry| &entry.note);
-    let notes = [record.allowed.as_ref(), blacklist, manual];
+    let imported =
+        record.imported.as_ref().filter(|entry| Some(&entry.note.id) == decision.id.as_ref());
+    if let Some(entry) = imported {
+        found.cause = Some(entry.detail.clone()).filter(|detail| !detail.is_empty());
+        found.source = Some(entry.source.clone());
+        found.batch = Some(entry.batch.clone());
+    }
+    let imported = imported.map(|entry| &entry.note);
+    let notes = [record.allowed.as_ref(), blacklist, manual, imported];
     if let Some(note) =
         notes.into_iter().flatten().find(|note| Some(&note.id) == decision.id.as_ref())
     {
@@ -147,12 +154,7 @@ pub fn release(gate: &Gate, request: &ReleaseRequest, now: Timestamp) -> Result<
     let release_one = |address: RecipientKey| {
         let record = gate.record(&address)?.unwrap_or_default();
         if !is_on(&record, request.from, &tenant) {
-            let policy = gate.policy();
-            let standing = Standing::of(&settled(&record, now, &policy), &tenant, now, &policy);
-            return Ok(Step::Nothing(Done {
-                blacklisted: record.blacklists.keys().cloned().collect(),
-                ..done(&address, false, None, standing, standing)
-            }));
+            return Ok(unchanged(gate, &address, &record, &tenant, now));
         }
         let what = What::Release { from: request.from, act: act.clone() };
         let draft = Draft { at: now, address: address.clone(), tenant: tenant.clone(), what };
@@ -161,10 +163,28 @@ pub fn release(gate: &Gate, request: &ReleaseRequest, now: Timestamp) -> Result<
     addresses(&request.addresses)?.into_iter().map(release_one).collect()
 }
 
+/// There is nothing to do about this address.
+pub(super) fn unchanged(
+    gate: &Gate,
+    address: &RecipientKey,
+    record: &Record,
+    tenant: &Tenant,
+    now: Timestamp,
+) -> Step {
+    let policy = gate.policy();
+    let standing = Standing::of(&settled(record, now, &policy), tenant, now, &policy);
+    Step::Nothing(Done {
+        blacklisted: record.blacklists.keys().cloned().collect(),
+        ..done(address, false, None, standing, standing)
+    })
+}
+
 fn is_on(record: &Record, list: List, tenant: &Tenant) -> bool {
     match list {
         // One that is over still has its step, which a release resets.
-        List::Quarantine => record.learnt.is_some() || record.manual.is_some(),
+        List::Quarantine => {
+            record.learnt.is_some() || record.manual.is_some() || record.imported.is_some()
+        }
         List::Blacklist => record.blacklists.contains_key(tenant),
         List::Allow => record.allowed.is_some(),
     }
@@ -175,21 +195,24 @@ fn is_on(record: &Record, list: List, tenant: &Tenant) -> bool {
 /// # Errors
 /// When it is not on disk.
 pub fn outcome(address: &RecipientKey, outcome: Result<Ack, Unlearnt>) -> Result<Done, Fault> {
-    let ack = outcome.map_err(|unlearnt| {
-        let why = format!("{address}: not done: {unlearnt}");
-        match unlearnt {
-            Unlearnt::Disk(_) => Fault::Disk(why),
-            Unlearnt::QueueFull | Unlearnt::WriterGone => Fault::Later(why),
-            Unlearnt::Late => Fault::Later(format!("{address}: {unlearnt}; it may be yet")),
-            Unlearnt::Unwritable(_) => Fault::Bad(why),
-        }
-    })?;
+    let ack = outcome.map_err(|why| unlearnt(address.as_str(), why))?;
     let id = Some(ack.id.to_string());
     Ok(match ack.change {
         Some(change) => done(address, true, id, change.before, change.after),
         // It is in the journal, and the index does not take it now: known as soon as that is open again.
         None => Done { address: address.to_string(), done: true, id, ..Done::default() },
     })
+}
+
+/// Whose fault it is that something is not on disk.
+pub(super) fn unlearnt(what: &str, unlearnt: Unlearnt) -> Fault {
+    let why = format!("{what}: not done: {unlearnt}");
+    match unlearnt {
+        Unlearnt::Disk(_) => Fault::Disk(why),
+        Unlearnt::QueueFull | Unlearnt::WriterGone => Fault::Later(why),
+        Unlearnt::Late => Fault::Later(format!("{what}: {unlearnt}; it may be yet")),
+        Unlearnt::Unwritable(_) => Fault::Bad(why),
+    }
 }
 
 fn done(
@@ -208,64 +231,6 @@ fn done(
         until: end_of(after),
         blacklisted: Vec::new(),
     }
-}
-
-/// The figures of a gate; `standings` reads every record.
-///
-/// # Errors
-/// When the index cannot be read.
-pub fn figures(
-    gate: &Gate,
-    sessions: i64,
-    standings: bool,
-    now: Timestamp,
-) -> Result<Figures, Fault> {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    let (health, stats) = (gate.health(), gate.stats());
-    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let failures = [&stats.read_failures, &stats.journal_failures, &stats.index_failures];
-    Ok(Figures {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        mode: mode(gate).to_owned(),
-        ready: health.ready,
-        why: health.why,
-        records: gate.records(),
-        standings: standings.then(|| count_standings(gate, now)).transpose()?,
-        sessions,
-        judged: read(&stats.judged),
-        learnt: read(&stats.learnt),
-        unlearnt: read(&stats.unlearnt),
-        late: read(&stats.late),
-        noted: read(&stats.noted),
-        left_out: read(&stats.left_out),
-        ignored: read(&stats.ignored),
-        failures: failures.into_iter().map(read).sum(),
-        recoveries: read(&stats.recoveries),
-    })
-}
-
-fn count_standings(gate: &Gate, now: Timestamp) -> Result<Standings, Fault> {
-    let policy = gate.policy();
-    let mut counts = Standings::default();
-    for found in gate.scan(None)? {
-        let (_, record) = found?;
-        let record = settled(&record, now, &policy);
-        // As `list` has it: what is only blacklisted is not clear too, and what is allowed is refused to nobody.
-        let blacklists = if record.allowed.is_none() { record.blacklists.len() } else { 0 };
-        counts.blacklisted += u64::try_from(blacklists).unwrap_or(u64::MAX);
-        let count = match Standing::of(&record, &NOBODY, now, &policy) {
-            Standing::Clear if blacklists > 0 => continue,
-            Standing::Clear => &mut counts.clear,
-            Standing::OnWatch => &mut counts.on_watch,
-            Standing::Quarantined { .. } => &mut counts.quarantined,
-            Standing::QuarantinedLongTerm => &mut counts.quarantined_long_term,
-            Standing::Blacklisted => &mut counts.blacklisted,
-            Standing::Allowed => &mut counts.allowed,
-        };
-        *count += 1;
-    }
-    Ok(counts)
 }
 
 /// Compares index and journal. Takes long on much.
@@ -291,7 +256,7 @@ pub(super) const fn end_of(standing: Standing) -> Option<Timestamp> {
     }
 }
 
-fn mode(gate: &Gate) -> &'static str {
+pub(super) fn mode(gate: &Gate) -> &'static str {
     match gate.mode() {
         Mode::Enforce => "enforce",
         Mode::Monitor => "monitor",
@@ -307,7 +272,7 @@ pub fn address(text: &str) -> Result<RecipientKey, Fault> {
         .map_err(|fault| Fault::Bad(format!("{text:?} is no address: {fault}")))
 }
 
-fn addresses(texts: &[String]) -> Result<Vec<RecipientKey>, Fault> {
+pub(super) fn addresses(texts: &[String]) -> Result<Vec<RecipientKey>, Fault> {
     if texts.len() > BATCH_MAX {
         return Err(Fault::Bad(format!("{} addresses, {BATCH_MAX} at most", texts.len())));
     }
@@ -320,14 +285,10 @@ fn addresses(texts: &[String]) -> Result<Vec<RecipientKey>, Fault> {
 /// `Bad`, with the name.
 pub fn tenant(name: Option<&str>) -> Result<Tenant, Fault> {
     let Some(name) = name else { return Ok(Tenant::default()) };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if (1..=64).contains(&name.len()) && name.chars().all(plain) {
-        return Ok(Tenant(name.to_owned()));
-    }
-    Err(Fault::Bad(format!("{name:?} is no tenant: 1 to 64 letters, digits, - _ or .")))
+    Tenant::named(name).map_err(|why| Fault::Bad(format!("{name:?} is no tenant: {why}")))
 }
 
-fn signed(reason: &str, by: &str) -> Result<Act, Fault> {
+pub(super) fn signed(reason: &str, by: &str) -> Result<Act, Fault> {
     let reason = reason.trim();
     if reason.is_empty() {
         return Err(Fault::Bad("an act needs a reason".to_owned()));
@@ -362,6 +323,7 @@ impl From<GateError> for Fault {
             GateError::Store(error) => error.into(),
             GateError::Journal(error) => error.into(),
             GateError::JournalBehind { .. } => Self::Disk(error.to_string()),
+            GateError::Refolding => Self::Later(error.to_string()),
             GateError::Thread(_) | GateError::Panicked(_) => Self::Internal(error.to_string()),
         }
     }

@@ -10,21 +10,26 @@
 //! | `token` | the secret |
 //! | `address` | where it listens, when the system chose |
 //! | `desk` | the questions and acts themselves, for commands too |
+//! | `reports` | what other systems report: openings, complaints |
 //! | `rows` | records as a list |
 //! | `story` | the events of an address in words, for commands too |
+//! | `undo` | taking back what was learnt, for commands too |
 //! | `wire` | the shapes of requests and answers |
 //! | `places` | how many may be connected |
 //! | `stream` | an answer that is made while it is sent |
 
 pub mod address;
 pub mod desk;
+pub mod figures;
 mod guard;
 mod places;
+pub mod reports;
 mod routes;
 pub mod rows;
 pub mod story;
 mod stream;
 pub mod token;
+pub mod undo;
 pub mod wire;
 
 use std::future::Future;
@@ -51,8 +56,8 @@ pub struct Api {
     log: Option<Writer>,
     /// How much of an address the log may show.
     shown: Addresses,
-    /// One comparison at a time: it reads all there is.
-    verifying: Arc<Mutex<()>>,
+    /// One comparison or dry run at a time: it reads all there is.
+    reading: Arc<Mutex<()>>,
 }
 
 impl Api {
@@ -65,7 +70,7 @@ impl Api {
             reload,
             log: None,
             shown: Addresses::Full,
-            verifying: Arc::default(),
+            reading: Arc::default(),
         }
     }
 

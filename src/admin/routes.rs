@@ -18,10 +18,12 @@ use serde::de::DeserializeOwned;
 use super::desk::{self, Deed, Fault, Step};
 use super::guard::{self, Guard};
 use super::wire::{
-    ActRequest, Done, Figures, ListRequest, LookupReply, LookupRequest, Ready, ReleaseReply,
-    ReleaseRequest, Story, Verified, Wrong,
+    ActRequest, ComplaintRequest, Done, EngagementRequest, Figures, ListRequest, LookupReply,
+    LookupRequest, Ready, ReleaseReply, ReleaseRequest, Story, UndoRequest, Undone, Verified,
+    Wrong,
 };
-use super::{Api, rows, story, stream};
+use super::{Api, figures, reports, rows, story, stream, undo};
+use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::metrics::Observed;
 use crate::time::Timestamp;
@@ -47,6 +49,9 @@ pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/blacklist", post(blacklist)),
         ("/allow", post(allow)),
         ("/release", post(release)),
+        ("/undo", post(undo)),
+        ("/engagements", post(engagements)),
+        ("/complaints", post(complaints)),
         ("/stats", get(stats)),
         ("/verify", get(verify)),
         ("/reload", post(reload)),
@@ -180,9 +185,41 @@ async fn release(
         reason: &asked.reason,
         shown,
     };
+    settle_all(steps, &told).await
+}
+
+async fn engagements(
+    State(api): Shared,
+    Content(request): Content<EngagementRequest>,
+) -> Answer<ReleaseReply> {
+    let (shown, asked) = (api.shown, request.clone());
+    let steps = aside(move || reports::engage(&api.gate, &request, Timestamp::now())).await?;
+    let tenant = asked.tenant.as_deref().unwrap_or("");
+    settle_all(steps, &Told { act: "engagement", from: "", tenant, by: "", reason: "", shown })
+        .await
+}
+
+async fn complaints(
+    State(api): Shared,
+    Content(request): Content<ComplaintRequest>,
+) -> Answer<ReleaseReply> {
+    let (shown, asked) = (api.shown, request.clone());
+    let steps = aside(move || reports::complain(&api.gate, &request, Timestamp::now())).await?;
+    let told = Told {
+        act: "complaint",
+        from: "",
+        tenant: &asked.tenant,
+        by: asked.source.as_deref().unwrap_or(""),
+        reason: "",
+        shown,
+    };
+    settle_all(steps, &told).await
+}
+
+async fn settle_all(steps: Vec<Step>, told: &Told<'_>) -> Answer<ReleaseReply> {
     let mut results = Vec::with_capacity(steps.len());
     for step in steps {
-        results.push(settle(step, &told).await?);
+        results.push(settle(step, told).await?);
     }
     Ok(Json(ReleaseReply { results }))
 }
@@ -230,21 +267,54 @@ struct Wanted {
 
 async fn stats(State(api): Shared, Query(wanted): Query<Wanted>) -> Answer<Figures> {
     let count = move || {
-        desk::figures(&api.gate, api.metrics.sessions(), wanted.standings, Timestamp::now())
+        figures::figures(&api.gate, api.metrics.sessions(), wanted.standings, Timestamp::now())
     };
     aside(count).await.map(Json)
 }
 
 async fn verify(State(api): Shared) -> Answer<Verified> {
-    let Ok(turn) = Arc::clone(&api.verifying).try_lock_owned() else {
-        return Err(Fault::Later("a comparison is under way already".to_owned()));
+    read_all(api, desk::verify).await.map(Json)
+}
+
+/// Runs what reads all there is, once at a time.
+async fn read_all<T: Send + 'static>(
+    api: Arc<Api>,
+    read: impl FnOnce(&Gate) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let Ok(turn) = Arc::clone(&api.reading).try_lock_owned() else {
+        return Err(Fault::Later("a comparison or a dry run is under way already".to_owned()));
     };
     let work = move || {
         // Until it is done, and not only for as long as somebody waits for it.
         let _turn = turn;
-        desk::verify(&api.gate)
+        read(&api.gate)
     };
-    aside(work).await.map(Json)
+    aside(work).await
+}
+
+async fn undo(State(api): Shared, Content(request): Content<UndoRequest>) -> Answer<Undone> {
+    if request.dry_run {
+        let preview = move |gate: &Gate| undo::preview(gate, &request, Timestamp::now());
+        return read_all(api, preview).await.map(Json);
+    }
+    let (shown, obeying) = (api.shown, undo::order(&api.gate, &request, Timestamp::now())?);
+    // It goes on when the caller leaves, and is logged then too.
+    let carried_out = tokio::spawn(async move {
+        let undone = undo::outcome(obeying.await)?;
+        tracing::info!(
+            event = "undo",
+            result = "in_force",
+            select = serde_json::to_string(&request.select).unwrap_or_default(),
+            events = undone.events,
+            addresses = undone.addresses,
+            changed = undone.changed,
+            by = request.by,
+            reason = &*shown.scrub(&request.reason),
+            id = undone.id,
+        );
+        Ok(Json(undone))
+    });
+    carried_out.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
 }
 
 async fn reload(State(api): Shared) -> Answer<serde_json::Value> {

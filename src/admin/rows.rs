@@ -137,11 +137,16 @@ fn row(
             row.cause = record.learnt.as_ref().map(|learnt| learnt.cause.reply.clone());
         }
         Reason::None if decision.standing == Standing::OnWatch => watched(&mut row, record),
-        Reason::None
-        | Reason::Allowed
-        | Reason::Blacklist
-        | Reason::Manual
-        | Reason::Disposable => {}
+        Reason::Imported => {
+            let entry = record.imported.as_ref();
+            row.cause = entry.map(|entry| entry.detail.clone()).filter(|detail| !detail.is_empty());
+            row.source = entry.map(|entry| entry.source.clone());
+            row.batch = entry.map(|entry| entry.batch.clone());
+        }
+        Reason::Blacklist => {
+            row.complained = record.blacklists.get(tenant).and_then(|entry| entry.complained);
+        }
+        Reason::None | Reason::Allowed | Reason::Manual | Reason::Disposable => {}
     }
     row
 }
@@ -163,6 +168,7 @@ fn note_of<'a>(record: &'a Record, tenant: &Tenant, decision: &Decision) -> Opti
         Reason::Allowed => record.allowed.as_ref(),
         Reason::Blacklist => record.blacklists.get(tenant).map(|entry| &entry.note),
         Reason::Manual => record.manual.as_ref().map(|manual| &manual.note),
+        Reason::Imported => record.imported.as_ref().map(|entry| &entry.note),
         Reason::None | Reason::Quarantine | Reason::QuarantineLongTerm | Reason::Disposable => None,
     }
 }

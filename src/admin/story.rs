@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use super::desk::{self, Fault, end_of, found};
-use super::wire::{Chapter, Story};
+use super::wire::{Chapter, Story, Voided};
 use crate::bounce::{Category, Effect, Scope, Stage};
-use crate::event::{Context, Event, EventId, Evidence, List, Tenant, What};
+use crate::event::order::{Decree, Order};
+use crate::event::{Context, Event, EventId, Evidence, ImportKind, Imported, List, Tenant, What};
 use crate::gate::Gate;
 use crate::policy::{Policy, Record, Standing, settled, transition};
 use crate::smtp::address::RecipientKey;
@@ -29,10 +30,14 @@ pub fn tell(
 ) -> Result<Story, Fault> {
     let (key, tenant) = (desk::address(address)?, desk::tenant(tenant)?);
     let answer = found(gate, &key, address, &tenant, now)?;
-    let policy = gate.policy();
+    let (policy, masks) = (gate.policy(), gate.masks());
     let mut record = Record::default();
     let mut events = Vec::new();
     for (seq, event) in gate.history(&key)? {
+        if let Some(order) = masks.masked(seq, &event) {
+            events.push(voided(seq, event, &record, order, &policy));
+            continue;
+        }
         let before = settled(&record, event.at, &policy).into_owned();
         let silent = before.soft.count > record.soft.count;
         let after = transition(record, &event, &policy);
@@ -50,12 +55,36 @@ pub fn tell(
             after: now.name().to_owned(),
             until: end_of(now),
             did: words,
+            voided: None,
             event,
         });
         record = after;
     }
     let next = next(&key, &settled(&record, now, &policy), &tenant, now, &policy);
     Ok(Story { now: answer, events, next })
+}
+
+/// An event that no longer counts: it does nothing, and the order that took it out says why.
+fn voided(seq: u64, event: Event, record: &Record, order: &Order, policy: &Policy) -> Chapter {
+    let record = settled(record, event.at, policy);
+    let standing = Standing::of(&record, &event.tenant, event.at, policy);
+    let Order { id, at, act, .. } = order;
+    Chapter {
+        seq,
+        before: standing.name().to_owned(),
+        after: standing.name().to_owned(),
+        until: end_of(standing),
+        did: match &order.decree {
+            Decree::Void { .. } => format!("voided by {id}: {}", act.reason),
+        },
+        voided: Some(Voided {
+            id: id.to_string(),
+            at: *at,
+            reason: act.reason.clone(),
+            by: act.by.clone(),
+        }),
+        event,
+    }
 }
 
 /// What an event did.
@@ -79,6 +108,37 @@ fn did(before: &Record, after: &Record, event: &Event, policy: &Policy) -> Strin
         What::Allow { .. } if before.allowed.is_some() => "allowed already".to_owned(),
         What::Allow { .. } => "allowed, whatever else is known".to_owned(),
         What::Release { from, .. } => released(*from, &event.tenant),
+        What::Imported(imported) => import_did(before, after, imported, &event.tenant),
+    }
+}
+
+fn import_did(before: &Record, after: &Record, imported: &Imported, tenant: &Tenant) -> String {
+    let source = &imported.source;
+    if before == after {
+        return match imported.kind {
+            ImportKind::Active => "changes nothing: there was nothing to reset".to_owned(),
+            ImportKind::Complaint | ImportKind::Unsubscribe if !imported.forced => {
+                format!("on the blacklist of tenant {tenant} already")
+            }
+            ImportKind::Allowed => "allowed already".to_owned(),
+            ImportKind::Hard
+            | ImportKind::Soft
+            | ImportKind::Blocked
+            | ImportKind::Complaint
+            | ImportKind::Unsubscribe => {
+                "changes nothing: a later or a longer entry, or a release, stands".to_owned()
+            }
+        };
+    }
+    let entry = after.imported.as_ref().filter(|entry| before.imported.as_ref() != Some(*entry));
+    match (imported.kind, entry.and_then(|entry| entry.until)) {
+        (ImportKind::Active, _) => {
+            format!("{source} says that the mailbox works: counts are reset")
+        }
+        (ImportKind::Allowed, _) => "allowed, whatever else is known".to_owned(),
+        (_, Some(until)) => format!("quarantined until {until}, as by {source}"),
+        (_, None) if entry.is_some() => format!("quarantined long-term, as by {source}"),
+        (_, None) => format!("put on the blacklist of tenant {tenant}, as by {source}"),
     }
 }
 
@@ -98,7 +158,8 @@ fn proof_did(before: &Record, after: &Record) -> String {
         return "changes nothing".to_owned();
     }
     let lifted = before.learnt.is_some() && after.learnt.is_none();
-    let counted = before.hard.count + before.soft.count > after.hard.count + after.soft.count;
+    let counts = |record: &Record| record.hard.count + record.soft.count + record.blocked.count;
+    let counted = counts(before) > counts(after);
     let parts = [
         lifted.then_some("lifts the quarantine"),
         counted.then_some("clears the counts"),
@@ -110,14 +171,18 @@ fn proof_did(before: &Record, after: &Record) -> String {
 }
 
 fn reply_did(before: &Record, after: &Record, evidence: &Evidence, policy: &Policy) -> String {
-    let kind = match evidence.effect() {
+    let effect = policy.effect_of(evidence);
+    let kind = match effect {
+        Effect::None if after.blocked.count > before.blocked.count => {
+            return format!("blocked {} in a row: counted, moves nothing", after.blocked.count);
+        }
         Effect::None => {
             return "says nothing about the mailbox: kept for the record".to_owned();
         }
         Effect::Hard => "hard",
         Effect::Soft => "soft",
     };
-    let number = match evidence.effect() {
+    let number = match effect {
         Effect::Hard => after.hard.count,
         Effect::Soft | Effect::None => after.soft.count,
     };
@@ -134,7 +199,7 @@ fn reply_did(before: &Record, after: &Record, evidence: &Evidence, policy: &Poli
         "quarantined long-term already: changes nothing".to_owned()
     } else if before == after {
         "changes nothing".to_owned()
-    } else if evidence.effect() == Effect::Hard {
+    } else if effect == Effect::Hard {
         let gap = span(policy.hard.min_gap);
         format!("counts with the one before: the same message, or less than {gap} apart")
     } else if !evidence.is_permanent() {

@@ -13,10 +13,13 @@ use crate::gate::GateSettings;
 use crate::journal::Fault;
 use crate::policy::Policy;
 
+mod reports;
+
 /// An API with a gate behind it. Dropping it ends both.
 struct Desk {
     address: SocketAddr,
     token: String,
+    gate: Gate,
     _end: DropGuard,
     _data: tempfile::TempDir,
 }
@@ -27,20 +30,40 @@ impl Desk {
     }
 
     async fn with_disk(journal_fault: Fault) -> Self {
+        Self::with_policy("quarantine", journal_fault).await
+    }
+
+    async fn with_policy(preset: &str, journal_fault: Fault) -> Self {
         let data = tempfile::tempdir().expect("a directory");
-        let policy = Policy::preset("quarantine").expect("the preset");
+        let policy = Policy::preset(preset).expect("the preset");
         let settings = GateSettings { journal_fault, ..GateSettings::new(data.path()) };
         let gate =
             Gate::open(settings, policy, Classifier::builtin(), |_, _| {}).expect("a gate").gate;
         let token = token::load_or_create(data.path()).expect("a token");
         let secret = token.secret().to_owned();
         let reload: Reload = Arc::new(|| Err("allow.txt: line 3: no address".to_owned()));
-        let api = Api::new(gate, Arc::new(Metrics::new()), token, reload);
+        let (taught, api) = (gate.clone(), gate);
+        let api = Api::new(api, Arc::new(Metrics::new()), token, reload);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let end = CancellationToken::new();
         tokio::spawn(serve(listener, api, end.clone().cancelled_owned()));
-        Self { address, token: secret, _end: end.drop_guard(), _data: data }
+        Self { address, token: secret, gate: taught, _end: end.drop_guard(), _data: data }
+    }
+
+    /// The next hop says that there is no such user.
+    async fn bounce(&self, address: &str) {
+        let address = crate::smtp::address::RecipientKey::parse(address).expect("an address");
+        let about = crate::gate::About {
+            address,
+            tenant: crate::event::Tenant::default(),
+            context: crate::event::Context::default(),
+        };
+        let reply = crate::smtp::reply::Reply::from_text("550 5.1.1 no such user");
+        let reply = reply.expect("a reply");
+        let now = crate::time::Timestamp::now();
+        let learning = self.gate.refused(&about, crate::bounce::Stage::Rcpt, &reply, 1, now);
+        learning.durable.expect("an event").await.expect("learnt");
     }
 
     /// Sends bytes as they are; status and body of the answer.
@@ -269,12 +292,65 @@ async fn acts_take_effect_and_are_told() {
 }
 
 #[tokio::test]
+async fn an_undo_is_told_before_and_after() {
+    let desk = Desk::open().await;
+    for address in ["a@b.test", "c@b.test"] {
+        let body = format!(r#"{{"address":"{address}","reason":"why","by":"eve"}}"#);
+        desk.post("/api/v1/quarantine", &body).await;
+    }
+    let dry = r#"{"select":{"domain":"b.test"},"dry_run":true}"#;
+    let (status, body) = desk.post("/api/v1/undo", dry).await;
+    let told = json(&body);
+    assert_eq!((status, &told["done"], &told["id"]), (200, &false.into(), &Value::Null), "{body}");
+    assert_eq!((&told["events"], &told["addresses"]), (&2.into(), &2.into()), "{body}");
+    assert_eq!(told["kinds"], serde_json::json!({ "quarantine": 2 }));
+    let moves =
+        serde_json::json!([{ "before": "quarantined_long_term", "after": "clear", "count": 2 }]);
+    assert_eq!(told["moves"], moves);
+    assert_eq!(told["examples"][0]["address"], "a@b.test", "{body}");
+    let undo = r#"{"select":{"domain":"b.test"},"reason":"wrong","by":"adam"}"#;
+    let (status, body) = desk.post("/api/v1/undo", undo).await;
+    let undone = json(&body);
+    assert_eq!(
+        (status, &undone["done"], &undone["changed"]),
+        (200, &true.into(), &2.into()),
+        "{body}"
+    );
+    let (_, body) = desk.get("/api/v1/lookup?address=a%40b.test").await;
+    assert_eq!(json(&body)["answers"][0]["verdict"], "forward", "{body}");
+    let (_, body) = desk.get("/api/v1/explain?address=a%40b.test").await;
+    let voided = &json(&body)["events"][0]["voided"];
+    assert_eq!((&voided["id"], &voided["by"]), (&undone["id"], &"adam".into()), "{body}");
+    let (_, body) = desk.get("/api/v1/verify").await;
+    assert_eq!(
+        (&json(&body)["agrees"], &json(&body)["orders"]),
+        (&true.into(), &1.into()),
+        "{body}"
+    );
+    for bad in [
+        r#"{"select":{},"reason":"r"}"#,
+        r#"{"select":{},"dry_run":true}"#,
+        r#"{"select":{"domain":"b.test"}}"#,
+        r#"{"select":{"domain":"b.test"},"reason":" "}"#,
+        r#"{"select":{"since":"2026-01-02T00:00:00Z","until":"2026-01-01T00:00:00Z"},"reason":"r"}"#,
+    ] {
+        let (status, body) = desk.post("/api/v1/undo", bad).await;
+        assert_eq!((status, json(&body)["error"].is_string()), (400, true), "{bad}: {body}");
+    }
+    for bad in [r#"{"reason":"r"}"#, r#"{"select":{"colour":"red"},"reason":"r"}"#] {
+        assert_eq!(desk.post("/api/v1/undo", bad).await.0, 422, "{bad}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_ok_that_is_not_on_disk() {
     let disk = Fault::default();
     let desk = Desk::with_disk(disk.clone()).await;
     disk.set(true);
     let (status, body) = desk.post("/api/v1/allow", r#"{"address":"a@b.test","reason":"r"}"#).await;
     assert_eq!((status, json(&body)["error"].is_string()), (507, true), "{body}");
+    let undo = r#"{"select":{"domain":"b.test"},"reason":"r"}"#;
+    assert_eq!(desk.post("/api/v1/undo", undo).await.0, 507);
     let (status, body) = desk.with("GET", "/ready", &[], "").await;
     assert_eq!((status, &json(&body)["ready"]), (503, &Value::Bool(false)), "{body}");
     assert!(body.contains("learning is paused"), "{body}");

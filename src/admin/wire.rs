@@ -3,6 +3,9 @@
 //! Names of standings, reasons and categories are text here: a client of another version must read an answer that it does not
 //! know every word of. Times are RFC 3339 in UTC.
 
+mod figures;
+mod undo;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, List, Tenant};
@@ -10,6 +13,8 @@ use crate::gate::VerifyReport;
 use crate::policy::answer::Answer;
 use crate::policy::verdict::Decision;
 use crate::time::Timestamp;
+pub use figures::{Figures, Standings};
+pub use undo::{Move, Moved, UndoRequest, Undone};
 
 /// Addresses to look up for a tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +45,8 @@ pub struct Found {
     pub verdict: String,
     /// `clear`, `on_watch`, `quarantined`, `quarantined_long_term`, `blacklisted` or `allowed`.
     pub standing: String,
-    /// The ground of the verdict: `none`, `allowed`, `blacklist`, `quarantine`, `quarantine_long_term`, `manual` or `disposable`.
+    /// The ground of the verdict: `none`, `allowed`, `blacklist`, `quarantine`, `quarantine_long_term`, `manual`,
+    /// `imported` or `disposable`.
     pub reason: String,
     /// Until when that ground holds; for good without.
     pub until: Option<Timestamp>,
@@ -66,10 +72,19 @@ pub struct Found {
     pub note: Option<String>,
     /// When the recipient complained to this tenant.
     pub complained: Option<Timestamp>,
+    /// The system that the ground was imported from.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// The import that brought it.
+    #[serde(default)]
+    pub batch: Option<String>,
     /// Hard bounces that count against the address.
     pub hards: u32,
     /// Soft bounces that count against it.
     pub softs: u32,
+    /// Refusals for the sender's name, means or content in a row, if the policy counts them. They move nothing.
+    #[serde(default)]
+    pub blocked: u32,
     /// Whether refusals are carried out (`enforce`) or only logged (`monitor`).
     pub mode: String,
 }
@@ -120,6 +135,23 @@ pub struct Chapter {
     pub until: Option<Timestamp>,
     /// What it did, in words.
     pub did: String,
+    /// The order by which it no longer counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voided: Option<Voided>,
+}
+
+/// The order that took an event out of the standing of its address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voided {
+    /// Its name.
+    pub id: String,
+    /// When it was given.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
 }
 
 /// Which records are wanted; all that is given must fit.
@@ -171,6 +203,15 @@ pub struct Row {
     pub note: Option<String>,
     /// The event behind it.
     pub id: Option<String>,
+    /// When the recipient complained to the tenant whose blacklist it is.
+    #[serde(default)]
+    pub complained: Option<Timestamp>,
+    /// The system that it was imported from.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// The import that brought it.
+    #[serde(default)]
+    pub batch: Option<String>,
 }
 
 /// An operator's act on one address. Which fields it takes depends on the act.
@@ -211,7 +252,37 @@ pub struct ReleaseRequest {
     pub by: String,
 }
 
-/// One result for each address of a release, in the same order.
+/// Recipients who opened a message or clicked in one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngagementRequest {
+    /// The addresses, [`super::desk::BATCH_MAX`] at most.
+    pub addresses: Vec<String>,
+    /// Whose message it was; `default` without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// When; now without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}
+
+/// Recipients who called a message of one tenant spam.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComplaintRequest {
+    /// The addresses, [`super::desk::BATCH_MAX`] at most.
+    pub addresses: Vec<String>,
+    /// Whose message it was.
+    pub tenant: String,
+    /// When; now without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Where the complaint came from, such as the name of a feedback loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// One result for each address of a release or report, in the same order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseReply {
     /// The results.
@@ -238,55 +309,6 @@ pub struct Done {
     pub blacklisted: Vec<Tenant>,
 }
 
-/// Figures of a gate.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figures {
-    /// The version of the program.
-    pub version: String,
-    /// `enforce` or `monitor`.
-    pub mode: String,
-    /// Whether everything works.
-    pub ready: bool,
-    /// What does not.
-    pub why: Vec<String>,
-    /// Addresses that have a record; none while the index is being opened again.
-    pub records: Option<u64>,
-    /// Records by standing, when that was asked for: it reads all of them.
-    pub standings: Option<Standings>,
-    /// Client sessions open now.
-    pub sessions: i64,
-    /// RCPTs judged since the start.
-    pub judged: u64,
-    /// Events learnt since the start.
-    pub learnt: u64,
-    /// Events that could not be learnt.
-    pub unlearnt: u64,
-    /// Events whose reply no longer waited for them.
-    pub late: u64,
-    /// Refusals that move no standing and were written down all the same.
-    pub noted: u64,
-    /// Such refusals that were left out because too much waited for the disk.
-    pub left_out: u64,
-    /// Replies that said nothing about the address.
-    pub ignored: u64,
-    /// Look-ups, writes to the journal and writes to the index that failed.
-    pub failures: u64,
-    /// Times that learning resumed after a failure.
-    pub recoveries: u64,
-}
-
-/// How many records have which standing. A blacklist counts once for each tenant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names of the standings")]
-pub struct Standings {
-    pub clear: u64,
-    pub on_watch: u64,
-    pub quarantined: u64,
-    pub quarantined_long_term: u64,
-    pub blacklisted: u64,
-    pub allowed: u64,
-}
-
 /// What a comparison of index and journal found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
@@ -294,6 +316,9 @@ pub struct Verified {
     pub agrees: bool,
     /// Events in the journal.
     pub events: u64,
+    /// Orders in the journal.
+    #[serde(default)]
+    pub orders: u64,
     /// Addresses that have events.
     pub addresses: u64,
     /// Records in the index.
@@ -309,6 +334,7 @@ impl From<VerifyReport> for Verified {
         Self {
             agrees: report.agrees(),
             events: report.events,
+            orders: report.orders,
             addresses: report.addresses,
             records: report.records,
             differences: report.differences,

@@ -7,11 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Parts, trust};
-use crate::bounce::classify::Classifier;
 use crate::config::{
     self, AddressForm, ConfigError, DownstreamTls, ListenAuth, ListenProtocol, ListenSettings,
-    ListenTls, LiveLists, OnStoreFailure, Recording, RouteKind, Settings, SourceSettings,
-    StsSettings, WaySettings,
+    ListenTls, LiveLists, LiveRules, OnStoreFailure, Recording, RouteKind, Settings,
+    SourceSettings, StsSettings, WaySettings,
 };
 use crate::credentials::{Account, Credentials};
 use crate::failure::Failure;
@@ -38,11 +37,11 @@ pub fn faults(errors: &[ConfigError]) -> Failure {
     Failure::Config(config::listed(errors))
 }
 
-/// The parts of a gate, and its lists, which are read again when they change.
+/// The parts of a gate that reads replies by these rules, and its lists, which are read again when they change.
 ///
 /// # Errors
 /// Every fault of the lists and the policy.
-pub fn parts(settings: &Settings) -> Result<(Parts, LiveLists), Failure> {
+pub fn parts(settings: &Settings, rules: &LiveRules) -> Result<(Parts, LiveLists), Failure> {
     let live = LiveLists::open(settings.lists.clone()).map_err(|errors| faults(&errors))?;
     let lists = crate::lists::Lists::clone(&live.current().load());
     let policy = config::load_policy(&settings.policy, &lists).map_err(|errors| faults(&errors))?;
@@ -50,7 +49,7 @@ pub fn parts(settings: &Settings) -> Result<(Parts, LiveLists), Failure> {
     let parts = Parts {
         gate: gate_settings(settings),
         policy,
-        classifier: Classifier::builtin(),
+        classifier: rules.current(),
         lists,
         doors: settings
             .listen
@@ -107,6 +106,8 @@ fn door(settings: &Settings, listen: &ListenSettings) -> Result<Door, Failure> {
     let door = DoorSettings {
         hostname: Arc::from(settings.hostname.as_str()),
         tenant: listen.tenant.clone(),
+        tenants: Arc::new(settings.tenants.clone()),
+        keys: Arc::new(settings.keys.clone()),
         clients: listen.clients.clone(),
         xforward: listen.xforward.clone(),
         xclient: listen.xclient.clone(),

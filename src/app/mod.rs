@@ -171,7 +171,9 @@ fn instance() -> Result<Arc<str>, Failure> {
 impl From<GateError> for Failure {
     fn from(error: GateError) -> Self {
         match &error {
-            GateError::Store(StoreError::Locked { .. }) => Self::Temporary(error.to_string()),
+            GateError::Store(StoreError::Locked { .. }) | GateError::Refolding => {
+                Self::Temporary(error.to_string())
+            }
             GateError::Panicked(_) | GateError::Thread(_) => Self::Internal(error.to_string()),
             GateError::Store(_) | GateError::Journal(_) | GateError::JournalBehind { .. } => {
                 Self::Io(error.to_string())

@@ -1,7 +1,7 @@
 //! `serve`: the gate of a configuration file, until a signal ends it.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::certificates::Certificates;
 use super::ways::Ways;
 use super::{Running, build, replace_lists, trust};
 use crate::admin;
-use crate::config::{self, LiveLists, Reload, Settings};
+use crate::config::{self, LiveLists, LiveRules, Reload, Settings};
 use crate::credentials::{self, Account, Credentials, CredentialsFault};
 use crate::failure::Failure;
 use crate::log;
@@ -29,20 +29,21 @@ pub(super) const LOGGED_MAX: usize = 20;
 /// The configuration is wrong, the store cannot be opened, or a listener cannot be bound.
 pub fn serve(config_path: Option<&Path>) -> Result<(), Failure> {
     let file = config::find(config_path).map_err(|error| build::faults(&[error]))?;
-    let settings = config::load(&file).map_err(|errors| build::faults(&errors))?;
+    let (settings, rules) = config::load_all(&file).map_err(|errors| build::faults(&errors))?;
     let log = log::start(settings.log.format, settings.log.level)
         .map_err(|error| Failure::Internal(error.to_string()))?;
     let descriptors = super::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(&settings, descriptors, log.writer()))
+    runtime.block_on(run(&settings, rules, descriptors, log.writer()))
 }
 
 async fn run(
     settings: &Settings,
+    rules: LiveRules,
     descriptors: Option<u64>,
     log: &log::Writer,
 ) -> Result<(), Failure> {
-    let (mut parts, live) = build::parts(settings)?;
+    let (mut parts, lists) = build::parts(settings, &rules)?;
     afford(&mut parts, descriptors);
     trust::tell(settings);
     // Bound before the gate is opened: a port that is taken is told at once, not after a long rebuild.
@@ -53,7 +54,7 @@ async fn run(
     let mut ends = Ends::watch()?;
     let running = Running::start(parts, progress()).await?;
     opened(&running);
-    let live = Arc::new(Mutex::new(live));
+    let live = Arc::new(Mutex::new(Live { lists, rules }));
     let watch = watch(settings, &running, &live)?;
     let doors = settings.listen.iter().zip(&running.doors);
     let mut listening: Vec<_> =
@@ -113,7 +114,7 @@ fn start_admin(
     settings: &Settings,
     running: &Running,
     listener: TcpListener,
-    live: &Arc<Mutex<LiveLists>>,
+    live: &Arc<Mutex<Live>>,
     log: &log::Writer,
 ) -> Result<(), Failure> {
     let token = admin::token::load_or_create(&settings.data_dir)
@@ -136,11 +137,11 @@ fn start_admin(
     Ok(())
 }
 
-/// Watches lists, certificates and routes, and puts them in force when they change.
+/// Watches lists, rules, certificates and routes, and puts them in force when they change.
 fn watch(
     settings: &Settings,
     running: &Running,
-    live: &Arc<Mutex<LiveLists>>,
+    live: &Arc<Mutex<Live>>,
 ) -> Result<Watch, Failure> {
     let mut files = live.lock().unwrap_or_else(PoisonError::into_inner).files();
     let certificates = Certificates {
@@ -158,12 +159,12 @@ fn watch(
     let (routes, credentials) = (running.routes.clone(), running.credentials.clone());
     let mut ways = Ways::new(settings.clone(), running.routes.clone());
     let watch = Watch::start(files, move |_change| {
-        let lists = reload(&gate, &live).is_ok();
+        let read = reload(&gate, &live).is_ok();
         let certificates = certificates.reload();
         let users = credentials.iter().filter(|one| !reload_credentials(one)).count() == 0;
         let password = routes.accounts().iter().filter(|one| !reload_account(one)).count() == 0;
         let ways = ways.reload();
-        metrics.reloaded(if lists && certificates && users && password && ways {
+        metrics.reloaded(if read && certificates && users && password && ways {
             "swapped"
         } else {
             "kept"
@@ -226,15 +227,34 @@ fn warn_if_readable(file: &Path) {
     }
 }
 
-/// Reads the lists again; one whose file has a fault stays as it was.
-fn reload(gate: &crate::gate::Gate, live: &Mutex<LiveLists>) -> Result<(), String> {
-    let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
-    let reload = live.reload();
-    replace_lists(gate, &live.current().load_full());
-    match reload {
-        Reload::Swapped => Ok(()),
-        Reload::Kept(faults) => Err(config::listed(&faults)),
+/// What is read again as a whole when a file of it changes.
+struct Live {
+    lists: LiveLists,
+    rules: LiveRules,
+}
+
+impl Live {
+    /// The files to watch.
+    fn files(&self) -> Vec<PathBuf> {
+        self.lists.files().into_iter().chain(self.rules.file().cloned()).collect()
     }
+}
+
+/// Reads lists and rules again; one whose file has a fault stays as it was.
+fn reload(gate: &crate::gate::Gate, live: &Mutex<Live>) -> Result<(), String> {
+    let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
+    let lists = live.lists.reload();
+    replace_lists(gate, &live.lists.current().load_full());
+    let mut faults = match lists {
+        Reload::Swapped => Vec::new(),
+        Reload::Kept(faults) => faults,
+    };
+    // In force before the log says so.
+    match live.rules.reload(|rules| gate.set_classifier(rules)) {
+        Ok(()) => {}
+        Err(more) => faults.extend(more),
+    }
+    if faults.is_empty() { Ok(()) } else { Err(config::listed(&faults)) }
 }
 
 /// A bar for the rebuild of an index, which may take minutes; shown only to a person.
@@ -271,7 +291,7 @@ fn ready(listening: &str) {
     let _ = std::io::stdout().flush();
 }
 
-/// The signals that end the program, and the one that makes it read its lists again.
+/// The signals that end the program, and the one that makes it read its files again.
 struct Ends {
     terminate: Signal,
     interrupt: Signal,

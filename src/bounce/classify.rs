@@ -4,10 +4,12 @@
 //! innermost reply, and only then the codes. Whatever is not understood is `undetermined` and does nothing: a missed bounce
 //! costs one more bounce, a false one takes a living person off every list.
 
+mod specimens;
+
 use std::sync::{Arc, LazyLock};
 
 use super::normalize::{Normal, normalize};
-use super::rules::{self, Hit, Rule, RuleFault, Rules};
+use super::rules::{self, Counts, Draft, Hit, Rule, RuleFault, Rules};
 use super::{Category, Effect, Scope, Stage};
 use crate::smtp::reply::{Reply, Severity};
 
@@ -36,8 +38,8 @@ pub struct Classifier {
 pub const BUILTIN: &str = include_str!("../../config/classification.toml");
 
 static COMPILED: LazyLock<Arc<Rules>> = LazyLock::new(|| {
-    // The file is part of the program, and a test takes it through `from_toml`.
-    Arc::new(rules::compile(BUILTIN).expect("the built-in rules compile"))
+    // The file is part of the program, and a test takes it through `from_toml`, which tells every fault.
+    Arc::new(rules::compile(BUILTIN, None).rules)
 });
 
 impl Classifier {
@@ -46,19 +48,31 @@ impl Classifier {
         Self { rules: COMPILED.clone() }
     }
 
-    /// The rules of a file in the form of `config/classification.toml`.
+    /// The rules of a file in the form of `config/classification.toml`, and no others.
     ///
     /// # Errors
-    /// Every fault with its line: what does not parse or compile, every specimen that its rule does not
-    /// win (with the rule that does), and every one that it wins and must not.
+    /// As [`Classifier::with_own`].
     pub fn from_toml(text: &str) -> Result<Self, Vec<RuleFault>> {
-        let classifier = Self { rules: Arc::new(rules::compile(text)?) };
-        let faults: Vec<_> = classifier
-            .rules
-            .specimens()
-            .iter()
-            .filter_map(|specimen| classifier.misread(specimen))
-            .collect();
+        Self::checked(rules::compile(text, None))
+    }
+
+    /// The rules of an operator's file in the same form, and behind them the built-in ones that it does not turn off. With
+    /// `replace = true` the file stands alone.
+    ///
+    /// # Errors
+    /// Every fault with its line: what does not parse or compile, a rule that can never win, every specimen that its rule does not
+    /// win (with the rule that does) or wins and must not, and a rule that takes specimens of a built-in one and does not say so.
+    pub fn with_own(text: &str) -> Result<Self, Vec<RuleFault>> {
+        Self::checked(rules::compile(text, Some(&COMPILED)))
+    }
+
+    fn checked(mut draft: Draft) -> Result<Self, Vec<RuleFault>> {
+        let classifier = Self { rules: Arc::new(std::mem::take(&mut draft.rules)) };
+        let shown = specimens::faults(&classifier, &draft);
+        let dead = draft.dead();
+        let mut faults = draft.faults;
+        faults.extend(dead.into_iter().chain(shown));
+        faults.sort_by_key(|fault| fault.line);
         if faults.is_empty() { Ok(classifier) } else { Err(faults) }
     }
 
@@ -86,6 +100,11 @@ impl Classifier {
         Reading { normal, stage, decisive }
     }
 
+    /// How many rules there are, and whose.
+    pub fn counts(&self) -> Counts {
+        self.rules.counts()
+    }
+
     /// The rules' names, in order of precedence.
     pub fn rules(&self) -> impl Iterator<Item = &str> {
         self.rules.names()
@@ -108,24 +127,6 @@ impl Classifier {
             .collect();
         let whole = hits.last().filter(|(_, hit)| hit.rule.whole);
         whole.or_else(|| hits.iter().find(|(_, hit)| hit.by_text)).or_else(|| hits.first()).copied()
-    }
-
-    fn misread(&self, specimen: &rules::Specimen) -> Option<RuleFault> {
-        let rules::Specimen { wins, line, rule, stage, receiver, reply: text } = specimen;
-        let fault = |message| Some(RuleFault { line: *line, message });
-        let Some(reply) = read_reply(*stage, text) else {
-            return fault(format!("rule {rule:?}: specimen {text:?} has no reply code"));
-        };
-        let winner = self.classify(*stage, &reply, 1, receiver.as_deref()).rule;
-        match (wins, self.rules.named(&winner)) {
-            (true, _) if winner == *rule => None,
-            (false, _) if winner != *rule => None,
-            (false, _) => fault(format!("rule {rule:?} wins {text:?}, which it must not")),
-            (true, Some(Rule { line, .. })) => fault(format!(
-                "rule {rule:?}: specimen {text:?} goes to rule {winner:?} of line {line}"
-            )),
-            (true, None) => fault(format!("rule {rule:?} does not match its specimen {text:?}")),
-        }
     }
 }
 

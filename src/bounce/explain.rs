@@ -47,7 +47,7 @@ pub struct Explanation {
     pub steps: Vec<Step>,
     /// The rule that decided.
     pub winner: Option<Match>,
-    /// The other rules that matched, in the order of layers and of the file.
+    /// The other rules that matched, in the order of layers and of precedence: the operator's before the built-in ones.
     pub others: Vec<Match>,
     /// Why the category is not the one that the rule names, if so.
     pub category_because: Option<&'static str>,
@@ -88,7 +88,9 @@ pub struct Step {
 pub struct Match {
     /// The rule's name.
     pub rule: String,
-    /// The line of the file that names it.
+    /// Whether it stands in the operator's file; the built-in ones are those of `config/classification.toml`.
+    pub own: bool,
+    /// The line of its file that names it.
     pub line: usize,
     /// The text that it matched: its place in [`Explanation::layers`].
     pub layer: usize,
@@ -101,7 +103,7 @@ pub struct Match {
 /// Why a rule that matched did not decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// Another rule stands before it in the file.
+    /// Another rule is asked before it: one above it in the file, or any of the operator's before any built-in one.
     Later,
     /// It goes by codes alone, and words come first.
     Codes,
@@ -115,7 +117,7 @@ impl Lost {
     /// In a sentence.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::Later => "another rule stands before it in the file",
+            Self::Later => "another rule is asked before it",
             Self::Codes => "it goes by codes alone, and words are asked before codes",
             Self::Quoting => {
                 "it matched the whole reply, and the reply that is quoted is asked first"
@@ -276,7 +278,8 @@ fn matching(reading: &Reading<'_>, place: usize, rule: &Rule, matched: Option<Ma
         Some((layer, _)) if layer < place => Some(Lost::Quoting),
         Some(_) | None => Some(Lost::Later),
     };
-    Match { rule: rule.name.to_string(), line: rule.line, layer: place, matched, lost }
+    let (own, line) = (rule.own, rule.line);
+    Match { rule: rule.name.to_string(), own, line, layer: place, matched, lost }
 }
 
 /// The questions of [`Classifier::classify`] in their order, and which of them decided.
@@ -317,7 +320,7 @@ fn step(question: &'static str, answer: String, decided: bool) -> Step {
 }
 
 fn told(winner: &Match) -> String {
-    format!("rule {} of line {}", winner.rule, winner.line)
+    format!("rule {}", winner.rule)
 }
 
 #[cfg(test)]

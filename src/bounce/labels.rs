@@ -4,8 +4,11 @@
 
 use serde::Serialize;
 
+use super::activecampaign::{NO_CODE, listed};
 use super::{Category, Effect};
 use crate::smtp::status::EnhancedStatus;
+
+pub use super::activecampaign::Kind;
 
 /// What each of the source documents would call a reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,16 +63,9 @@ pub struct ActiveCampaign {
     /// Its type.
     #[serde(rename = "type")]
     pub kind: Kind,
-}
-
-/// ActiveCampaign's two types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Bounced at once.
-    Hard,
-    /// Bounced at the third in a row.
-    Soft,
+    /// What its table says that the code means; none for a code that it does not list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub means: Option<&'static str>,
 }
 
 /// What the quarantine document does with a bounce.
@@ -125,6 +121,11 @@ pub const fn description(category: Category) -> &'static str {
         Category::Complaint => "The recipient marked the message as spam",
         Category::AutoReply => "An automatic answer: the mailbox works",
     }
+}
+
+/// Whether this is Marketo's category 1: refused for the sender's name, means or content.
+pub fn is_blocked(category: Category, status: Option<EnhancedStatus>) -> bool {
+    marketo(category, status) == Some(1)
 }
 
 fn marketo(category: Category, status: Option<EnhancedStatus>) -> Option<u8> {
@@ -183,32 +184,16 @@ const fn quarantine(category: Category) -> Quarantine {
     }
 }
 
-/// ActiveCampaign's table: the details of class 5 that it lists, by subject. All are hard but the seven of `SOFT`.
-const LISTED: [(u16, u16); 8] = [(0, 0), (1, 8), (2, 4), (3, 4), (4, 7), (5, 5), (6, 5), (7, 7)];
-const SOFT: [EnhancedStatus; 7] = [
-    EnhancedStatus::new(4, 2, 2),
-    EnhancedStatus::new(5, 2, 0),
-    EnhancedStatus::new(5, 2, 1),
-    EnhancedStatus::new(5, 2, 2),
-    EnhancedStatus::new(5, 3, 1),
-    EnhancedStatus::new(5, 4, 5),
-    EnhancedStatus::new(5, 5, 3),
-];
-
 fn activecampaign(category: Category, status: Option<EnhancedStatus>) -> ActiveCampaign {
-    let Some(status) = status else {
-        return match category.effect() {
-            Effect::Hard => ActiveCampaign { code: Some("9.1.1".to_owned()), kind: Kind::Hard },
-            Effect::Soft | Effect::None => ActiveCampaign { code: None, kind: Kind::Soft },
-        };
-    };
-    let listed = status.class == 5
-        && LISTED
-            .iter()
-            .any(|(subject, last)| status.subject == *subject && status.detail <= *last);
-    let hard = if listed { !SOFT.contains(&status) } else { category.effect() == Effect::Hard };
-    let kind = if hard { Kind::Hard } else { Kind::Soft };
-    ActiveCampaign { code: Some(status.to_string()), kind }
+    let hard = category.effect() == Effect::Hard;
+    let code = status.or(hard.then_some(NO_CODE));
+    let row = code.and_then(listed);
+    let classified = if hard { Kind::Hard } else { Kind::Soft };
+    ActiveCampaign {
+        code: code.map(|code| code.to_string()),
+        kind: row.map_or(classified, |row| row.kind),
+        means: row.map(|row| row.means),
+    }
 }
 
 #[cfg(test)]
@@ -216,15 +201,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_fifty_codes() {
-        // 4.2.2, 9.1.1 and 48 of class 5.
-        let listed: u16 = LISTED.iter().map(|(_, last)| last + 1).sum();
-        assert_eq!(listed, 48);
-        let hard = (0..=7)
-            .flat_map(|subject| (0..=30).map(move |detail| EnhancedStatus::new(5, subject, detail)))
-            .filter(|status| activecampaign(Category::Policy, Some(*status)).kind == Kind::Hard)
-            .count();
-        assert_eq!(hard, 42, "the 43rd is 9.1.1");
+    fn the_table_decides_the_type_and_the_category_where_it_is_silent() {
+        let kind = |category, status: &str| activecampaign(category, status.parse().ok()).kind;
+        assert_eq!(kind(Category::Policy, "5.7.1"), Kind::Hard);
+        assert_eq!(kind(Category::UserUnknown, "5.2.1"), Kind::Soft);
+        assert_eq!(kind(Category::Policy, "5.7.26"), Kind::Soft);
+        assert_eq!(kind(Category::UserUnknown, "5.1.10"), Kind::Hard);
+        assert_eq!(kind(Category::Blocked, ""), Kind::Soft);
     }
 
     #[test]
@@ -237,19 +220,19 @@ mod tests {
             Category::UserUnknown,
             "",
             "no-such-user",
-            r#"{"marketo":2,"salesforce":"hard","salesforce_cause":null,"activecampaign":{"code":"9.1.1","type":"hard"},"quarantine":"long_term"}"#,
+            r#"{"marketo":2,"salesforce":"hard","salesforce_cause":null,"activecampaign":{"code":"9.1.1","type":"hard","means":"A hard bounce without a code: no such address, or refused by the sender's own server"},"quarantine":"long_term"}"#,
         );
         check(
             Category::MailboxFull,
             "4.2.2",
             "mailbox-full",
-            r#"{"marketo":3,"salesforce":"soft","salesforce_cause":null,"activecampaign":{"code":"4.2.2","type":"soft"},"quarantine":"temporary"}"#,
+            r#"{"marketo":3,"salesforce":"soft","salesforce_cause":null,"activecampaign":{"code":"4.2.2","type":"soft","means":"The mailbox is over its quota"},"quarantine":"temporary"}"#,
         );
         check(
             Category::Blocked,
             "5.7.1",
             COMPLAINTS,
-            r#"{"marketo":1,"salesforce":"block","salesforce_cause":"complaint","activecampaign":{"code":"5.7.1","type":"hard"},"quarantine":"none"}"#,
+            r#"{"marketo":1,"salesforce":"block","salesforce_cause":"complaint","activecampaign":{"code":"5.7.1","type":"hard","means":"Delivery is not authorised, the message is refused"},"quarantine":"none"}"#,
         );
         check(
             Category::UserUnknown,
@@ -257,6 +240,59 @@ mod tests {
             "no-such-user",
             r#"{"marketo":2,"salesforce":"hard","salesforce_cause":null,"activecampaign":{"code":"5.1.10","type":"hard"},"quarantine":"long_term"}"#,
         );
+    }
+
+    /// Every category that a reply can have, with what two of the platforms call it.
+    const CALLED: [(Category, u8, Salesforce); 13] = [
+        (Category::UserUnknown, 2, Salesforce::Hard),
+        (Category::DomainUnknown, 2, Salesforce::Hard),
+        (Category::MailboxFull, 3, Salesforce::Soft),
+        (Category::MailboxInactive, 3, Salesforce::Soft),
+        (Category::Deferred, 3, Salesforce::Soft),
+        (Category::Throttled, 3, Salesforce::Soft),
+        (Category::Technical, 4, Salesforce::Technical),
+        (Category::Blocked, 1, Salesforce::Block),
+        (Category::AuthFailed, 1, Salesforce::Block),
+        (Category::SpamContent, 1, Salesforce::Block),
+        (Category::MessageRejected, 4, Salesforce::Technical),
+        (Category::Policy, 9, Salesforce::Block),
+        (Category::Undetermined, 9, Salesforce::Technical),
+    ];
+
+    #[test]
+    fn m01_m07_m08_m09_each_category_has_its_number() {
+        for (category, number, _) in CALLED {
+            assert_eq!(labels(category, None, "").marketo, Some(number), "{category}");
+            // Hard by effect is category 2 and nothing else; category 1 is hard by number only.
+            assert_eq!(category.effect() == Effect::Hard, number == 2, "{category}");
+        }
+        let refused = labels(Category::Policy, "5.7.1".parse().ok(), "");
+        assert_eq!(refused.marketo, Some(1));
+    }
+
+    #[test]
+    fn s01_each_category_has_one_of_four_types() {
+        for (category, _, kind) in CALLED {
+            assert_eq!(labels(category, None, "").salesforce, Some(kind), "{category}");
+        }
+    }
+
+    #[test]
+    fn s02_s03_a_block_has_one_of_five_causes() {
+        use SalesforceCause::*;
+        for (category, rule, cause) in [
+            (Category::Blocked, COMPLAINTS, Complaint),
+            (Category::Blocked, "", Blacklist),
+            (Category::SpamContent, "", Content),
+            (Category::SpamContent, LINKS, Url),
+            (Category::AuthFailed, "", Authentication),
+        ] {
+            assert_eq!(
+                labels(category, None, rule).salesforce_cause,
+                Some(cause),
+                "{category} {rule}"
+            );
+        }
     }
 
     #[test]

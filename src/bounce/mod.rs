@@ -1,6 +1,7 @@
 //! What a reply means: whom it is about and why. Scope is asked before category (DESIGN: a fault of the message says nothing
 //! about the mailbox).
 
+pub mod activecampaign;
 pub mod classify;
 pub mod explain;
 pub mod labels;
@@ -11,6 +12,8 @@ pub mod unmatched;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::smtp::reply::{Reply, Severity};
 
 /// The command that a reply answered (RFC 5321 §4.1.1), in the order of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -188,6 +191,27 @@ impl fmt::Display for Scope {
 }
 
 impl Stage {
+    /// Whether every reply at this stage is about one recipient.
+    const fn is_about_one(self) -> bool {
+        match self {
+            Self::Rcpt | Self::Dsn | Self::Lookup => true,
+            Self::Connect
+            | Self::Ehlo
+            | Self::Starttls
+            | Self::Auth
+            | Self::Mail
+            | Self::Data
+            | Self::EndOfData
+            | Self::Rset
+            | Self::Quit => false,
+        }
+    }
+
+    /// Whether a reply at this stage can be about one recipient: after DATA it is when the recipient is alone.
+    pub const fn may_be_about_one(self) -> bool {
+        self.is_about_one() || matches!(self, Self::Data | Self::EndOfData)
+    }
+
     /// The name as logs and records have it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -211,6 +235,22 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// What every reply of a gate begins with: what another gate, or this one, refuses says nothing new about the address.
+const GATE: &str = "rcptgate:";
+
+/// Evidence purity (DESIGN §3, rule 6): whether a reply refuses one recipient and is about nobody else. `recipients` is how many it is
+/// about: those accepted, for one after DATA.
+pub fn is_about_one_recipient(stage: Stage, reply: &Reply, recipients: u32) -> bool {
+    let refusal = match reply.severity() {
+        Severity::Transient | Severity::Permanent => true,
+        Severity::Completion | Severity::Intermediate => false,
+    };
+    let alone = stage.is_about_one() || (stage.may_be_about_one() && recipients == 1);
+    // What DNS says of a domain comes in the gate's own words.
+    let own = reply.text.trim_start().starts_with(GATE) && stage != Stage::Lookup;
+    refusal && alone && !own
 }
 
 /// The host of a receiver as replies and events name it: without a port (`mx.example:25`, `[2001:db8::1]:25`), without the brackets

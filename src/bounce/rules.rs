@@ -4,74 +4,51 @@
 //! specimen; the first rule of the file that matches wins.
 
 mod compile;
+mod dead;
 mod matching;
 mod pattern;
 mod prefilter;
+mod read;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use regex::bytes::Regex;
-use serde::Deserialize;
-use toml::Spanned;
 
 use super::normalize::Layer;
 use super::{Category, Scope, Stage, host_of};
-use prefilter::Prefilter;
+use prefilter::{Needs, Prefilter};
 
-pub use compile::compile;
+pub use compile::{Draft, compile};
 pub use matching::Matched;
 pub use pattern::{CodePattern, StatusPattern};
+pub use read::Text;
 
-/// Something wrong in a rule file.
+/// Something wrong in a rule file. Shown as `line N: KEY = VALUE: WHY`, without what is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {message}")]
 pub struct RuleFault {
     /// The line of the file, from 1.
     pub line: usize,
-    /// What is wrong, with the rule's name.
-    pub message: String,
+    /// The rule and the key: `rule "a", text[1]`; empty where the file is no TOML.
+    pub key: String,
+    /// The offending value as it stands in the file; may be empty.
+    pub value: String,
+    /// What is wrong.
+    pub why: String,
 }
 
-/// The file as written. `config/classification.toml` explains every field.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    words: BTreeMap<String, Spanned<Vec<String>>>,
-    #[serde(default)]
-    noise: Vec<Spanned<String>>,
-    #[serde(default)]
-    rule: Vec<Written>,
-}
-
-/// A rule as written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    name: Spanned<String>,
-    category: Category,
-    scope: Option<Scope>,
-    #[serde(default)]
-    whole: bool,
-    #[serde(default)]
-    text: Vec<Spanned<String>>,
-    #[serde(default)]
-    raw: Vec<Spanned<String>>,
-    #[serde(default)]
-    except: Vec<Spanned<String>>,
-    #[serde(default)]
-    codes: Vec<Spanned<String>>,
-    #[serde(default)]
-    status: Vec<Spanned<String>>,
-    #[serde(default)]
-    stages: Vec<Stage>,
-    #[serde(default)]
-    receivers: Vec<String>,
-    #[serde(default)]
-    specimens: Vec<Spanned<String>>,
-    #[serde(default)]
-    not: Vec<Spanned<String>>,
+impl fmt::Display for RuleFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: ", self.line)?;
+        let known = [&self.key, &self.value].into_iter().filter(|part| !part.is_empty());
+        let known: Vec<_> = known.map(String::as_str).collect();
+        if !known.is_empty() {
+            write!(f, "{}: ", known.join(" = "))?;
+        }
+        f.write_str(&self.why)
+    }
 }
 
 /// A rule, compiled: the patterns of each kind are one expression.
@@ -81,9 +58,13 @@ struct Written {
 #[derive(Debug)]
 pub struct Rule {
     /// Its name in logs and records.
-    pub name: std::sync::Arc<str>,
+    pub name: Arc<str>,
     /// The line of the file that names it.
     pub line: usize,
+    /// Whether it stands in the operator's file, before the built-in ones.
+    pub own: bool,
+    /// The built-in rules that it may take specimens from.
+    pub over: Vec<String>,
     /// What a reply means that it matches.
     pub category: Category,
     /// Whom such a reply is about, where that does not follow from the category.
@@ -97,6 +78,7 @@ pub struct Rule {
     text: Option<Regex>,
     raw: Option<Regex>,
     except: Option<Regex>,
+    needs: Option<Needs>,
     /// Its conditions as they were written, for explanations.
     written: Vec<Condition>,
 }
@@ -127,26 +109,39 @@ pub enum Field {
 pub struct Specimen {
     /// Whether it must.
     pub wins: bool,
-    /// Where it stands in the file.
-    pub line: usize,
     /// The rule.
-    pub rule: std::sync::Arc<str>,
+    pub rule: Arc<str>,
     /// The stage to read it at: the rule's first, else RCPT.
     pub stage: Stage,
     /// The receiver to have it from: the rule's first.
     pub receiver: Option<String>,
-    /// The reply.
-    pub reply: String,
+    /// The reply, and where it stands in the file.
+    pub reply: Text,
 }
 
 /// Rules in order of precedence.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Rules {
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
+    /// How many of the built-in ones were turned off.
+    off: usize,
     prefilter: Prefilter,
     noise: Option<regex::Regex>,
-    lists: BTreeMap<String, Vec<String>>,
     specimens: Vec<Specimen>,
+    /// The lists of words and the phrases taken out, for rules that come before these and for explanations.
+    lists: BTreeMap<String, Vec<String>>,
+    noises: Vec<String>,
+}
+
+/// How many rules there are, and whose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Those of the operator's file.
+    pub own: usize,
+    /// Built-in ones that are in force.
+    pub builtin: usize,
+    /// Built-in ones that are turned off.
+    pub off: usize,
 }
 
 /// The rule that a layer matched first.
@@ -180,7 +175,24 @@ impl Rules {
 
     /// The rule of that name.
     pub fn named(&self, name: &str) -> Option<&Rule> {
-        self.rules.iter().find(|rule| *rule.name == *name)
+        self.rules.iter().find(|rule| *rule.name == *name).map(Arc::as_ref)
+    }
+
+    /// How many there are.
+    pub fn counts(&self) -> Counts {
+        let own = self.rules.iter().filter(|rule| rule.own).count();
+        Counts { own, builtin: self.rules.len() - own, off: self.off }
+    }
+
+    /// Lets other rules follow these, but those that are `off`.
+    fn put_before(&mut self, others: &Self, off: impl Fn(&str) -> bool) {
+        let (out, more): (Vec<_>, Vec<_>) =
+            others.rules.iter().cloned().partition(|rule| off(&rule.name));
+        self.off = out.len();
+        self.rules.extend(more);
+        let specimens = others.specimens.iter().filter(|specimen| !off(&specimen.rule));
+        self.specimens.extend(specimens.cloned());
+        self.noises.splice(0..0, others.noises.iter().cloned());
     }
 
     /// What the rules must be able to tell.

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use super::client::Client;
 use crate::admin::desk::{self, Deed, Fault, Step};
+use crate::admin::figures;
 use crate::admin::wire::{
     ActRequest, Done, Figures, Found, ListRequest, LookupRequest, ReleaseRequest, Row, Story,
-    Verified,
+    UndoRequest, Undone, Verified,
 };
-use crate::admin::{rows, story};
+use crate::admin::{rows, story, undo};
 use crate::app::{self, build};
 use crate::bounce::classify::Classifier;
 use crate::config::{self, Settings};
@@ -116,11 +117,25 @@ impl Access {
         }
     }
 
+    /// Undoes some events, or says what that would do; what was done is on disk and in force when this returns.
+    pub fn undo(&self, request: &UndoRequest) -> Result<Undone, Failure> {
+        match self {
+            Self::Running(client) => client.undo(request),
+            Self::Direct(gate) if request.dry_run => {
+                Ok(undo::preview(gate, request, Timestamp::now())?)
+            }
+            Self::Direct(gate) => {
+                let obeying = undo::order(gate, request, Timestamp::now())?;
+                Ok(undo::outcome(obeying.wait())?)
+            }
+        }
+    }
+
     /// The figures, with the standings counted.
     pub fn figures(&self) -> Result<Figures, Failure> {
         match self {
             Self::Running(client) => client.figures(),
-            Self::Direct(gate) => Ok(desk::figures(gate, 0, true, Timestamp::now())?),
+            Self::Direct(gate) => Ok(figures::figures(gate, 0, true, Timestamp::now())?),
         }
     }
 

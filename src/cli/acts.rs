@@ -32,15 +32,15 @@ fn request(address: &str, signed: &Signed) -> Result<ActRequest, Failure> {
     desk::address(address)?;
     Ok(ActRequest {
         address: address.to_owned(),
-        reason: reason(signed)?,
-        by: by(signed),
+        reason: reason(&signed.reason)?,
+        by: by(signed.by.as_deref()),
         ..ActRequest::default()
     })
 }
 
 /// Why, which must say something.
-pub fn reason(signed: &Signed) -> Result<String, Failure> {
-    let reason = signed.reason.trim();
+pub fn reason(reason: &str) -> Result<String, Failure> {
+    let reason = reason.trim();
     if reason.is_empty() {
         return Err(Failure::Usage("--reason must say why".to_owned()));
     }
@@ -49,8 +49,8 @@ pub fn reason(signed: &Signed) -> Result<String, Failure> {
 
 /// Who: as told, else who became root by sudo, else who is logged in, else (cron and services have no such variable) whoever this
 /// process runs as.
-pub fn by(signed: &Signed) -> String {
-    let said = signed.by.clone().filter(|by| !by.trim().is_empty());
+pub fn by(said: Option<&str>) -> String {
+    let said = said.filter(|by| !by.trim().is_empty()).map(str::to_owned);
     let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     said.or_else(|| ["SUDO_USER", "USER"].into_iter().find_map(named)).unwrap_or_else(runs_as)
 }

@@ -1,7 +1,9 @@
 //! The command line: every command and flag, in plain words.
 
 mod classify;
-mod since;
+mod exchange;
+mod times;
+mod undo;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,10 +15,11 @@ use clap_complete::Shell;
 use crate::admin::rows::STANDINGS;
 use crate::bounce::Category;
 use crate::event::List;
-
 pub use classify::Classify;
-pub use since::Since;
-use since::since;
+pub use exchange::{Export, ExportFormat, Import};
+pub use times::Since;
+use times::{length, since};
+pub use undo::Undo;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,6 +66,12 @@ pub enum Command {
     Allow(Allow),
     /// Take addresses off the quarantine, or off another list
     Release(Release),
+    /// Take back what was learnt, by what it was and when: after an outage, a wrong rule, a wrong import
+    Undo(Undo),
+    /// Bring in what another system knew: bounces, complaints, unsubscribes; from CSV or JSON lines
+    Import(Box<Import>),
+    /// Write all standings out, in a form that `import` reads back
+    Export(Export),
     /// Change and ask the operator's list of disposable domains
     Disposable(Disposable),
     /// Change who may log in to the gate, and with which password
@@ -308,7 +317,8 @@ pub struct Credentials {
 /// `simulate`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  rcptgate simulate --policy config/policies/mine.toml < events.jsonl"
+    after_help = "Example:\n  rcptgate simulate --policy config/policies/mine.toml < events.jsonl\n\n\
+Only -c brings in a configuration, with its lists, policy and rules for replies; without it the built-in ones hold."
 )]
 pub struct Simulate {
     /// A policy file, or the name of a preset
@@ -358,14 +368,6 @@ const CATEGORIES: [Category; 15] = [
     Category::Complaint,
     Category::AutoReply,
 ];
-
-/// A span of time that is no nothing.
-fn length(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(length) if !length.is_zero() => Ok(length),
-        Ok(_) | Err(_) => Err("expected a span of time such as 36h, 7d or 2weeks".to_owned()),
-    }
-}
 
 #[cfg(test)]
 mod tests;

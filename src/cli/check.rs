@@ -1,4 +1,4 @@
-//! `rcptgate check`: says everything that is wrong with a configuration, its lists and its policy, and opens nothing.
+//! `rcptgate check`: says everything that is wrong with a configuration, its lists, its policy and its rules, and opens nothing.
 //! It also reads the end of the journal, if there is one, for the replies that no rule understands; that never fails.
 
 use std::io::Write;
@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::classify::unmatched;
 use crate::app::trust;
+use crate::bounce::classify::Classifier;
 use crate::config::{
     self, ConfigError, ListenAuth, ListenTls, Mode, PolicySource, RouteKind, Settings, WaySettings,
 };
@@ -21,20 +22,20 @@ use crate::failure::Failure;
 /// `Failure::Config` with every fault, one a line, each with file, line, key and value. With `json` the faults go to `out`.
 pub fn run(given: Option<&Path>, json: bool, out: &mut impl Write) -> Result<(), Failure> {
     let checked = config::find(given).map_err(|error| vec![error]).and_then(|file| {
-        let settings = config::load(&file)?;
+        let (settings, rules) = config::load_all(&file)?;
         let lists = config::load_lists(&settings.lists)?;
-        Ok((settings, lists))
+        Ok((settings, lists, rules.current()))
     });
     match checked {
-        Ok((settings, _)) if json => {
+        Ok((settings, _, rules)) if json => {
             let (file, cautions) = (settings.file.display().to_string(), cautions(&settings));
-            let unmatched = unmatched::glance(&settings);
+            let unmatched = unmatched::glance(&settings, &rules);
             let told =
                 json!({"ok": true, "file": file, "cautions": cautions, "undetermined": unmatched});
             writeln!(out, "{told}")?;
             Ok(())
         }
-        Ok((settings, lists)) => Ok(summary(&settings, &lists, out)?),
+        Ok((settings, lists, rules)) => Ok(summary(&settings, &lists, &rules, out)?),
         Err(errors) => {
             if json {
                 writeln!(out, "{}", json!({"ok": false, "errors": errors}))?;
@@ -51,12 +52,16 @@ fn refused(errors: &[ConfigError]) -> Failure {
 fn summary(
     settings: &Settings,
     lists: &crate::lists::Lists,
+    rules: &Classifier,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     writeln!(out, "{}: ok", settings.file.display())?;
     for listen in &settings.listen {
         let clients: Vec<String> = listen.clients.iter().map(ToString::to_string).collect();
-        let (address, protocol, tenant) = (listen.address, listen.protocol.name(), &listen.tenant);
+        let (address, protocol) = (listen.address, listen.protocol.name());
+        let default = if settings.tenants.0.is_empty() { "tenant default" } else { "by tenant" };
+        let named = listen.tenant.as_ref().map(|tenant| format!("tenant {tenant}"));
+        let tenant = named.as_deref().unwrap_or(default);
         let tls = match listen.tls {
             ListenTls::Off => "tls off",
             ListenTls::Starttls => "tls by starttls",
@@ -69,10 +74,7 @@ fn summary(
             ListenAuth::Relay => ", auth relay",
         };
         let clients = clients.join(" ");
-        writeln!(
-            out,
-            "  listen      {address} {protocol} for {clients}, {tls}{auth}, tenant {tenant}"
-        )?;
+        writeln!(out, "  listen      {address} {protocol} for {clients}, {tls}{auth}, {tenant}")?;
     }
     for way in &settings.routes {
         writeln!(out, "  route       {} to {}", way.domains.join(" "), shown(way))?;
@@ -100,8 +102,14 @@ fn summary(
         ),
         lists.allow.len(),
     )?;
+    let counts = rules.counts();
+    let own = match &settings.classification.file {
+        Some(file) => format!("{} of {}, ", counts.own, file.display()),
+        None => String::new(),
+    };
+    writeln!(out, "  rules       {own}{} built in, {} off", counts.builtin, counts.off)?;
     writeln!(out, "  data_dir    {}", settings.data_dir.display())?;
-    if let Some(count) = unmatched::glance(settings) {
+    if let Some(count) = unmatched::glance(settings, rules) {
         let whence = "undetermined replies of the last 7 days (in the last 64 MiB of the journal)";
         let see = if count > 0 { "; see rcptgate classify --unmatched" } else { "" };
         writeln!(out, "  journal     {count} {whence}{see}")?;

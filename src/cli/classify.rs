@@ -4,16 +4,18 @@ mod story;
 pub(super) mod unmatched;
 
 use std::io::{BufRead, Read as _, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::args;
 use super::out::Out;
+use crate::app::build;
 use crate::bounce::classify::{Classifier, read_reply, status_of};
 use crate::bounce::explain::{self, DecidedBy};
 use crate::bounce::labels::{Labels, description, labels};
 use crate::bounce::{Category, Effect, Scope, Stage};
+use crate::config::{self, ClassificationSettings, LiveRules};
 use crate::failure::Failure;
 
 /// Octets of an input line; the longest reply that the gate takes is 16 KiB, and JSON may escape every octet as six.
@@ -48,9 +50,11 @@ struct Answer<'a> {
 /// Does what the arguments ask for.
 ///
 /// # Errors
-/// `Usage` for a stage that there is none of; as `lines` and `unmatched::run`; `Config` with every fault of a rule file.
+/// `Usage` for a stage that there is none of; as `lines` and `unmatched::run`; `Config` with every fault of a configuration or of a file of
+/// rules.
 pub fn run(config: Option<&Path>, asked: &args::Classify, out: &mut Out) -> Result<(), Failure> {
-    let classifier = rules(asked.rules.as_deref())?;
+    let rules = rules(config, asked.rules.as_deref())?;
+    let classifier = rules.current();
     if asked.unmatched {
         return unmatched::run(config, asked, &classifier, out);
     }
@@ -69,23 +73,25 @@ pub fn run(config: Option<&Path>, asked: &args::Classify, out: &mut Out) -> Resu
             }
             None => explain::without_code(),
         };
-        story::tell(&question.reply, &explained, out)?;
+        story::tell(&question.reply, &explained, rules.file().map(PathBuf::as_path), out)?;
     } else {
         answer(&question, stage, &classifier, out)?;
     }
     Ok(out.flush()?)
 }
 
-/// The rules of a file, or those that come with the program.
-fn rules(file: Option<&Path>) -> Result<Classifier, Failure> {
-    let Some(file) = file else { return Ok(Classifier::builtin()) };
-    let shown = file.display();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::Config(format!("{shown}: {error}")))?;
-    Classifier::from_toml(&text).map_err(|faults| {
-        let faults: Vec<_> = faults.iter().map(|fault| format!("{shown}: {fault}")).collect();
-        Failure::Config(faults.join("\n"))
-    })
+/// The operator's rules before the built-in ones: those of the file that is to be tried, else those of the configuration that is given or
+/// found. Where there is none, the built-in ones alone.
+fn rules(config: Option<&Path>, tried: Option<&Path>) -> Result<LiveRules, Failure> {
+    let choice = match tried {
+        Some(file) => Ok(ClassificationSettings { file: Some(file.to_owned()) }),
+        None => match config::find(config) {
+            Ok(file) => config::read(&file).map(|settings| settings.classification),
+            Err(_none) => Ok(ClassificationSettings::default()),
+        },
+    };
+    let rules = choice.and_then(|choice| LiveRules::open(&choice));
+    rules.map_err(|errors| build::faults(&errors))
 }
 
 /// Classifies JSON lines from `input`, one line of JSON out for each.

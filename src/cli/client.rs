@@ -16,7 +16,7 @@ use crate::admin::desk::Deed;
 use crate::admin::token::{self, Token, TokenFault};
 use crate::admin::wire::{
     ActRequest, Done, Figures, Found, ListRequest, LookupReply, LookupRequest, ReleaseReply,
-    ReleaseRequest, Row, Story, Verified, Wrong,
+    ReleaseRequest, Row, Story, UndoRequest, Undone, Verified, Wrong,
 };
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -132,6 +132,10 @@ impl Client {
         Ok(self.post::<ReleaseReply>("release", request)?.results)
     }
 
+    pub fn undo(&self, request: &UndoRequest) -> Result<Undone, Failure> {
+        self.post_for("undo", request, LONG_ANSWER)
+    }
+
     pub fn figures(&self) -> Result<Figures, Failure> {
         self.get("stats", [("standings", "true".to_owned())].into_iter(), LONG_ANSWER)
     }
@@ -162,7 +166,17 @@ impl Client {
     }
 
     fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.post_for(path, body, ANSWER)
+    }
+
+    fn post_for<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        wait: Duration,
+    ) -> Result<T, Failure> {
         let request = self.agent.post(self.url(path)).header("authorization", self.bearer());
+        let request = request.config().timeout_recv_response(Some(wait)).build();
         read(self.judge(request.send_json(body))?)
     }
 

@@ -7,7 +7,7 @@ use super::args::Explain;
 use super::out::{self, Out, Tone, harmless, plain, tone};
 use crate::admin::desk;
 use crate::admin::wire::Chapter;
-use crate::event::{Act, Context, Event, Evidence, What};
+use crate::event::{Act, Context, Event, Evidence, Imported, What};
 use crate::failure::Failure;
 
 pub fn run(config: Option<&Path>, args: &Explain, out: &mut Out) -> Result<(), Failure> {
@@ -35,7 +35,11 @@ pub fn run(config: Option<&Path>, args: &Explain, out: &mut Out) -> Result<(), F
 fn show(chapter: &Chapter, out: &mut Out) -> Result<(), Failure> {
     let event = &chapter.event;
     let id = out.paint(Tone::Dim, &format!("#{} {}", chapter.seq, event.id));
-    writeln!(out, "{}  {}  {id}", event.at, out.paint(Tone::Head, &title(event)))?;
+    let (tone_of, void) = match chapter.voided {
+        Some(_) => (Tone::Dim, "  (void)"),
+        None => (Tone::Head, ""),
+    };
+    writeln!(out, "{}  {}{void}  {id}", event.at, out.paint(tone_of, &title(event)))?;
     for line in details(event) {
         writeln!(out, "    {}", harmless(&line))?;
     }
@@ -68,6 +72,9 @@ pub fn title(event: &Event) -> String {
             }
             crate::event::List::Allow => "release from the allow list".to_owned(),
         },
+        What::Imported(Imported { kind, source, .. }) => {
+            format!("imported from {source}: {}", kind.name())
+        }
     }
 }
 
@@ -93,10 +100,17 @@ pub fn details(event: &Event) -> Vec<String> {
         | What::Blacklist { act }
         | What::Allow { act }
         | What::Release { act, .. } => signed(act),
+        What::Imported(imported) => {
+            let detail = Some(imported.detail.clone()).filter(|detail| !detail.is_empty());
+            let row = imported.row.map(|row| format!(", row {row}")).unwrap_or_default();
+            let batch = format!("import {}{row}", imported.batch);
+            detail.into_iter().chain([batch]).chain(signed(&imported.act)).collect()
+        }
     }
 }
 
-fn signed(act: &Act) -> Vec<String> {
+/// Who did it, and why.
+pub fn signed(act: &Act) -> Vec<String> {
     let by = if act.by.is_empty() { String::new() } else { format!("by {}", act.by) };
     let reason = if act.reason.is_empty() { String::new() } else { act.reason.clone() };
     let words: Vec<String> = [by, reason].into_iter().filter(|word| !word.is_empty()).collect();

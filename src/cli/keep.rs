@@ -91,6 +91,12 @@ pub fn simulate(config: Option<&Path>, args: &Simulate, out: &mut Out) -> Result
         }
         None => Lists::embedded(),
     };
+    let rules = match &settings {
+        Some(settings) => {
+            config::load_rules(&settings.classification).map_err(|errors| build::faults(&errors))?
+        }
+        None => Classifier::builtin(),
+    };
     let mut choice = settings.map(|settings| settings.policy).unwrap_or_default();
     if let Some(name) = &args.policy {
         choice = PolicyChoice { source: named(name)?, ..choice };
@@ -100,7 +106,7 @@ pub fn simulate(config: Option<&Path>, args: &Simulate, out: &mut Out) -> Result
         let (allowed, disposable) = lists.listing(recipient);
         Listing { allowed, disposable: disposable.map(str::to_owned) }
     };
-    folding::run(std::io::stdin().lock(), out, &Classifier::builtin(), &policy, listing)
+    folding::run(std::io::stdin().lock(), out, &rules, &policy, listing)
 }
 
 /// A preset, else a file.
@@ -138,5 +144,9 @@ pub fn mended(report: &OpenReport) {
             errors,
             "rcptgate: {why}; built the index anew, the old one is kept in {path}"
         );
+    }
+    if report.finished > 0 {
+        let count = report.finished;
+        let _ = writeln!(errors, "rcptgate: finished {count} undo that a stop had broken off");
     }
 }

@@ -106,7 +106,7 @@ fn csv(rows: Rows, out: &mut Out) -> Result<(), Failure> {
     Ok(table.flush()?)
 }
 
-fn unwritten(error: csv::Error) -> Failure {
+pub(super) fn unwritten(error: csv::Error) -> Failure {
     let told = error.to_string();
     if let csv::ErrorKind::Io(error) = error.into_kind() {
         return error.into();

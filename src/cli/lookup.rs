@@ -76,6 +76,12 @@ fn why(found: &Found) -> String {
             None => format!("blacklisted for tenant {} by {}", found.tenant, by()),
         },
         "manual" => format!("quarantined by {}", by()),
+        "imported" => {
+            let (source, batch) = (found.source.as_deref(), found.batch.as_deref());
+            let from =
+                format!("{} (import {})", source.unwrap_or("elsewhere"), batch.unwrap_or("?"));
+            format!("imported from {} by {}", harmless(&from), by())
+        }
         "quarantine" | "quarantine_long_term" => {
             let name = found.category.as_deref().unwrap_or("");
             let words = desk::category(name).map(description).unwrap_or("The receiver refused it");
@@ -84,6 +90,12 @@ fn why(found: &Found) -> String {
         "disposable" => "the domain is on the disposable list".to_owned(),
         "none" if found.verdict != "forward" => "its standing cannot be read now".to_owned(),
         "none" if found.standing == "on_watch" => watch(found.hards, found.softs),
+        "none" if found.blocked > 0 => {
+            format!(
+                "refused {} times for the sender's sake, which counts for nothing",
+                found.blocked
+            )
+        }
         "none" => "nothing is known against it".to_owned(),
         other => plain(other),
     }

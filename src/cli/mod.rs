@@ -18,6 +18,8 @@ pub mod credentials;
 pub mod demo;
 pub mod disposable;
 mod explain;
+mod export;
+mod import;
 mod keep;
 mod list;
 mod lookup;
@@ -27,6 +29,7 @@ mod shell;
 pub mod simulate;
 mod stats;
 mod tail;
+mod undo;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -83,6 +86,9 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
         Command::Blacklist(blacklist) => acts::blacklist(config, blacklist, out),
         Command::Allow(allow) => acts::allow(config, allow, out),
         Command::Release(release) => release::run(config, release, out),
+        Command::Undo(undo) => undo::run(config, undo, out),
+        Command::Import(import) => import::run(config, import, out),
+        Command::Export(export) => export::run(config, export, out),
         Command::Disposable(disposable) => {
             return disposable::run(config, &disposable.command, out);
         }

@@ -15,14 +15,14 @@ use crate::failure::Failure;
 use crate::smtp::address::RecipientKey;
 
 /// More addresses than this are not released unseen.
-const UNSEEN_MAX: usize = 10;
+pub const UNSEEN_MAX: usize = 10;
 /// Longest line of a file of addresses, in bytes.
 const LINE_MAX: u64 = 4096;
 
 pub fn run(config: Option<&Path>, args: &Release, out: &mut Out) -> Result<(), Failure> {
     let usage = |fault: desk::Fault| Failure::Usage(fault.to_string());
     desk::tenant(args.tenant.as_deref()).map_err(usage)?;
-    let reason = reason(&args.signed)?;
+    let reason = reason(&args.signed.reason)?;
     let addresses = match &args.file {
         Some(file) => from_file(file)?,
         None => distinct(args.addresses.iter().map(|text| desk::address(text)))?,
@@ -44,7 +44,7 @@ pub fn run(config: Option<&Path>, args: &Release, out: &mut Out) -> Result<(), F
             from: args.from.into(),
             tenant: args.tenant.clone(),
             reason: reason.clone(),
-            by: by(&args.signed),
+            by: by(args.signed.by.as_deref()),
         };
         let results = access.release(&request).inspect_err(|_| partly(released))?;
         for done in results {

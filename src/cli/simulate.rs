@@ -1,22 +1,28 @@
 //! `rcptgate simulate`: the fold over a file of events under any policy.
 
-use std::collections::HashMap;
+mod folded;
+
 use std::io::{BufRead, Read as _, Write};
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::classify::stage;
-use crate::bounce::Stage;
 use crate::bounce::classify::Classifier;
-use crate::event::{Act, Context, Delivery, Event, EventId, Evidence, List, Tenant, What};
+use crate::bounce::{Category, Stage, is_about_one_recipient};
+use crate::event::{
+    Act, Context, Delivery, Event, EventId, Evidence, ImportKind, Imported, List, Tenant, What,
+};
 use crate::failure::Failure;
 use crate::policy::answer::Answer;
+use crate::policy::guard::OutageKey;
 use crate::policy::verdict::Listing;
-use crate::policy::{Policy, Record, decide, transition};
-use crate::smtp::address::RecipientKey;
+use crate::policy::{Policy, decide};
+use crate::routing::receiver::organisation;
+use crate::smtp::address::{RecipientKey, domain_key};
 use crate::smtp::reply::{Reply, Severity};
 use crate::time::Timestamp;
+use folded::{Folded, Resolution};
 
 /// Longest line of input, in bytes.
 const LINE_MAX: u64 = 1 << 20;
@@ -27,7 +33,8 @@ struct Line {
     at: Value,
     #[serde(rename = "type")]
     kind: Kind,
-    address: String,
+    address: Option<String>,
+    domain: Option<String>,
     tenant: Option<Tenant>,
     campaign: Option<String>,
     message: Option<String>,
@@ -40,6 +47,14 @@ struct Line {
     until: Option<Timestamp>,
     reason: Option<String>,
     source: Option<String>,
+    #[serde(rename = "do")]
+    resolution: Option<Resolution>,
+    #[serde(rename = "kind")]
+    imported: Option<ImportKind>,
+    dated: Option<Timestamp>,
+    category: Option<Category>,
+    #[serde(default)]
+    forced: bool,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -53,6 +68,9 @@ enum Kind {
     Quarantine,
     Blacklist,
     Allow,
+    /// An operator's word about an outage that the guard has seen.
+    Outage,
+    Imported,
     Ask,
 }
 
@@ -68,7 +86,8 @@ pub fn run(
     policy: &Policy,
     listing: impl Fn(&RecipientKey) -> Listing,
 ) -> Result<(), Failure> {
-    let mut simulation = Simulation { classifier, policy, records: HashMap::new(), latest: None };
+    let mut simulation =
+        Simulation { classifier, policy, records: Folded::new(policy), latest: None };
     let mut text = Vec::new();
     let mut number = 0_u64;
     let outcome = loop {
@@ -95,7 +114,7 @@ pub fn run(
 struct Simulation<'a> {
     classifier: &'a Classifier,
     policy: &'a Policy,
-    records: HashMap<RecipientKey, Record>,
+    records: Folded<'a>,
     latest: Option<(Timestamp, u64)>,
 }
 
@@ -118,8 +137,12 @@ impl Simulation<'_> {
             }
             Some(_) | None => self.latest = Some((at, number)),
         }
-        let address = RecipientKey::parse(&line.address)
-            .map_err(|error| format!("address {:?}: {error}", line.address))?;
+        if matches!(line.kind, Kind::Outage) {
+            return self.outage(&line, at).map(|()| None);
+        }
+        let text = line.address.as_deref().ok_or("not an event: missing field `address`")?;
+        let address =
+            RecipientKey::parse(text).map_err(|error| format!("address {text:?}: {error}"))?;
         let Some(what) = self.what(&line)? else {
             return Ok(match line.kind {
                 Kind::Ask => Some(self.answer(line, &address, at, &listing(&address))),
@@ -130,17 +153,28 @@ impl Simulation<'_> {
                 | Kind::Engaged
                 | Kind::Quarantine
                 | Kind::Blacklist
-                | Kind::Allow => None,
+                | Kind::Allow
+                | Kind::Imported
+                | Kind::Outage => None,
             });
         };
         let id = EventId(format!("line-{number}"));
         let event = Event { id, at, address, tenant: line.tenant.unwrap_or_default(), what };
-        let record = self.records.remove(&event.address).unwrap_or_default();
-        let record = transition(record, &event, self.policy);
-        if !record.is_blank() {
-            self.records.insert(event.address, record);
-        }
+        self.records.learn(event);
         Ok(None)
+    }
+
+    /// Resolves the outage that the line names.
+    fn outage(&mut self, line: &Line, at: Timestamp) -> Result<(), String> {
+        let resolution = line.resolution.ok_or("an outage without \"do\"")?;
+        let key = match (&line.receiver, &line.domain) {
+            (Some(name), None) => OutageKey::Receiver(organisation(name)),
+            (None, Some(name)) => OutageKey::Domain(domain_key(name)),
+            (Some(_), Some(_)) | (None, None) => {
+                return Err("an outage is of a \"receiver\" or of a \"domain\"".to_owned());
+            }
+        };
+        self.records.resolve(&key, at, resolution)
     }
 
     fn answer(
@@ -151,8 +185,8 @@ impl Simulation<'_> {
         listing: &Listing,
     ) -> Answer<Value> {
         let tenant = line.tenant.unwrap_or_default();
-        let decision = decide(self.records.get(address), listing, &tenant, at, self.policy);
-        Answer::new(line.at, line.address, &decision)
+        let decision = decide(self.records.record(address), listing, &tenant, at, self.policy);
+        Answer::new(line.at, line.address.unwrap_or_default(), &decision)
     }
 
     /// What happened, or nothing: a question, and a reply that neither refuses nor proves anything.
@@ -165,7 +199,7 @@ impl Simulation<'_> {
         };
         let act = || Act { reason: line.reason.clone().unwrap_or_default(), by: String::new() };
         Ok(Some(match line.kind {
-            Kind::Ask => return Ok(None),
+            Kind::Ask | Kind::Outage => return Ok(None),
             Kind::Reply => return self.reply(line, context()),
             Kind::Delivered => What::Delivered(Delivery {
                 reply: line.reply.clone().unwrap_or_default(),
@@ -177,6 +211,18 @@ impl Simulation<'_> {
             Kind::Quarantine => What::Quarantine { until: line.until, act: act() },
             Kind::Blacklist => What::Blacklist { act: act() },
             Kind::Allow => What::Allow { act: act() },
+            Kind::Imported => What::Imported(Imported {
+                kind: line.imported.ok_or("an imported event without \"kind\"")?,
+                source: line.source.clone().unwrap_or_default(),
+                batch: String::new(),
+                row: None,
+                dated: line.dated,
+                until: line.until,
+                category: line.category,
+                detail: String::new(),
+                forced: line.forced,
+                act: act(),
+            }),
         }))
     }
 
@@ -192,6 +238,10 @@ impl Simulation<'_> {
             Severity::Transient | Severity::Permanent => {}
         }
         let recipients = line.recipients.unwrap_or(1);
+        // What the gate would keep no event of is none here.
+        if !is_about_one_recipient(stage, &reply, recipients) {
+            return Ok(None);
+        }
         let seen = self.classifier.classify(stage, &reply, recipients, line.receiver.as_deref());
         Ok(Some(What::Reply(Evidence {
             category: seen.category,

@@ -66,6 +66,13 @@ pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failu
             writeln!(out, "  {name:<23}{count}")?;
         }
     }
+    if figures.orders > 0 {
+        let under_way = match figures.refolding {
+            0 => String::new(),
+            count => format!(", {count} being carried out"),
+        };
+        writeln!(out, "undos                    {}{under_way}", figures.orders)?;
+    }
     if access.running().is_some() {
         let rows = [
             ("judged", figures.judged),

@@ -8,11 +8,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::args::Tail;
-use super::explain::{details, title};
+use super::explain::{details, signed, title};
 use super::out::{self, Out, Tone, harmless};
 use crate::app::build;
+use crate::event::order::Decree;
 use crate::failure::Failure;
-use crate::journal::{JournalError, Located, Position, Reader};
+use crate::journal::{JournalError, Located, Position, Reader, Said};
 
 /// How often the journal is looked at for more.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -30,7 +31,7 @@ pub fn run(config: Option<&Path>, args: &Tail, out: &mut Out) -> Result<(), Fail
         for located in Reader::at(&journal, at).map_err(unreadable)? {
             let located = located.map_err(unreadable)?;
             show(&located, args.json, out)?;
-            at = behind(&located);
+            at = located.behind();
         }
         out.flush()?;
     }
@@ -42,7 +43,7 @@ fn last(journal: &Path, args: &Tail, out: &mut Out) -> Result<Position, Failure>
     let mut latest = VecDeque::new();
     for located in Reader::latest(journal, args.lines).map_err(unreadable)? {
         let located = located.map_err(unreadable)?;
-        at = behind(&located);
+        at = located.behind();
         latest.push_back(located);
         if latest.len() > args.lines {
             latest.pop_front();
@@ -54,26 +55,35 @@ fn last(journal: &Path, args: &Tail, out: &mut Out) -> Result<Position, Failure>
     Ok(at)
 }
 
-const fn behind(located: &Located) -> Position {
-    let Position { segment, offset } = located.position;
-    Position { segment, offset: offset + located.bytes }
-}
-
 fn show(located: &Located, json: bool, out: &mut Out) -> Result<(), Failure> {
-    let event = &located.entry.event;
     if json {
         return Ok(out::json(out, &located.entry)?);
     }
-    let detail = details(event).into_iter().next().unwrap_or_default();
+    let (at, about, what, detail) = match &located.entry.said {
+        Said::Event(event) => {
+            let detail = details(event).into_iter().next().unwrap_or_default();
+            (event.at, event.address.to_string(), title(event), detail)
+        }
+        Said::Order(order) => {
+            let detail = signed(&order.act).into_iter().next().unwrap_or_default();
+            (order.at, ordered(&order.decree), order.decree.words(), detail)
+        }
+    };
     writeln!(
         out,
-        "{}  {}  {}  {}",
-        event.at,
-        out.paint(Tone::Head, &harmless(event.address.as_str())),
-        title(event),
+        "{at}  {}  {}  {}",
+        out.paint(Tone::Head, &harmless(&about)),
+        harmless(&what),
         out.paint(Tone::Dim, &harmless(&detail)),
     )?;
     Ok(())
+}
+
+/// An order, where other lines have their address.
+fn ordered(decree: &Decree) -> String {
+    match decree {
+        Decree::Void { .. } => "undo".to_owned(),
+    }
 }
 
 /// Why the journal cannot be read, as a failure of a command.

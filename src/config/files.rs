@@ -25,6 +25,11 @@ pub(super) fn tried(settings: &Settings, top: &Table<'_, '_>) {
     {
         top.table("policy").fault("file", cannot_read(file, &error));
     }
+    if let Some(file) = &settings.classification.file
+        && let Err(error) = read(file)
+    {
+        top.table("classification").fault("file", cannot_read(file, &error));
+    }
     for (index, listen) in settings.listen.iter().enumerate() {
         if let Some(file) = &listen.credentials
             && let Err(error) = read(file)

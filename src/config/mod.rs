@@ -9,10 +9,12 @@
 //! | `values` | values that are written as text |
 //! | `reader` | TOML key by key, with faults by line, key and value |
 //! | `lists` | list and policy files |
+//! | `rules` | the operator's rules for reading replies, and those in force |
 //! | `files` | tries the files that are named |
 //! | `live` | the lists in force, read again when they change |
 //! | `error` | a fault, and how it is shown |
 
+mod attribution;
 mod bounds;
 mod clashes;
 mod error;
@@ -20,6 +22,7 @@ mod files;
 mod lists;
 mod live;
 mod reader;
+mod rules;
 mod sections;
 mod settings;
 mod values;
@@ -36,10 +39,12 @@ use sections::Files;
 pub use error::{ConfigError, listed};
 pub use lists::{load_lists, load_policy};
 pub use live::{LiveLists, Reload};
+pub use rules::{LiveRules, load_rules};
 pub use settings::{
-    AddressForm, AdminSettings, DnsSettings, DnssecChoice, LimitSettings, ListFile, ListPaths,
-    ListenAuth, ListenProtocol, ListenSettings, ListenTls, LogSettings, Mode, OnStoreFailure,
-    PolicyChoice, PolicySource, Recording, Settings, StoreSettings, TimeoutSettings,
+    AddressForm, AdminSettings, ClassificationSettings, DnsSettings, DnssecChoice, ImportSource,
+    LimitSettings, ListFile, ListPaths, ListenAuth, ListenProtocol, ListenSettings, ListenTls,
+    LogSettings, Mode, OnStoreFailure, PolicyChoice, PolicySource, Recording, Settings,
+    StoreSettings, TimeoutSettings,
 };
 pub use values::HostPort;
 pub use ways::{
@@ -87,6 +92,25 @@ pub fn read(file: &Path) -> Result<Settings, Vec<ConfigError>> {
 /// # Errors
 /// Every fault of every file.
 pub fn load(file: &Path) -> Result<Settings, Vec<ConfigError>> {
+    let (settings, errors) = tried(file)?;
+    if errors.is_empty() { Ok(settings) } else { Err(errors) }
+}
+
+/// As [`load`], with the operator's rules for reading replies, which take longer to try than all else together.
+///
+/// # Errors
+/// Every fault of every file.
+pub fn load_all(file: &Path) -> Result<(Settings, LiveRules), Vec<ConfigError>> {
+    let (settings, mut errors) = tried(file)?;
+    match LiveRules::open(&settings.classification) {
+        Ok(rules) if errors.is_empty() => return Ok((settings, rules)),
+        Ok(_) => {}
+        Err(faults) => errors.extend(faults.into_iter().filter(|fault| fault.line.is_some())),
+    }
+    Err(errors)
+}
+
+fn tried(file: &Path) -> Result<(Settings, Vec<ConfigError>), Vec<ConfigError>> {
     let text = lists::read_text(file).map_err(|error| vec![error])?;
     let (settings, mut errors) = parse(file, &text, Files::Try);
     // What has no line is a file that cannot be read, and told already.
@@ -103,7 +127,7 @@ pub fn load(file: &Path) -> Result<Settings, Vec<ConfigError>> {
     users.sort_unstable();
     users.dedup();
     users.into_iter().for_each(|file| tell(lists::check_users(file)));
-    if errors.is_empty() { Ok(settings) } else { Err(errors) }
+    Ok((settings, errors))
 }
 
 /// The settings, with defaults in place of whatever is wrong, and what is wrong.

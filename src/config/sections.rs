@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::event::Tenant;
+use crate::event::{Tenant, plain_word};
 use crate::log::Format;
 use crate::policy::Policy;
 
+use super::attribution;
 use super::clashes::clashes;
 use super::files;
 use super::reader::Table;
@@ -48,15 +49,19 @@ pub(super) fn settings(file: &Path, top: Table<'_, '_>, files: Files) -> Setting
             .unwrap_or(defaults.data_dir),
         listen: listen(&top, file),
         routes: routes(&top, file),
+        tenants: attribution::tenants(&top),
+        keys: attribution::keys(&top.table("keys")),
         downstream: ways::downstream(top.table("downstream"), file),
         dns: dns(top.table("dns")),
         lists: lists(top.table("lists"), defaults.lists, file),
         policy: policy(top.table("policy"), file),
+        classification: classification(top.table("classification"), file),
         admin: admin(top.table("admin")),
         log: log(top.table("log")),
         limits: limits(top.table("limits")),
         timeouts: timeouts(top.table("timeouts")),
         store: store(top.table("store")),
+        import_sources: import_sources(&top),
     };
     clashes(&settings, &top);
     if files == Files::Try {
@@ -125,7 +130,7 @@ fn listener(table: Table<'_, '_>, file: &Path) -> ListenSettings {
             .parsed_list("proxy_protocol", parse_network)
             .unwrap_or(default.proxy_protocol),
         withhold: table.parsed_list("withhold", parse_extension).unwrap_or(default.withhold),
-        tenant: table.parsed("tenant", Tenant::named).unwrap_or(default.tenant),
+        tenant: table.parsed("tenant", Tenant::named),
         protocol,
         tls,
         auth,
@@ -204,6 +209,12 @@ fn policy(table: Table<'_, '_>, file: &Path) -> PolicyChoice {
     };
     table.done();
     choice
+}
+
+fn classification(table: Table<'_, '_>, file: &Path) -> ClassificationSettings {
+    let own = table.parsed("file", |text| not_empty(text).map(|text| beside(file, text)));
+    table.done();
+    ClassificationSettings { file: own }
 }
 
 fn admin(table: Table<'_, '_>) -> AdminSettings {
@@ -285,6 +296,24 @@ fn timeouts(table: Table<'_, '_>) -> TimeoutSettings {
     };
     table.done();
     timeouts
+}
+
+fn import_sources(top: &Table<'_, '_>) -> Vec<ImportSource> {
+    let mut sources: Vec<ImportSource> = Vec::new();
+    for table in top.tables("import_source").unwrap_or_default() {
+        if !table.has("name") {
+            top.fault("import_source", "needs name = \"WORD\", as --source says it");
+        }
+        let name = table.parsed("name", |text| {
+            let name = plain_word(text)?;
+            let known = sources.iter().any(|source| source.name == name);
+            if known { Err("is there already".to_owned()) } else { Ok(name.to_owned()) }
+        });
+        let trust = table.boolean("trust", false);
+        sources.extend(name.map(|name| ImportSource { name, trust }));
+        table.done();
+    }
+    sources
 }
 
 fn store(table: Table<'_, '_>) -> StoreSettings {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::attribution::{Keys, Tenants};
 use crate::event::Tenant;
 use crate::log::Format;
 use crate::smtp::extensions::Extension;
@@ -27,6 +28,10 @@ pub struct Settings {
     pub listen: Vec<ListenSettings>,
     /// Where mail to some domains goes, in order.
     pub routes: Vec<WaySettings>,
+    /// By what tenants are known, where a listener does not say.
+    pub tenants: Tenants,
+    /// By what messages and campaigns are known.
+    pub keys: Keys,
     /// Where all other mail goes.
     pub downstream: DownstreamSettings,
     /// How names are looked up.
@@ -35,6 +40,8 @@ pub struct Settings {
     pub lists: ListPaths,
     /// The policy.
     pub policy: PolicyChoice,
+    /// How replies are read.
+    pub classification: ClassificationSettings,
     /// The HTTP side.
     pub admin: AdminSettings,
     /// The log.
@@ -45,6 +52,8 @@ pub struct Settings {
     pub timeouts: TimeoutSettings,
     /// What is kept, and how.
     pub store: StoreSettings,
+    /// Systems whose lists may be imported.
+    pub import_sources: Vec<ImportSource>,
 }
 
 impl Settings {
@@ -56,17 +65,30 @@ impl Settings {
             data_dir: beside(file, "../data"),
             listen: vec![ListenSettings::default()],
             routes: Vec::new(),
+            tenants: Tenants::default(),
+            keys: Keys::default(),
             downstream: DownstreamSettings::default(),
             dns: DnsSettings::default(),
             lists: ListPaths::defaults(file),
             policy: PolicyChoice::default(),
+            classification: ClassificationSettings::default(),
             admin: AdminSettings::default(),
             log: LogSettings::default(),
             limits: LimitSettings::default(),
             timeouts: TimeoutSettings::default(),
             store: StoreSettings::default(),
+            import_sources: Vec::new(),
         }
     }
+}
+
+/// `[[import_source]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportSource {
+    /// What it is called, a plain word.
+    pub name: String,
+    /// Whether its lists are believed.
+    pub trust: bool,
 }
 
 /// A path as a configuration file means it: relative to the file's own folder.
@@ -89,8 +111,8 @@ pub struct ListenSettings {
     pub proxy_protocol: Vec<IpNet>,
     /// Extensions that are not offered to clients.
     pub withhold: Vec<Extension>,
-    /// On whose account.
-    pub tenant: Tenant,
+    /// On whose account; without, `tenants` decide.
+    pub tenant: Option<Tenant>,
     /// What is spoken there.
     pub protocol: ListenProtocol,
     /// TLS towards the clients.
@@ -160,7 +182,7 @@ impl Default for ListenSettings {
             xclient: Vec::new(),
             proxy_protocol: Vec::new(),
             withhold: Vec::new(),
-            tenant: Tenant::default(),
+            tenant: None,
             protocol: ListenProtocol::default(),
             tls: ListenTls::default(),
             auth: ListenAuth::default(),
@@ -266,6 +288,13 @@ pub enum Mode {
     Enforce,
     /// Decide, log, count and learn, but forward everything.
     Monitor,
+}
+
+/// `[classification]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassificationSettings {
+    /// The operator's own rules, asked before the built-in ones.
+    pub file: Option<PathBuf>,
 }
 
 /// `[admin]`.

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use crate::event::Event;
-use crate::journal::{Entry, Position};
-use crate::policy::{Policy, Record, Standing, settled, transition};
+use crate::event::order::Order;
+use crate::journal::{Entry, Position, Said};
+use crate::policy::{Masks, Policy, Record, Standing, settled, transition};
 use crate::smtp::address::RecipientKey;
 use crate::store::filter::Filter;
-use crate::store::{Applied, Batch, Store, StoreError, Stored};
+use crate::store::{Applied, Batch, Job, Store, StoreError, Stored, Tally};
 
 /// What an event did to the standing of its address, for the event's tenant and at the event's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,52 +19,121 @@ pub struct Change {
     pub after: Standing,
 }
 
-/// Folds consecutive entries into the index, all or none. An entry that the index already knows changes nothing.
+/// What is folded into, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Means<'a> {
+    pub(super) store: &'a Store,
+    pub(super) filter: &'a Filter,
+    pub(super) policy: &'a Policy,
+    pub(super) masks: &'a Masks,
+    /// Whether all records so far were folded under all orders to come: then no order leaves anything to do.
+    pub(super) foreseen: bool,
+}
+
+/// Folds consecutive entries into the index, all or none. An entry that the index already knows changes nothing. An order takes effect
+/// on what came before it by a job; a change is given for each event.
 pub(super) fn fold(
-    store: &Store,
-    filter: &Filter,
-    policy: &Policy,
+    means: &Means<'_>,
     entries: &[(Entry, Position)],
-) -> Result<Vec<Change>, StoreError> {
-    let known = store.applied().map_or(0, |applied| applied.seq);
-    let mut records: HashMap<RecipientKey, Option<Stored>> = HashMap::new();
-    let mut batch = Batch::default();
+) -> Result<Vec<Option<Change>>, StoreError> {
+    let known = means.store.applied().map_or(0, |applied| applied.seq);
+    let mut folding = Folding { means, known, records: HashMap::new(), batch: Batch::default() };
     let mut changes = Vec::with_capacity(entries.len());
     for (entry, position) in entries {
-        let key = &entry.event.address;
-        let stored = match records.get(key) {
+        changes.push(match &entry.said {
+            Said::Event(event) => Some(folding.event(entry.seq, event, *position)?),
+            Said::Order(order) => {
+                folding.order(entry.seq, order, *position);
+                None
+            }
+        });
+    }
+    folding.apply()?;
+    Ok(changes)
+}
+
+/// The record of an address made of its whole history, without the events that are masked; and the sequence of the last event, masked or not.
+pub(super) fn fold_history(
+    history: &[(u64, Event)],
+    masks: &Masks,
+    policy: &Policy,
+) -> (Record, u64) {
+    history.iter().fold((Record::default(), 0), |(record, _), (seq, event)| {
+        (step(record, *seq, event, masks, policy), *seq)
+    })
+}
+
+/// One step of the fold: the event's, unless it is masked.
+pub(super) fn step(
+    record: Record,
+    seq: u64,
+    event: &Event,
+    masks: &Masks,
+    policy: &Policy,
+) -> Record {
+    match masks.masked(seq, event) {
+        Some(_) => record,
+        None => transition(record, event, policy),
+    }
+}
+
+struct Folding<'a> {
+    means: &'a Means<'a>,
+    /// The last sequence that the index knows.
+    known: u64,
+    records: HashMap<RecipientKey, Option<Stored>>,
+    batch: Batch,
+}
+
+impl Folding<'_> {
+    fn event(&mut self, seq: u64, event: &Event, position: Position) -> Result<Change, StoreError> {
+        let Means { store, policy, masks, .. } = *self.means;
+        let key = &event.address;
+        let stored = match self.records.get(key) {
             Some(stored) => stored.clone(),
             None => store.get(key)?,
         };
-        let seen = known.max(stored.as_ref().map_or(0, |stored| stored.seq));
-        let before = stored.map_or_else(Record::default, |stored| stored.record);
-        if entry.seq <= seen {
-            let standing = standing(&before, &entry.event, policy);
-            changes.push(Change { before: standing, after: standing });
-            continue;
+        let seen = self.known.max(stored.as_ref().map_or(0, |stored| stored.seq));
+        let record = stored.map_or_else(Record::default, |stored| stored.record);
+        let before = standing(&record, event, policy);
+        if seq <= seen {
+            return Ok(Change { before, after: before });
         }
-        let standing_before = standing(&before, &entry.event, policy);
-        let after = transition(before, &entry.event, policy);
-        changes.push(Change {
-            before: standing_before,
-            after: standing(&after, &entry.event, policy),
-        });
-        let stored = Stored { record: after, seq: entry.seq };
-        records.insert(key.clone(), (!stored.record.is_blank()).then_some(stored));
-        batch.history.push((key.clone(), entry.seq, *position));
-        batch.through =
-            Some(Applied { seq: entry.seq, position: *position, id: entry.event.id.0.clone() });
+        let record = step(record, seq, event, masks, policy);
+        let after = standing(&record, event, policy);
+        // Of a masked event too: the sequence says up to where the history is in the record.
+        let stored = (!record.is_blank()).then_some(Stored { record, seq });
+        self.records.insert(key.clone(), stored);
+        self.batch.history.push((key.clone(), seq, position));
+        self.batch.through = Some(Applied { seq, position, id: event.id.0.clone() });
+        Ok(Change { before, after })
     }
-    if batch.through.is_some() {
-        for (key, stored) in &records {
+
+    fn order(&mut self, seq: u64, order: &Order, position: Position) {
+        if seq <= self.known {
+            return;
+        }
+        if !self.means.foreseen {
+            let next = Position { segment: 1, offset: 0 };
+            let jobs = self.batch.jobs.get_or_insert_with(|| self.means.store.jobs());
+            jobs.push(Job { order: seq, next, tally: Tally::default() });
+        }
+        self.batch.orders.push((seq, order.clone()));
+        self.batch.through = Some(Applied { seq, position, id: order.id.0.clone() });
+    }
+
+    fn apply(mut self) -> Result<(), StoreError> {
+        if self.batch.through.is_none() {
+            return Ok(());
+        }
+        for (key, stored) in &self.records {
             if stored.is_some() {
-                filter.insert(key.as_str());
+                self.means.filter.insert(key.as_str());
             }
         }
-        batch.records = records.into_iter().collect();
-        store.apply(&batch)?;
+        self.batch.records = self.records.into_iter().collect();
+        self.means.store.apply(&self.batch)
     }
-    Ok(changes)
 }
 
 fn standing(record: &Record, event: &Event, policy: &Policy) -> Standing {

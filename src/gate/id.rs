@@ -1,8 +1,7 @@
-//! Names for events: 26 characters, unique everywhere, that sort by time.
+//! Names for events and orders: 26 characters, unique everywhere, that sort by time.
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::event::EventId;
 use crate::time::Timestamp;
 
 /// Crockford's base 32: no I, L, O, U; sorts like the number.
@@ -10,7 +9,7 @@ const DIGITS: [u8; 32] = *b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH: usize = 26;
 
 /// A new id: 48 bits of milliseconds, 80 random bits.
-pub(super) fn new(at: Timestamp) -> EventId {
+pub(super) fn new(at: Timestamp) -> String {
     let mut random = [0; 10];
     if getrandom::fill(&mut random).is_err() {
         // Unique is enough, nobody must be unable to guess it: the hasher's keys differ with every call.
@@ -20,7 +19,7 @@ pub(super) fn new(at: Timestamp) -> EventId {
     }
     let random = random.iter().fold(0_u128, |bits, &byte| bits << 8 | u128::from(byte));
     let millis = u128::from(at.as_millis().max(0).unsigned_abs()) & ((1 << 48) - 1);
-    EventId(encode(millis << 80 | random))
+    encode(millis << 80 | random)
 }
 
 fn encode(bits: u128) -> String {
@@ -42,7 +41,7 @@ mod tests {
         let early = new(Timestamp::from_secs(1_700_000_000));
         let late = new(Timestamp::from_secs(1_700_000_001));
         assert!(early < late);
-        assert_eq!(early.0.len(), 26);
+        assert_eq!(early.len(), 26);
         assert_ne!(early, new(Timestamp::from_secs(1_700_000_000)));
     }
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::GateError;
+use super::fold::{Means, fold};
 use super::settings::GateSettings;
-use super::{GateError, fold::fold};
 use crate::journal::{self, Entry, JournalError, Position, Reader};
-use crate::policy::Policy;
+use crate::policy::{Masks, Policy};
 use crate::store::filter::Filter;
 use crate::store::{Store, StoreError, move_aside};
 use crate::time::Timestamp;
@@ -17,6 +18,8 @@ const CHUNK: usize = 1024;
 pub(super) struct Opened {
     pub(super) store: Store,
     pub(super) filter: Filter,
+    /// The orders that it knows.
+    pub(super) masks: Masks,
     /// Where a broken index was put, and what was wrong with it.
     pub(super) moved_aside: Option<(PathBuf, String)>,
     /// How many entries were folded.
@@ -24,7 +27,7 @@ pub(super) struct Opened {
 }
 
 /// Opens the index and folds into it what of the journal up to `last` it lacks: nothing, a tail, or all. A broken one is moved aside
-/// first. `progress` gets the bytes of the journal that are done, and their total.
+/// first. What orders have left to do is still to be done. `progress` gets the bytes of the journal that are done, and their total.
 pub(super) fn open(
     settings: &GateSettings,
     last: Option<(u64, Position)>,
@@ -47,7 +50,8 @@ pub(super) fn open(
     }
     // One that grew layer by layer reads a cache line for each.
     let filter = if filter.layers() > 1 { store.filter()? } else { filter };
-    Ok(Opened { store, filter, moved_aside, replayed })
+    let masks = Masks::new(store.orders()?);
+    Ok(Opened { store, filter, masks, moved_aside, replayed })
 }
 
 /// Moves the index aside and says so.
@@ -75,7 +79,7 @@ fn open_kin(
         return Err(GateError::JournalBehind { index: applied.seq, journal: end });
     }
     match journal::read_at(&settings.journal_dir(), applied.position) {
-        Ok(entry) if entry.seq == applied.seq && entry.event.id.0 == applied.id => {
+        Ok(entry) if entry.seq == applied.seq && entry.said.id() == applied.id => {
             Ok((store, filter))
         }
         Err(JournalError::Io { path, source }) if source.kind() != std::io::ErrorKind::NotFound => {
@@ -112,6 +116,13 @@ fn replay(
         return Ok(0);
     }
     let dir = settings.journal_dir();
+    // An empty index is folded under all orders at once. Else an order in the tail leaves a job, since it is about what was folded before.
+    let foreseen = known == 0;
+    let mut masks = if foreseen {
+        Masks::new(journal::orders(&dir, end)?)
+    } else {
+        Masks::new(store.orders()?)
+    };
     let total = journal::bytes_from(&dir, from)?;
     let (mut done, mut replayed) = (0, 0);
     let mut chunk: Vec<(Entry, Position)> = Vec::with_capacity(CHUNK);
@@ -128,12 +139,15 @@ fn replay(
             replayed += 1;
         }
         if chunk.len() == CHUNK {
-            fold(store, filter, policy, &chunk)?;
+            fold(&Means { store, filter, policy, masks: &masks, foreseen }, &chunk)?;
+            if !foreseen {
+                masks = Masks::new(store.orders()?);
+            }
             chunk.clear();
             progress(done, total);
         }
     }
-    fold(store, filter, policy, &chunk)?;
+    fold(&Means { store, filter, policy, masks: &masks, foreseen }, &chunk)?;
     progress(total, total);
     match store.applied().map_or(0, |applied| applied.seq) {
         reached if reached == end => Ok(replayed),

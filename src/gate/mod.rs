@@ -2,6 +2,7 @@
 //!
 //! [`Gate::judge`] answers one RCPT from memory or from the index's cache, in microseconds and without leaving the thread.
 //! [`Gate::refused`], [`Gate::delivered`] and [`Gate::learn`] hand events to the one writer; a [`Durable`] tells when they are on disk.
+//! [`Gate::order`] hands it orders about events; an [`Obeying`] tells when they are carried out.
 //!
 //! What can fail does so in the open: learning pauses and resumes by itself, [`Gate::health`] says why, nothing is forgotten without being
 //! counted, and the gate never starts with less than the journal holds.
@@ -12,10 +13,14 @@ mod index;
 mod learn;
 mod observe;
 mod open;
+mod order;
+mod preview;
+mod refold;
 mod settings;
 mod shared;
 mod stats;
 mod verify;
+mod walker;
 mod writer;
 
 use std::sync::Arc;
@@ -25,10 +30,12 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
-use crate::event::{Event, Tenant};
+use crate::bounce::classify::Classifier;
+use crate::event::order::{Decree, Order, OrderId};
+use crate::event::{Event, EventId, Tenant};
 use crate::journal::{self, JournalError};
 use crate::policy::verdict::{Decision, Listing, Verdict};
-use crate::policy::{Policy, Record, decide};
+use crate::policy::{Masks, Policy, Record, decide};
 use crate::smtp::address::RecipientKey;
 use crate::smtp::reply::Reply;
 use crate::smtp::status::EnhancedStatus;
@@ -38,9 +45,14 @@ use crate::time::Timestamp;
 pub use fold::Change;
 pub use learn::{About, Ack, Draft, Durable, Learning, Unlearnt};
 pub use open::{OpenReport, Opened, rebuild};
+pub use order::{Disobeyed, Obeyed, Obeying, OrderDraft};
+pub use preview::{Moved, Preview};
 pub use settings::{GateSettings, Mode, OnStoreFailure, Recording};
 pub use stats::Stats;
 pub use verify::VerifyReport;
+
+/// Most orders that wait to be carried out.
+const JOBS_MAX: usize = 64;
 
 /// What the lists say about a recipient.
 pub type ListingOf = Arc<dyn Fn(&RecipientKey) -> Listing + Send + Sync>;
@@ -53,8 +65,9 @@ pub struct Gate(Arc<Inner>);
 struct Inner {
     shared: Arc<shared::Shared>,
     /// `None` only while it is dropped.
-    orders: Option<SyncSender<writer::Order>>,
+    tasks: Option<SyncSender<writer::Task>>,
     writer: Option<JoinHandle<()>>,
+    walker: Option<JoinHandle<()>>,
 }
 
 /// Whether the gate does all that it should.
@@ -89,6 +102,9 @@ pub enum GateError {
     /// The writer's thread cannot be started.
     #[error("cannot start the writer: {0}")]
     Thread(#[source] std::io::Error),
+    /// What an order has to do is being done: until then records are between what they were and what they will be.
+    #[error("an undo is being carried out: try again when it is done")]
+    Refolding,
     /// Folding the journal panicked: a fault of this program.
     #[error("internal error while folding the journal: {0}")]
     Panicked(String),
@@ -123,25 +139,66 @@ impl Gate {
         let shared = &self.0.shared;
         let (done, waiting) = oneshot::channel();
         let Draft { at, address, tenant, what } = draft;
-        let order =
-            writer::Order { event: Event { id: id::new(at), at, address, tenant, what }, done };
+        let event = Event { id: EventId(id::new(at)), at, address, tenant, what };
+        let sent = self.send(writer::Task::Learn { event, done });
+        if sent.is_err() {
+            Stats::add(&shared.stats.unlearnt, 1);
+        }
+        let stats = Arc::clone(&shared.stats);
+        Durable::new(sent.map(|()| waiting), stats, shared.settings.durable_wait)
+    }
+
+    /// Takes an order in. Never waits: the promise is kept when the order is on disk and the addresses that it touches have been folded
+    /// again, which takes long when they are many and goes on beside the mail. Events that come meanwhile lose nothing.
+    pub fn order(&self, draft: OrderDraft) -> Obeying {
+        let (done, waiting) = oneshot::channel();
+        let OrderDraft { at, decree, act } = draft;
+        let order = Order { id: OrderId(id::new(at)), at, decree, act };
+        let crowded = self.0.shared.store().is_ok_and(|store| store.jobs().len() >= JOBS_MAX);
+        let sent = match crowded {
+            true => Err(Unlearnt::QueueFull),
+            false => self.send(writer::Task::Order { order, done }),
+        };
+        Obeying::new(sent.map(|()| waiting))
+    }
+
+    /// Hands the writer something to write down.
+    fn send(&self, task: writer::Task) -> Result<(), Unlearnt> {
+        let waiting = &self.0.shared.waiting;
         // Counted before it is sent, so that the writer never takes one that is not counted.
-        shared.waiting.fetch_add(1, Ordering::Relaxed);
-        let sent = match &self.0.orders {
-            Some(orders) => orders.try_send(order).map_err(|refused| match refused {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        let sent = match &self.0.tasks {
+            Some(tasks) => tasks.try_send(task).map_err(|refused| match refused {
                 TrySendError::Full(_) => Unlearnt::QueueFull,
                 TrySendError::Disconnected(_) => Unlearnt::WriterGone,
             }),
             None => Err(Unlearnt::WriterGone),
         };
         if sent.is_err() {
-            shared.waiting.fetch_sub(1, Ordering::Relaxed);
+            waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        if sent.is_err() {
-            Stats::add(&shared.stats.unlearnt, 1);
-        }
-        let stats = Arc::clone(&shared.stats);
-        Durable::new(sent.map(|()| waiting), stats, shared.settings.durable_wait)
+        sent
+    }
+
+    /// What an order would do if it were given now. Reads the whole journal; changes nothing.
+    ///
+    /// # Errors
+    /// When the index or the journal cannot be read.
+    pub fn preview(&self, decree: &Decree, now: Timestamp) -> Result<Preview, GateError> {
+        let shared = &self.0.shared;
+        let (store, policy, masks) =
+            (shared.store()?, shared.policy.load_full(), shared.masks.load_full());
+        preview::preview(&store, &shared.settings.journal_dir(), &policy, &masks, decree, now)
+    }
+
+    /// The orders in force, which say of each event whether it counts.
+    pub fn masks(&self) -> Arc<Masks> {
+        self.0.shared.masks.load_full()
+    }
+
+    /// What orders have left to do: how many of them; `None` while the index is being opened again.
+    pub fn jobs(&self) -> Option<usize> {
+        self.0.shared.store().ok().map(|store| store.jobs().len())
     }
 
     /// What is known of an address.
@@ -196,11 +253,19 @@ impl Gate {
     /// Folds the whole journal afresh under the policy in force, address by address, and compares the index with it.
     ///
     /// # Errors
-    /// When the index or the journal cannot be read.
+    /// When the index or the journal cannot be read, or an order is being carried out.
     pub fn verify(&self) -> Result<VerifyReport, GateError> {
         let shared = &self.0.shared;
-        let (store, policy) = (shared.store()?, shared.policy.load_full());
-        verify::verify(&store, &shared.settings.journal_dir(), &policy)
+        let (store, policy, masks) =
+            (shared.store()?, shared.policy.load_full(), shared.masks.load_full());
+        if !store.jobs().is_empty() {
+            return Err(GateError::Refolding);
+        }
+        let report = verify::verify(&store, &shared.settings.journal_dir(), &policy, &masks)?;
+        if !report.agrees() && *shared.masks.load_full() != *masks {
+            return Err(GateError::Refolding);
+        }
+        Ok(report)
     }
 
     /// Whether everything works, and if not, what does not.
@@ -238,6 +303,11 @@ impl Gate {
         self.0.shared.policy.load_full()
     }
 
+    /// Swaps the rules by which replies are read. What was learnt by the old ones stays.
+    pub fn set_classifier(&self, classifier: Classifier) {
+        self.0.shared.classifier.store(Arc::new(classifier));
+    }
+
     /// Swaps the lists.
     pub fn set_listing(&self, listing: ListingOf) {
         self.0.shared.listing.store(Arc::new(listing));
@@ -259,11 +329,18 @@ fn unknown(decision: Decision, listing: &Listing, on_failure: OnStoreFailure) ->
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.orders = None;
+        // The walker first: it has a way to the writer, which ends when nobody has one.
+        self.shared.refolding.end();
+        if let Some(walker) = self.walker.take() {
+            let _ = walker.join();
+        }
+        self.tasks = None;
         if let Some(writer) = self.writer.take() {
             // A panic of the writer was reported where it happened.
             let _ = writer.join();
         }
+        // Those whose order the writer took when the walker had ended.
+        self.shared.refolding.abandon();
     }
 }
 

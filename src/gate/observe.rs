@@ -7,15 +7,13 @@ use super::learn::{About, Draft, Learning};
 use super::settings::Recording;
 use super::stats::Stats;
 use crate::bounce::classify::Classification;
-use crate::bounce::{Category, Effect, Stage};
+use crate::bounce::{Category, Stage, is_about_one_recipient};
 use crate::event::{Delivery, Evidence, What};
 use crate::smtp::address::RecipientKey;
-use crate::smtp::reply::{Reply, Severity};
+use crate::smtp::reply::Reply;
 use crate::time::Timestamp;
 
-/// What every reply of a gate begins with: what another gate, or this one, refuses says nothing new about the address.
-const GATE: &str = "rcptgate:";
-/// The rule that knows such a reply, also where another host quotes it.
+/// The rule that knows what a gate said, also where another host quotes it.
 const OWN_REFUSAL: &str = "own-refusal";
 
 impl Gate {
@@ -34,13 +32,13 @@ impl Gate {
     ) -> Learning {
         let shared = &self.0.shared;
         let receiver = about.context.receiver.as_deref();
-        let classification = shared.classifier.classify(stage, reply, recipients, receiver);
+        let classification = shared.classifier.load().classify(stage, reply, recipients, receiver);
         if !is_about_one_recipient(stage, reply, recipients) {
             Stats::add(&shared.stats.ignored, 1);
             return Learning { classification, durable: None, noted: false };
         }
         let evidence = evidence(about, stage, reply, &classification);
-        if evidence.effect() != Effect::None
+        if shared.policy.load().heeds(&evidence)
             || matches!(shared.look_up(&about.address), Ok(Some(_)))
         {
             let durable = self.learn(draft(about, What::Reply(evidence), now));
@@ -97,28 +95,6 @@ impl Gate {
             drop(self.learn(draft(about, What::Delivered(delivery), now)));
         }
     }
-}
-
-/// Evidence purity (DESIGN §3, rule 6).
-fn is_about_one_recipient(stage: Stage, reply: &Reply, recipients: u32) -> bool {
-    let refusal = match reply.severity() {
-        Severity::Transient | Severity::Permanent => true,
-        Severity::Completion | Severity::Intermediate => false,
-    };
-    let alone = match stage {
-        Stage::Rcpt | Stage::Dsn | Stage::Lookup => true,
-        Stage::Data | Stage::EndOfData => recipients == 1,
-        Stage::Connect
-        | Stage::Ehlo
-        | Stage::Starttls
-        | Stage::Auth
-        | Stage::Mail
-        | Stage::Rset
-        | Stage::Quit => false,
-    };
-    // What DNS says of a domain comes in the gate's own words.
-    let own = reply.text.trim_start().starts_with(GATE) && stage != Stage::Lookup;
-    refusal && alone && !own
 }
 
 fn evidence(

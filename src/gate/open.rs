@@ -8,11 +8,13 @@ use std::sync::mpsc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
+use super::fold::Means;
 use super::settings::GateSettings;
 use super::shared::{Shared, Trouble};
 use super::stats::Stats;
+use super::walker::{Refolding, Walker};
 use super::writer::Writer;
-use super::{Gate, GateError, Inner, ListingOf, index};
+use super::{Gate, GateError, Inner, ListingOf, index, refold};
 use crate::bounce::classify::Classifier;
 use crate::journal::{self, Torn};
 use crate::policy::Policy;
@@ -20,8 +22,9 @@ use crate::policy::verdict::Listing;
 use crate::store::StoreError;
 use crate::store::lock::DataLock;
 
-/// The writer's thread, as `ps -L` and panics name it.
+/// The threads, as `ps -L` and panics name them.
 const THREAD: &str = "rcptgate-writer";
+const WALKER: &str = "rcptgate-refold";
 
 /// A gate, and how it came to be.
 pub struct Opened {
@@ -40,6 +43,8 @@ pub struct OpenReport {
     pub moved_aside: Option<(PathBuf, String)>,
     /// How many events were folded into the index: the tail of the journal, or all of it.
     pub replayed: u64,
+    /// How many orders, of which a stop had kept something from being done, were finished.
+    pub finished: u64,
     /// How many addresses have a record.
     pub records: u64,
     /// The last sequence in the journal.
@@ -47,7 +52,8 @@ pub struct OpenReport {
 }
 
 impl Gate {
-    /// Opens the gate: takes the lock, opens the journal, opens the index or builds it anew, folds what it lacks, starts the writer.
+    /// Opens the gate: takes the lock, opens the journal, opens the index or builds it anew, folds what it lacks, finishes
+    /// what orders had left to do, starts the writer.
     /// Nothing is on any list until [`Gate::set_listing`]. `progress` gets the bytes of the journal done, and their total.
     ///
     /// # Errors
@@ -61,7 +67,17 @@ impl Gate {
         let lock = DataLock::take(&settings.data_dir, settings.lock_wait)?;
         let (journal, torn) = open_journal(&settings)?;
         let index = contained(|| index::open(&settings, journal.last(), &policy, &mut progress))?;
+        let means = Means {
+            store: &index.store,
+            filter: &index.filter,
+            policy: &policy,
+            masks: &index.masks,
+            foreseen: false,
+        };
+        let journal_dir = settings.journal_dir();
+        let finished = contained(|| refold::finish(&means, &journal_dir, &mut progress))?;
         let report = OpenReport {
+            finished,
             moved_aside: index.moved_aside.clone(),
             replayed: index.replayed,
             records: index.store.count(),
@@ -75,10 +91,12 @@ impl Gate {
         let shared = Arc::new(Shared {
             settings,
             policy: ArcSwap::from_pointee(policy),
-            classifier,
+            classifier: ArcSwap::from_pointee(classifier),
             listing: ArcSwap::from_pointee(nothing),
             index: ArcSwapOption::from_pointee(index.store),
             filter: ArcSwap::from_pointee(index.filter),
+            masks: ArcSwap::from_pointee(index.masks),
+            refolding: Refolding::default(),
             stats: Arc::new(stats),
             trouble: Trouble::default(),
             waiting: AtomicUsize::new(0),
@@ -90,15 +108,19 @@ impl Gate {
 }
 
 fn start(shared: Arc<Shared>, journal: journal::Writer, queue: usize) -> Result<Gate, GateError> {
-    let (orders, waiting) = mpsc::sync_channel(queue);
+    let (tasks, waiting) = mpsc::sync_channel(queue);
     let writer = Writer::new(Arc::clone(&shared), journal, waiting);
+    let walker = Walker::new(Arc::clone(&shared), tasks.clone());
     let running = Arc::clone(&shared);
     let thread = std::thread::Builder::new().name(THREAD.to_owned()).spawn(move || {
         writer.run();
         running.writing.store(false, Ordering::Release);
     });
     let writer = Some(thread.map_err(GateError::Thread)?);
-    Ok(Gate(Arc::new(Inner { shared, orders: Some(orders), writer })))
+    let mut inner = Inner { shared, tasks: Some(tasks), writer, walker: None };
+    let thread = std::thread::Builder::new().name(WALKER.to_owned()).spawn(move || walker.run());
+    inner.walker = Some(thread.map_err(GateError::Thread)?);
+    Ok(Gate(Arc::new(inner)))
 }
 
 /// Builds the index anew from the journal, whatever the old one says; that one is moved aside. No gate may run.
@@ -120,6 +142,8 @@ pub fn rebuild(
     };
     let opened = contained(|| index::open(settings, journal.last(), policy, &mut progress))?;
     Ok(OpenReport {
+        // Folded under all orders from the start.
+        finished: 0,
         torn,
         moved_aside,
         replayed: opened.replayed,

@@ -10,9 +10,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use super::index::Opened;
 use super::settings::GateSettings;
 use super::stats::Stats;
+use super::walker::Refolding;
 use super::{GateError, ListingOf};
 use crate::bounce::classify::Classifier;
-use crate::policy::Policy;
+use crate::policy::{Masks, Policy};
 use crate::smtp::address::RecipientKey;
 use crate::store::filter::Filter;
 use crate::store::lock::DataLock;
@@ -25,15 +26,18 @@ const CLOSE_STEPS: u32 = 200;
 pub(super) struct Shared {
     pub(super) settings: GateSettings,
     pub(super) policy: ArcSwap<Policy>,
-    pub(super) classifier: Classifier,
+    pub(super) classifier: ArcSwap<Classifier>,
     pub(super) listing: ArcSwap<ListingOf>,
     /// `None` only while the writer opens it again.
     pub(super) index: ArcSwapOption<Store>,
     /// May name addresses that have no record any more, never lacks one that has.
     pub(super) filter: ArcSwap<Filter>,
+    /// The orders in force. Never less than those that the index knows.
+    pub(super) masks: ArcSwap<Masks>,
+    pub(super) refolding: Refolding,
     pub(super) stats: Arc<Stats>,
     pub(super) trouble: Trouble,
-    /// Events on their way to the writer.
+    /// Events and orders on their way to the writer; the walker's steps, one at a time, are not counted.
     pub(super) waiting: AtomicUsize,
     /// Whether the writer runs.
     pub(super) writing: AtomicBool,
@@ -111,6 +115,7 @@ impl Shared {
 
     pub(super) fn install(&self, opened: Opened) {
         self.filter.store(Arc::new(opened.filter));
+        self.masks.store(Arc::new(opened.masks));
         self.index.store(Some(Arc::new(opened.store)));
     }
 

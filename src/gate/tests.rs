@@ -1,3 +1,5 @@
+mod orders;
+
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -8,6 +10,8 @@ use crate::bounce::classify::Classifier;
 use crate::bounce::{Category, Scope, Stage};
 use crate::event::{Act, Context, Delivery, Evidence, List, What};
 use crate::policy::Standing;
+
+mod policies;
 
 fn settings(dir: &Path) -> GateSettings {
     GateSettings {
@@ -158,7 +162,7 @@ fn a_crash_between_journal_and_index_loses_nothing() {
     teach(dir.path(), &["a@a.test"]);
     let (mut journal, _) = journal::Writer::open(&dir.path().join("journal"), 2000).expect("opens");
     let Draft { at, address, tenant, what } = quarantine("b@a.test");
-    let event = Event { id: id::new(at), at, address, tenant, what };
+    let event = Event { id: EventId(id::new(at)), at, address, tenant, what };
     journal.stage(&event).expect("staged");
     journal.commit().expect("committed");
     drop(journal);
@@ -316,8 +320,15 @@ fn replaying_what_is_known_changes_nothing() {
         .collect();
     let before = store.get(&key("gone@gmail.com")).expect("read");
     assert!(before.is_some());
-    let changes = fold::fold(&store, &shared.filter.load(), &shared.policy.load(), &entries);
-    for change in changes.expect("folded") {
+    let (filter, policy, masks) = (shared.filter.load(), shared.policy.load(), shared.masks.load());
+    let means = fold::Means {
+        store: &store,
+        filter: &filter,
+        policy: &policy,
+        masks: &masks,
+        foreseen: false,
+    };
+    for change in fold::fold(&means, &entries).expect("folded").into_iter().flatten() {
         assert_eq!(change.before, change.after);
     }
     assert_eq!(store.get(&key("gone@gmail.com")).expect("read"), before);

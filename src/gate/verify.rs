@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::GateError;
+use super::fold::fold_history;
 use crate::event::Event;
-use crate::journal::{self, Position, Reader};
-use crate::policy::{Policy, Record, transition};
+use crate::journal::{self, Position, Reader, Said};
+use crate::policy::{Masks, Policy, Record};
 use crate::smtp::address::RecipientKey;
 use crate::store::Store;
 
@@ -19,6 +20,8 @@ const TURNS: u32 = 5;
 pub struct VerifyReport {
     /// Events in the journal, up to the last one that the index knew at the start.
     pub events: u64,
+    /// Orders in the journal, as far.
+    pub orders: u64,
     /// Addresses that have events.
     pub addresses: u64,
     /// Records in the index.
@@ -49,18 +52,32 @@ pub(super) fn verify(
     store: &Store,
     journal: &Path,
     policy: &Policy,
+    masks: &Masks,
 ) -> Result<VerifyReport, GateError> {
     let mut report = VerifyReport::default();
     let end = store.applied().map_or(0, |applied| applied.seq);
+    let mut orders = store.orders()?.into_iter();
     for located in Reader::open(journal)? {
         let located = located?;
-        let (seq, key) = (located.entry.seq, &located.entry.event.address);
+        let seq = located.entry.seq;
         if seq > end {
             break;
         }
-        report.events += 1;
-        if store.position(key, seq)? != Some(located.position) {
-            report.differs(|| format!("event {seq} of {key} is not found through the index"));
+        match &located.entry.said {
+            Said::Event(event) => {
+                report.events += 1;
+                let key = &event.address;
+                if store.position(key, seq)? != Some(located.position) {
+                    report
+                        .differs(|| format!("event {seq} of {key} is not found through the index"));
+                }
+            }
+            Said::Order(order) => {
+                report.orders += 1;
+                if orders.next().as_ref() != Some(&(seq, order.clone())) {
+                    report.differs(|| format!("order {seq} is another one in the index"));
+                }
+            }
         }
     }
     let mut previous = None;
@@ -68,7 +85,7 @@ pub(super) fn verify(
         let (key, _, _) = found?;
         if previous.as_ref() != Some(&key) {
             report.addresses += 1;
-            compare(store, journal, policy, &key, &mut report)?;
+            compare(store, journal, (policy, masks), &key, &mut report)?;
             previous = Some(key);
         }
     }
@@ -85,7 +102,7 @@ pub(super) fn verify(
 fn compare(
     store: &Store,
     journal: &Path,
-    policy: &Policy,
+    (policy, masks): (&Policy, &Masks),
     key: &RecipientKey,
     report: &mut VerifyReport,
 ) -> Result<(), GateError> {
@@ -95,9 +112,7 @@ fn compare(
         if store.get(key)? != before {
             continue;
         }
-        let folded = events
-            .iter()
-            .fold(Record::default(), |record, (_, event)| transition(record, event, policy));
+        let (folded, _) = fold_history(&events, masks, policy);
         if before.map_or_else(Record::default, |stored| stored.record) != folded {
             report.differs(|| format!("the record of {key} is not what its events fold to"));
         }
@@ -116,16 +131,19 @@ pub(super) fn history(
     positions.into_iter().map(|(seq, position)| read(journal, key, seq, position)).collect()
 }
 
-fn read(
+/// The one event of an address that stands there.
+pub(super) fn read(
     journal: &Path,
     key: &RecipientKey,
     seq: u64,
     position: Position,
 ) -> Result<(u64, Event), GateError> {
     let entry = journal::read_at(journal, position)?;
-    if entry.seq != seq || entry.event.address != *key {
-        let why = format!("event {seq} of {key} is not at {position}");
-        return Err(GateError::Store(crate::store::StoreError::Damaged { why }));
+    match entry.said {
+        Said::Event(event) if entry.seq == seq && event.address == *key => Ok((seq, event)),
+        Said::Event(_) | Said::Order(_) => {
+            let why = format!("event {seq} of {key} is not at {position}");
+            Err(GateError::Store(crate::store::StoreError::Damaged { why }))
+        }
     }
-    Ok((seq, entry.event))
 }

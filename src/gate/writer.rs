@@ -12,12 +12,16 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::fold::Means;
 use super::learn::{Ack, Outcome, Unlearnt};
+use super::refold::{Chunk, Taken};
 use super::shared::Shared;
 use super::stats::Stats;
-use super::{fold, index};
-use crate::event::Event;
-use crate::journal::{self, Entry, JournalError, Position};
+use super::walker::Waiting;
+use super::{GateError, fold, index, order, refold};
+use crate::event::order::{Order, OrderId};
+use crate::event::{Event, EventId};
+use crate::journal::{self, Entry, JournalError, Position, Said};
 use crate::store::{BATCH_MAX, StoreError};
 
 /// Most events in one commit.
@@ -29,23 +33,48 @@ const UNFLUSHED_MAX: usize = 20_000;
 /// sled cannot be opened on a full disk, and for as long as it is not closed look-ups go on.
 const PROBE_BYTES: usize = 8 << 20;
 
-/// An event on its way to the journal.
-pub(super) struct Order {
-    pub(super) event: Event,
-    pub(super) done: oneshot::Sender<Outcome>,
+/// What the writer has to do.
+pub(super) enum Task {
+    /// Take in an event.
+    Learn { event: Event, done: oneshot::Sender<Outcome> },
+    /// Take in an order.
+    Order { order: Order, done: oneshot::Sender<order::Outcome> },
+    /// Write a step of what an order has to do.
+    Refold { chunk: Chunk, done: oneshot::Sender<Result<Option<Taken>, GateError>> },
+}
+
+/// A line on its way to the journal, and who waits for it.
+struct Draft {
+    said: Said,
+    done: Done,
+}
+
+enum Done {
+    Event(oneshot::Sender<Outcome>),
+    Order(oneshot::Sender<order::Outcome>),
+}
+
+impl Done {
+    // Whoever asked may have stopped waiting.
+    fn refuse(self, why: Unlearnt) {
+        match self {
+            Self::Event(done) => drop(done.send(Err(why))),
+            Self::Order(done) => drop(done.send(Err(why.into()))),
+        }
+    }
 }
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
     journal: journal::Writer,
-    orders: Receiver<Order>,
+    tasks: Receiver<Task>,
     unflushed: usize,
     last_attempt: Option<Instant>,
 }
 
-/// A staged event with where it will stand.
+/// A staged line with where it will stand.
 struct Staged {
-    order: Order,
+    draft: Draft,
     seq: u64,
     position: Position,
 }
@@ -54,22 +83,26 @@ impl Writer {
     pub(super) const fn new(
         shared: Arc<Shared>,
         journal: journal::Writer,
-        orders: Receiver<Order>,
+        tasks: Receiver<Task>,
     ) -> Self {
-        Self { shared, journal, orders, unflushed: 0, last_attempt: None }
+        Self { shared, journal, tasks, unflushed: 0, last_attempt: None }
     }
 
     /// Runs until nobody can send any more, then flushes.
     pub(super) fn run(mut self) {
         loop {
-            match self.orders.recv_timeout(IDLE) {
+            match self.tasks.recv_timeout(IDLE) {
                 Ok(first) => {
-                    let mut orders = vec![first];
-                    orders.extend(self.orders.try_iter().take(COMMIT_MAX - 1));
-                    self.shared.waiting.fetch_sub(orders.len(), Ordering::Relaxed);
+                    let mut tasks = vec![first];
+                    tasks.extend(self.tasks.try_iter().take(COMMIT_MAX - 1));
+                    let (drafts, chunks) = parted(tasks);
+                    self.shared.waiting.fetch_sub(drafts.len(), Ordering::Relaxed);
                     // Apart, so that a panic in the one does not cost the events of the other.
                     self.contained(Self::recover_if_due);
-                    self.contained(|writer| writer.take(orders));
+                    self.contained(|writer| writer.take(drafts));
+                    for (chunk, done) in chunks {
+                        self.contained(|writer| drop(done.send(writer.refold(chunk))));
+                    }
                     if self.unflushed >= UNFLUSHED_MAX {
                         self.contained(Self::flush);
                     }
@@ -92,11 +125,14 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, orders: Vec<Order>) {
-        if let Some(why) = self.shared.trouble.journal() {
-            return self.refuse(orders, &why);
+    fn take(&mut self, drafts: Vec<Draft>) {
+        if drafts.is_empty() {
+            return;
         }
-        let (staged, failure) = self.stage(orders);
+        if let Some(why) = self.shared.trouble.journal() {
+            return self.refuse(drafts, &why);
+        }
+        let (staged, failure) = self.stage(drafts);
         let committed = match failure {
             Some((error, rest)) => Err((error, rest)),
             None => self.journal.commit().map_err(|error| (error, Vec::new())),
@@ -107,7 +143,7 @@ impl Writer {
             tracing::error!(event = "store", result = "learning_paused", error = why);
             self.shared.trouble.set_journal(&why);
             self.last_attempt = Some(Instant::now());
-            let lost = staged.into_iter().map(|staged| staged.order).chain(rest);
+            let lost = staged.into_iter().map(|staged| staged.draft).chain(rest);
             return self.refuse(lost.collect(), &why);
         }
         Stats::add(&self.shared.stats.learnt, staged.len());
@@ -118,20 +154,20 @@ impl Writer {
         }
     }
 
-    /// Stages what can be written; refuses what never can. On failure also returns the orders that were not staged.
-    fn stage(&mut self, orders: Vec<Order>) -> (Vec<Staged>, Option<(JournalError, Vec<Order>)>) {
-        let mut staged = Vec::with_capacity(orders.len());
-        let mut orders = orders.into_iter();
-        while let Some(order) = orders.next() {
-            match self.journal.stage(&order.event) {
-                Ok((seq, position)) => staged.push(Staged { order, seq, position }),
+    /// Stages what can be written; refuses what never can. On failure also returns the drafts that were not staged.
+    fn stage(&mut self, drafts: Vec<Draft>) -> (Vec<Staged>, Option<(JournalError, Vec<Draft>)>) {
+        let mut staged = Vec::with_capacity(drafts.len());
+        let mut drafts = drafts.into_iter();
+        while let Some(draft) = drafts.next() {
+            match self.journal.stage(&draft.said) {
+                Ok((seq, position)) => staged.push(Staged { draft, seq, position }),
                 Err(error @ JournalError::Unwritable { .. }) => {
                     Stats::add(&self.shared.stats.unlearnt, 1);
                     tracing::error!(event = "store", result = "event_lost", error = %error);
-                    let _ = order.done.send(Err(Unlearnt::Unwritable(error.to_string())));
+                    draft.done.refuse(Unlearnt::Unwritable(error.to_string()));
                 }
                 Err(error) => {
-                    let rest = std::iter::once(order).chain(orders).collect();
+                    let rest = std::iter::once(draft).chain(drafts).collect();
                     return (staged, Some((error, rest)));
                 }
             }
@@ -142,35 +178,84 @@ impl Writer {
     fn fold_and_acknowledge(&self, staged: Vec<Staged>) {
         let (dones, entries): (Vec<_>, Vec<_>) = staged
             .into_iter()
-            .map(|Staged { order, seq, position }| {
-                (order.done, (Entry { seq, event: order.event }, position))
+            .map(|Staged { draft, seq, position }| {
+                (draft.done, (Entry { seq, said: draft.said }, position))
             })
             .unzip();
         let changes = self.fold(&entries);
+        let mut ordered = false;
         for (place, (done, (entry, _))) in dones.into_iter().zip(entries).enumerate() {
-            let change = changes.get(place).copied();
-            // Whoever asked may have stopped waiting.
-            let _ = done.send(Ok(Ack { id: entry.event.id, seq: entry.seq, change }));
+            let (seq, id) = (entry.seq, entry.said.id().to_owned());
+            match done {
+                Done::Event(done) => {
+                    let change = changes.get(place).copied().flatten();
+                    // Whoever asked may have stopped waiting.
+                    let _ = done.send(Ok(Ack { id: EventId(id), seq, change }));
+                }
+                Done::Order(done) => {
+                    ordered = true;
+                    self.shared.refolding.wait_for(Waiting { id: OrderId(id), seq, done });
+                }
+            }
+        }
+        if ordered {
+            self.shared.refolding.wake();
         }
     }
 
     /// Folds what was just committed; nothing while the index waits to be opened again.
-    fn fold(&self, entries: &[(Entry, Position)]) -> Vec<fold::Change> {
+    fn fold(&self, entries: &[(Entry, Position)]) -> Vec<Option<fold::Change>> {
         if self.shared.trouble.index().is_some() {
             return Vec::new();
         }
-        let store = self.shared.index.load();
-        let folded = match store.as_ref() {
-            Some(store) => {
-                let (filter, policy) = (self.shared.filter.load(), self.shared.policy.load());
-                fold::fold(store, &filter, &policy, entries)
+        for (entry, _) in entries {
+            match &entry.said {
+                Said::Event(_) => {}
+                // Before the index knows it: whoever finds its job there needs it.
+                Said::Order(order) => {
+                    let masks = self.shared.masks.load().with(entry.seq, order.clone());
+                    self.shared.masks.store(Arc::new(masks));
+                }
             }
-            None => Err(StoreError::Paused),
-        };
+        }
+        let folded = self.with_means(|means| Ok(fold::fold(means, entries)?));
         folded.unwrap_or_else(|error| {
-            self.index_failed(&error);
+            if let GateError::Store(error) = &error {
+                self.index_failed(error);
+            }
             Vec::new()
         })
+    }
+
+    /// Writes a step of what an order has to do.
+    fn refold(&mut self, chunk: Chunk) -> Result<Option<Taken>, GateError> {
+        if self.shared.trouble.index().is_some() {
+            return Err(StoreError::Paused.into());
+        }
+        self.unflushed += 1 + chunk.len();
+        let journal = self.shared.settings.journal_dir();
+        let taken = self.with_means(|means| refold::apply(means, &journal, chunk));
+        if let Err(GateError::Store(error)) = &taken {
+            self.index_failed(error);
+        }
+        if matches!(&taken, Ok(Some(taken)) if taken.over) {
+            // What somebody is told is done should not be done again at the next start.
+            self.flush();
+        }
+        taken
+    }
+
+    fn with_means<T>(
+        &self,
+        work: impl FnOnce(&Means<'_>) -> Result<T, GateError>,
+    ) -> Result<T, GateError> {
+        let shared = &self.shared;
+        let index = shared.index.load();
+        let store = index.as_ref().ok_or(StoreError::Paused)?;
+        let (filter, policy, masks) =
+            (shared.filter.load(), shared.policy.load(), shared.masks.load());
+        let (filter, policy, masks) = (&filter, &policy, &masks);
+        work(&Means { store, filter, policy, masks, foreseen: false })
     }
 
     fn index_failed(&self, error: &StoreError) {
@@ -190,10 +275,10 @@ impl Writer {
         }
     }
 
-    fn refuse(&self, orders: Vec<Order>, why: &str) {
-        Stats::add(&self.shared.stats.unlearnt, orders.len());
-        for order in orders {
-            let _ = order.done.send(Err(Unlearnt::Disk(why.to_owned())));
+    fn refuse(&self, drafts: Vec<Draft>, why: &str) {
+        Stats::add(&self.shared.stats.unlearnt, drafts.len());
+        for draft in drafts {
+            draft.done.refuse(Unlearnt::Disk(why.to_owned()));
         }
     }
 
@@ -240,8 +325,28 @@ impl Writer {
                 .map_err(|error| error.to_string())?;
             shared.install(opened);
             shared.trouble.clear_index();
+            shared.refolding.wake();
             self.unflushed = 0;
         }
         Ok(())
     }
+}
+
+/// What goes to the journal, and what is written to the index beside it.
+type Parted = (Vec<Draft>, Vec<(Chunk, oneshot::Sender<Result<Option<Taken>, GateError>>)>);
+
+fn parted(tasks: Vec<Task>) -> Parted {
+    let (mut drafts, mut chunks) = (Vec::with_capacity(tasks.len()), Vec::new());
+    for task in tasks {
+        match task {
+            Task::Learn { event, done } => {
+                drafts.push(Draft { said: event.into(), done: Done::Event(done) });
+            }
+            Task::Order { order, done } => {
+                drafts.push(Draft { said: order.into(), done: Done::Order(done) });
+            }
+            Task::Refold { chunk, done } => chunks.push((chunk, done)),
+        }
+    }
+    (drafts, chunks)
 }

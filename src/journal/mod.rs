@@ -1,6 +1,7 @@
 //! The journal: every event that was ever learnt, one JSON line each, in append-only segments. It is the truth; all else is folded from it.
 //!
 //! `data_dir/journal/0000000001.jsonl` and on, contiguous from 1. A line is `{"seq":17,"id":...,"at":...}`: `tail -f` and `jq` read it.
+//! Between the events stand orders about them: they have no address, and a field `order` instead.
 //! Sequences only grow, within a segment and across segments; a gap is allowed (a line may have been erased on purpose), going back is not.
 //!
 //! What a crash can leave is a torn last line of the last segment: it was never acknowledged, so [`Writer::open`] cuts it off (and keeps
@@ -17,8 +18,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
+use crate::event::order::Order;
 
-pub use reader::{Located, Reader, read_at};
+pub use reader::{Located, Reader, orders, read_at};
 pub use segment::{begin_of_last, begin_since, bytes_from};
 #[cfg(test)]
 pub(crate) use writer::Fault;
@@ -42,14 +44,56 @@ impl fmt::Display for Position {
     }
 }
 
-/// One line: an event and its place in the order of all events.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One line, and its place in the order of all lines.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
     /// The sequence number, from 1.
     pub seq: u64,
-    /// What happened.
+    /// What it says.
     #[serde(flatten)]
-    pub event: Event,
+    pub said: Said,
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Said {
+    /// Something happened to one address.
+    Event(Event),
+    /// Something was ordered about events.
+    Order(Order),
+}
+
+impl Said {
+    /// The name of the event or the order.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Event(event) => &event.id.0,
+            Self::Order(order) => &order.id.0,
+        }
+    }
+}
+
+impl Entry {
+    /// The event, if it is one.
+    pub const fn event(&self) -> Option<&Event> {
+        match &self.said {
+            Said::Event(event) => Some(event),
+            Said::Order(_) => None,
+        }
+    }
+}
+
+impl From<Event> for Said {
+    fn from(event: Event) -> Self {
+        Self::Event(event)
+    }
+}
+
+impl From<Order> for Said {
+    fn from(order: Order) -> Self {
+        Self::Order(order)
+    }
 }
 
 /// Why the journal cannot be read or written.
@@ -79,10 +123,10 @@ pub enum JournalError {
         /// Which segment.
         path: PathBuf,
     },
-    /// An event that could not be read back if it were written: a fault of whoever made it.
+    /// An event or an order that could not be read back if it were written: a fault of whoever made it.
     #[error("event {id} cannot be written: {why}")]
     Unwritable {
-        /// Which event.
+        /// Which one.
         id: String,
         /// What is wrong with it.
         why: String,

@@ -5,7 +5,8 @@ use std::io::{BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::segment::{self, Line};
-use super::{Entry, JournalError, Position, io_error};
+use super::{Entry, JournalError, Position, Said, io_error};
+use crate::event::order::Order;
 
 /// An entry and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,14 @@ pub struct Located {
     pub bytes: u64,
     /// The line.
     pub entry: Entry,
+}
+
+impl Located {
+    /// Where the next line begins, unless this one is the last of its segment.
+    pub const fn behind(&self) -> Position {
+        let Position { segment, offset } = self.position;
+        Position { segment, offset: offset + self.bytes }
+    }
 }
 
 /// Iterates over the entries in order, from some position to the end as it was when the reader was made (or a little behind it).
@@ -115,6 +124,15 @@ impl Reader {
     }
 
     fn step(&mut self) -> Result<Option<Located>, JournalError> {
+        let Some(position) = self.raw()? else { return Ok(None) };
+        let entry =
+            segment::parse(&self.buffer, self.after).map_err(|why| self.broken(position, why))?;
+        self.after = entry.seq;
+        Ok(Some(Located { position, bytes: self.length(), entry }))
+    }
+
+    /// Reads the next line into the buffer and says where it begins.
+    fn raw(&mut self) -> Result<Option<Position>, JournalError> {
         loop {
             let Some(current) = &mut self.current else {
                 let Some(number) = self.ahead.pop() else { return Ok(None) };
@@ -132,15 +150,19 @@ impl Reader {
                     return Err(segment::broken(path, position.offset, why));
                 }
                 Line::Whole => {
-                    let entry = segment::parse(&self.buffer, self.after)
-                        .map_err(|why| segment::broken(path, position.offset, why))?;
-                    let bytes = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
-                    current.offset += bytes;
-                    self.after = entry.seq;
-                    return Ok(Some(Located { position, bytes, entry }));
+                    current.offset += u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
+                    return Ok(Some(position));
                 }
             }
         }
+    }
+
+    fn length(&self) -> u64 {
+        u64::try_from(self.buffer.len()).unwrap_or(u64::MAX)
+    }
+
+    fn broken(&self, position: Position, why: String) -> JournalError {
+        segment::broken(segment::path(&self.dir, position.segment), position.offset, why)
     }
 }
 
@@ -155,6 +177,27 @@ impl Iterator for Reader {
         }
         found.transpose()
     }
+}
+
+/// All orders up to sequence `through`. Reads the whole journal, and of lines that are no orders only as much as tells so: what is wrong
+/// with those is found by whoever reads them.
+///
+/// # Errors
+/// As [`Reader::open`], and for an order that is broken or not understood.
+pub fn orders(dir: &Path, through: u64) -> Result<Vec<(u64, Order)>, JournalError> {
+    let mut reader = Reader::open(dir)?;
+    let mut orders = Vec::new();
+    while let Some(position) = reader.raw()? {
+        let found =
+            segment::parse_order(&reader.buffer).map_err(|why| reader.broken(position, why))?;
+        match found {
+            Some(Entry { seq, said: Said::Order(order) }) if seq <= through => {
+                orders.push((seq, order));
+            }
+            Some(_) | None => {}
+        }
+    }
+    Ok(orders)
 }
 
 /// Reads the one line that begins at `position`.

@@ -5,7 +5,13 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use memchr::memmem;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
 use super::{Entry, JournalError, LINE_MAX, Position, io_error};
+use crate::event::Event;
+use crate::event::order::Order;
 use crate::time::Timestamp;
 
 /// The file of segment `number`.
@@ -130,12 +136,46 @@ pub(super) fn read_line(
 
 /// Reads an entry from its line; `after` is the sequence before it.
 pub(super) fn parse(line: &[u8], after: u64) -> Result<Entry, String> {
-    let entry: Entry =
-        serde_json::from_slice(line).map_err(|fault| format!("not an event: {fault}"))?;
+    let entry = match parse_order(line)? {
+        Some(order) => order,
+        None => {
+            let Numbered::<Event> { seq, said } =
+                serde_json::from_slice(line).map_err(|fault| format!("not an event: {fault}"))?;
+            Entry { seq, said: said.into() }
+        }
+    };
     if entry.seq <= after {
         return Err(format!("sequence {} does not follow {after}", entry.seq));
     }
     Ok(entry)
+}
+
+/// Reads an entry from its line if that is an order, which few are: all others cost one search for a word.
+pub(super) fn parse_order(line: &[u8]) -> Result<Option<Entry>, String> {
+    // With its quotes it stands in no text, where quotes are escaped, but it may be a whole text.
+    if memmem::find(line, br#""order""#).is_none() {
+        return Ok(None);
+    }
+    match serde_json::from_slice::<Kind>(line) {
+        Ok(Kind { order: Some(IgnoredAny) }) => {}
+        // What is no JSON at all is found out where it is read as an event.
+        Ok(Kind { order: None }) | Err(_) => return Ok(None),
+    }
+    let Numbered::<Order> { seq, said } =
+        serde_json::from_slice(line).map_err(|fault| format!("not an order: {fault}"))?;
+    Ok(Some(Entry { seq, said: said.into() }))
+}
+
+#[derive(Deserialize)]
+struct Numbered<T> {
+    seq: u64,
+    #[serde(flatten)]
+    said: T,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    order: Option<IgnoredAny>,
 }
 
 /// The error for the line that begins at `offset`; counts lines only now, since most readers start in the middle.

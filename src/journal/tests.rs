@@ -29,7 +29,7 @@ fn sequences(dir: &Path) -> Vec<u64> {
     let entries = Reader::open(dir).expect("opens").map(|found| found.expect("a line").entry);
     entries
         .map(|entry| {
-            assert_eq!(entry.event, event(entry.seq));
+            assert_eq!(entry.event(), Some(&event(entry.seq)));
             entry.seq
         })
         .collect()
@@ -208,4 +208,47 @@ fn segments_that_were_closed_before_are_passed_over() {
     assert_eq!(segments, [1, 1, 2, 2, 3, 3]);
     let behind = begin_since(&dir, Timestamp::from_secs(1 << 40)).expect("read");
     assert_eq!(Reader::at(&dir, behind).expect("opens").count(), 0);
+}
+
+fn order(number: u64) -> Order {
+    let text = format!(
+        r#"{{"id":"o{number}","at":"2026-11-23T10:00:00Z","order":"void","select":{{"rule":"r"}},"reason":"why"}}"#
+    );
+    serde_json::from_str(&text).expect("an order")
+}
+
+#[test]
+fn orders_stand_between_events_and_are_found_without_reading_those() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut writer, _) = Writer::open(dir.path(), 250).expect("opens");
+    for number in 1..=9 {
+        match number % 3 {
+            0 => writer.stage(&order(number)).expect("staged"),
+            _ => writer.stage(&event(number)).expect("staged"),
+        };
+        writer.commit().expect("committed");
+    }
+    let expected = [(3, order(3)), (6, order(6)), (9, order(9))];
+    assert_eq!(orders(dir.path(), 9).expect("read"), expected);
+    assert_eq!(orders(dir.path(), 8).expect("read"), expected[..2]);
+    for located in Reader::open(dir.path()).expect("opens") {
+        let entry = located.expect("a line").entry;
+        assert_eq!(entry.event().is_none(), entry.seq % 3 == 0);
+        let line = serde_json::to_string(&entry).expect("JSON");
+        assert_eq!(segment::parse(line.as_bytes(), 0).expect("reads back"), entry);
+    }
+}
+
+#[test]
+fn an_event_may_speak_of_orders() {
+    let line = r#"{"seq":1,"id":"1","at":"2026-11-23T10:00:00Z","address":"order@order.test","tenant":"order","type":"reply","category":"user_unknown","scope":"recipient","stage":"rcpt","reply":"550 \"order\":\"void\" \\\"order\":1","rule":"order","campaign":"order"}"#;
+    let entry = segment::parse(line.as_bytes(), 0).expect("an event");
+    assert!(entry.event().is_some());
+    // By hand, with blanks.
+    let line = r#"{"seq":1, "id":"1", "at":"2026-11-23T10:00:00Z", "order" : "void", "select":{"rule":"r"}}"#;
+    assert!(segment::parse(line.as_bytes(), 0).expect("an order").event().is_none());
+    // One that is not understood is damage, never passed over.
+    let line = r#"{"seq":1,"id":"1","at":"2026-11-23T10:00:00Z","order":"forget","address":"a@b.test","type":"engaged"}"#;
+    let why = segment::parse(line.as_bytes(), 0).expect_err("unknown");
+    assert!(why.starts_with("not an order: "), "{why}");
 }

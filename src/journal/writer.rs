@@ -7,8 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::segment::{self, Line};
-use super::{Entry, JournalError, LINE_MAX, Position, io_error};
-use crate::event::Event;
+use super::{Entry, JournalError, LINE_MAX, Position, Said, io_error};
 
 /// Modes of what is made here: it holds other people's addresses.
 const FOLDER_MODE: u32 = 0o750;
@@ -108,18 +107,21 @@ impl Writer {
         self.last_position.map(|position| (self.last_seq, position))
     }
 
-    /// Adds an event to the next commit and says which sequence and place it will have.
+    /// Adds an event or an order to the next commit and says which sequence and place it will have.
     ///
     /// # Errors
     /// [`JournalError::Unwritable`] concerns this event alone, every other error all that is staged.
-    pub fn stage(&mut self, event: &Event) -> Result<(u64, Position), JournalError> {
+    pub fn stage(
+        &mut self,
+        said: &(impl Clone + Into<Said>),
+    ) -> Result<(u64, Position), JournalError> {
         if self.paused {
             return Err(JournalError::Paused);
         }
         if self.staged.is_empty() && self.len >= self.segment_bytes {
             self.roll()?;
         }
-        let entry = Entry { seq: self.staged_seq + 1, event: event.clone() };
+        let entry = Entry { seq: self.staged_seq + 1, said: said.clone().into() };
         let line = encode(&entry)?;
         let staged = u64::try_from(self.staged.len()).unwrap_or(u64::MAX);
         let position = Position { segment: self.segment, offset: self.len + staged };
@@ -217,7 +219,7 @@ fn append_to(dir: &Path, number: u32) -> Result<File, JournalError> {
 
 /// The line of an entry, newline included, known to read back as the same entry.
 fn encode(entry: &Entry) -> Result<Vec<u8>, JournalError> {
-    let unwritable = |why: String| JournalError::Unwritable { id: entry.event.id.to_string(), why };
+    let unwritable = |why: String| JournalError::Unwritable { id: entry.said.id().to_owned(), why };
     let mut line = serde_json::to_vec(entry).map_err(|fault| unwritable(fault.to_string()))?;
     line.push(b'\n');
     if line.len() > LINE_MAX {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::record::{Cause, EPISODES_MAX, Episode, EpisodeKey, Learnt, Record};
-use super::settings::Policy;
+use super::settings::{Policy, Sentence};
 use crate::event::{Context, Event, Evidence};
 use crate::time::Timestamp;
 
@@ -23,7 +23,7 @@ pub fn settle(mut record: Record, now: Timestamp, policy: &Policy) -> Record {
     while let Some(silent) = next_silent(&mut record, now, policy) {
         silent.counted = true;
         let (at, cause, campaign) = (silent.last, silent.cause.clone(), silent.campaign.clone());
-        bounce(&mut record, at, &campaign, || cause, policy);
+        bounce(&mut record, at, || campaign.into(), || cause, policy);
     }
     let window = policy.soft.retry_window;
     let message_kept = MESSAGE_KEPT.max(window);
@@ -81,7 +81,7 @@ pub(super) fn attempt(record: &mut Record, event: &Event, evidence: &Evidence, p
         if open.last.since(open.first) >= window {
             open.counted = true;
             let (at, campaign) = (open.last, open.campaign.clone());
-            bounce(record, at, &campaign, || Cause::of(event, evidence), policy);
+            bounce(record, at, || campaign.into(), || Cause::of(event, evidence), policy);
         } else {
             open.cause = Cause::of(event, evidence);
         }
@@ -102,19 +102,22 @@ pub(super) fn finish(record: &mut Record, event: &Event, evidence: &Evidence, po
             return;
         }
     }
+    if !record.soft.is_new_message(event, context) {
+        return;
+    }
     record.episodes.retain(|episode| !episode.key.is_of(context));
     if context.message.is_some() {
         remember(record, event, evidence, true, policy);
     }
-    let campaign = campaign_of(event, context);
-    bounce(record, event.at, &campaign, || Cause::of(event, evidence), policy);
+    let campaign = || campaign_of(event, context);
+    bounce(record, event.at, campaign, || Cause::of(event, evidence), policy);
 }
 
 /// One soft bounce: a step, unless it is dated before a release, a delivery or the end of the present quarantine.
-fn bounce(
+fn bounce<'a>(
     record: &mut Record,
     at: Timestamp,
-    campaign: &str,
+    campaign: impl FnOnce() -> Cow<'a, str>,
     cause: impl FnOnce() -> Cause,
     policy: &Policy,
 ) {
@@ -126,9 +129,11 @@ fn bounce(
         return;
     }
     record.soft.count(at);
-    let Some(step) = record.soft.count.checked_sub(policy.soft.tolerated + 1) else { return };
-    let length = usize::try_from(step).ok().and_then(|step| policy.soft.steps.get(step));
-    let until = length.map(|length| at.plus(*length));
+    let until = match policy.soft.sentence(record.soft.count) {
+        Sentence::None => return,
+        Sentence::For(length) => Some(at.plus(length)),
+        Sentence::ForGood => None,
+    };
     record.learnt = Some(Learnt { since: at, until, cause: cause() });
 }
 

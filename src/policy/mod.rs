@@ -4,7 +4,11 @@
 //! does, and `decide` reads a record. Invariant: asking never changes anything, so a refused attempt prolongs nothing.
 
 pub mod answer;
+mod effect;
 mod episode;
+pub mod guard;
+mod import;
+pub mod mask;
 pub mod record;
 pub mod replies;
 pub mod settings;
@@ -13,10 +17,12 @@ mod transition;
 pub mod verdict;
 
 pub use episode::{settle, settled};
+pub use import::end_of_soft;
+pub use mask::Masks;
 pub use record::Record;
 pub use settings::{Policy, PolicyFault};
 pub use standing::Standing;
-pub use transition::transition;
+pub use transition::{is_role, transition};
 pub use verdict::decide;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::replies::push_printable;
 use super::settings::Distinct;
 use crate::bounce::{Category, Stage};
-use crate::event::{Context, Event, EventId, Evidence, Tenant};
+use crate::event::{Context, Event, EventId, Evidence, ImportKind, Tenant};
 use crate::time::Timestamp;
 
 /// Most episodes remembered at once, open ones and those already counted.
@@ -33,7 +33,7 @@ pub struct Record {
     pub episodes: Vec<Episode>,
     /// The quarantine that replies earned. It stays when it is over, until something replaces or lifts it.
     pub learnt: Option<Learnt>,
-    /// The quarantine that an operator or an import ordered.
+    /// The quarantine that an operator ordered.
     pub manual: Option<Manual>,
     /// The tenants for which the address is blacklisted. As many as the operator has tenants.
     pub blacklists: BTreeMap<Tenant, Blacklisting>,
@@ -43,6 +43,12 @@ pub struct Record {
     pub released: Option<Timestamp>,
     /// The latest delivery or release: evidence that is dated before it is answered already.
     pub cleared: Option<Timestamp>,
+    /// Refusals for the sender's name, means or content in a row, if the policy counts them. They move nothing.
+    pub blocked: Run,
+    /// The quarantine that another system had.
+    pub imported: Option<Import>,
+    /// When one of that kind was last released: what is dated before it comes back by no import.
+    pub import_released: Option<Timestamp>,
 }
 
 /// Bounces in a row.
@@ -54,7 +60,7 @@ pub struct Run {
     pub first: Option<Timestamp>,
     /// The latest counted one.
     pub last: Option<Timestamp>,
-    /// The latest messages that had their say, so that none has it twice.
+    /// The latest messages that had their say, so that none has it twice; of one without a key, the event's own name.
     pub messages: Vec<String>,
     /// The latest campaigns that were counted, when the policy counts those.
     pub campaigns: Vec<String>,
@@ -125,6 +131,25 @@ pub struct Manual {
     pub note: Note,
 }
 
+/// A quarantine that another system had. A delivery does not lift it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// The moment of release; for good without.
+    pub until: Option<Timestamp>,
+    /// What the other system said of the address.
+    pub kind: ImportKind,
+    /// Why, as far as it is known.
+    pub category: Option<Category>,
+    /// The other system.
+    pub source: String,
+    /// The import that brought it.
+    pub batch: String,
+    /// The other system's reason or reply, cut and on one line.
+    pub detail: String,
+    /// Since when: the date of the entry there, else of the import; who imported it, and why.
+    pub note: Note,
+}
+
 /// Who said so, when and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
@@ -157,6 +182,8 @@ pub enum Origin {
     Complaint,
     /// An operator.
     Operator,
+    /// Another system, of which it was imported.
+    Import,
 }
 
 impl Record {
@@ -172,6 +199,14 @@ impl Record {
             || !self.episodes.is_empty()
             || self.learnt.is_some()
             || self.released.is_some()
+            || self.blocked != Run::default()
+    }
+
+    /// Begins all counts again, whatever is not newer than `at`.
+    pub(super) fn reset(&mut self, at: Timestamp) {
+        self.hard.reset(at);
+        self.soft.reset(at);
+        self.blocked.reset(at);
     }
 
     /// Whether evidence of this date is answered by a later delivery or release.
@@ -184,6 +219,19 @@ impl Learnt {
     /// Whether it holds at `now`; no longer at the very moment of release.
     pub fn holds(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| now < until)
+    }
+}
+
+impl Import {
+    /// Whether it holds at `now`; no longer at the very moment of release.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    /// Whether this entry stands and the other does not: one for good beats one that ends, then the newer one stands.
+    pub(super) fn outlasts(&self, other: &Self) -> bool {
+        let weight = |entry: &Self| (entry.until.is_none(), entry.note.since);
+        weight(self) > weight(other)
     }
 }
 
@@ -217,11 +265,21 @@ impl Run {
         }
     }
 
+    /// Notes a message; false if it had its say already. Without a key every final reply ends a message of its own, and the event's
+    /// name tells a second one from the same one delivered again.
+    pub(super) fn is_new_message(&mut self, event: &Event, context: &Context) -> bool {
+        remember(&mut self.messages, context.message.as_deref().unwrap_or(&event.id.0))
+    }
+
     /// Notes a campaign; false if it was there already and the policy counts campaigns.
-    pub(super) fn is_new_campaign(&mut self, distinct: Distinct, campaign: &str) -> bool {
+    pub(super) fn is_new_campaign<'a>(
+        &mut self,
+        distinct: Distinct,
+        campaign: impl FnOnce() -> Cow<'a, str>,
+    ) -> bool {
         match distinct {
             Distinct::Message => true,
-            Distinct::Campaign => remember(&mut self.campaigns, campaign),
+            Distinct::Campaign => remember(&mut self.campaigns, &campaign()),
         }
     }
 }
@@ -294,7 +352,7 @@ pub(super) fn bounded(text: &str) -> Cow<'_, str> {
 }
 
 /// A reply as a refusal may quote it: its lines in one, code and status said once, printable, cut.
-fn one_line(reply: &str) -> String {
+pub(super) fn one_line(reply: &str) -> String {
     let mut line = String::with_capacity(reply.len().min(TEXT_MAX));
     match crate::smtp::reply::Reply::from_text(reply) {
         Some(reply) => {

@@ -34,6 +34,8 @@ pub struct Replies {
     pub blacklist: Template,
     /// A disposable domain.
     pub disposable: Template,
+    /// Quarantined because another system had it so.
+    pub imported: Template,
 }
 
 /// A reply with placeholders in its text.
@@ -63,6 +65,8 @@ pub struct Values<'a> {
     pub id: &'a str,
     /// The matching entry of a list.
     pub entry: &'a str,
+    /// The system that an import is from.
+    pub source: &'a str,
 }
 
 impl Values<'_> {
@@ -74,6 +78,7 @@ impl Values<'_> {
             "reply" => self.reply,
             "id" => self.id,
             "entry" => self.entry,
+            "source" => self.source,
             _ => return None,
         })
     }
@@ -138,6 +143,7 @@ impl Replies {
             ("manual", &self.manual),
             ("blacklist", &self.blacklist),
             ("disposable", &self.disposable),
+            ("imported", &self.imported),
         ]
         .into_iter()
         .flat_map(|(key, template)| template.faults(key))
@@ -164,6 +170,7 @@ impl Default for Replies {
             manual: refused("rcptgate: quarantined by the operator since {since} [{id}]"),
             blacklist: refused("rcptgate: blacklisted for this sender since {since} [{id}]"),
             disposable: refused("rcptgate: disposable address [{entry}]"),
+            imported: refused("rcptgate: quarantined since {since}, imported from {source} [{id}]"),
         }
     }
 }

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use super::guard::OutageSettings;
 use super::replies::Replies;
 use crate::bounce::host_of;
 use crate::lists::DomainSet;
 use crate::smtp::address::domain_key;
 
 /// The presets that come with the program, by name.
-const PRESETS: &[(&str, &str)] =
-    &[("quarantine", include_str!("../../config/policies/quarantine.toml"))];
+const PRESETS: &[(&str, &str)] = &[
+    ("quarantine", include_str!("../../config/policies/quarantine.toml")),
+    ("marketo", include_str!("../../config/policies/marketo.toml")),
+    ("salesforce", include_str!("../../config/policies/salesforce.toml")),
+    ("activecampaign", include_str!("../../config/policies/activecampaign.toml")),
+];
 
 /// Most bounces that may be tolerated: beyond it the setting is a slip of the pen.
 const TOLERATED_MAX: u32 = 1000;
@@ -33,6 +38,10 @@ pub struct Policy {
     pub trusted_receivers: DomainSet,
     /// Whether an opening or a click clears bounces as a delivery does.
     pub engaged_clears: bool,
+    /// Whether ActiveCampaign's table of codes decides between hard and soft, before the category.
+    pub literal_codes: bool,
+    /// Whether refusals for the sender's name, means or content are counted. They move nothing.
+    pub count_blocked: bool,
     /// A temporary quarantine that ends within this time is deferred rather than refused.
     #[serde(deserialize_with = "span")]
     pub defer_within: Duration,
@@ -40,6 +49,8 @@ pub struct Policy {
     pub hard: Hard,
     /// Soft bounces.
     pub soft: Soft,
+    /// When hard bounces are held.
+    pub outage: OutageSettings,
     /// What refused clients read.
     pub replies: Replies,
 }
@@ -70,15 +81,40 @@ pub struct Soft {
     pub tolerated: u32,
     /// What makes two bounces distinct.
     pub distinct: Distinct,
-    /// How long each quarantine lasts; the bounce after the last one quarantines for good.
+    /// How long each quarantine lasts.
     #[serde(deserialize_with = "spans")]
     pub steps: Vec<Duration>,
+    /// What the bounce after the last step brings.
+    pub after_steps: AfterSteps,
+    /// The bounce in a row, from 1, that quarantines for good whatever the steps say; 0 is none.
+    pub long_term_at: u32,
     /// Deferred attempts of one message become a soft bounce when they have gone on for this long.
     #[serde(deserialize_with = "span")]
     pub retry_window: Duration,
     /// Attempts that stop are a soft bounce if they went on for at least this long.
     #[serde(deserialize_with = "span")]
     pub min_span: Duration,
+}
+
+/// What the soft bounce after the last step brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterSteps {
+    /// Quarantine for good.
+    LongTerm,
+    /// The last step again.
+    Repeat,
+}
+
+/// What a soft bounce brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sentence {
+    /// It is tolerated.
+    None,
+    /// A quarantine of this length.
+    For(Duration),
+    /// A quarantine for good.
+    ForGood,
 }
 
 /// What makes two bounces distinct.
@@ -150,6 +186,7 @@ impl Policy {
             ("hard.tolerated", self.hard.tolerated),
             ("hard.trusted_tolerated", self.hard.trusted_tolerated),
             ("soft.tolerated", self.soft.tolerated),
+            ("soft.long_term_at", self.soft.long_term_at),
         ] {
             bound(
                 tolerated > TOLERATED_MAX,
@@ -160,6 +197,11 @@ impl Policy {
         let steps = self.soft.steps.len();
         bound(steps > STEPS_MAX, "soft.steps", format!("{steps} steps are more than {STEPS_MAX}"));
         bound(
+            steps == 0 && self.soft.after_steps == AfterSteps::Repeat,
+            "soft.after_steps",
+            "\"repeat\" without a step to repeat".to_owned(),
+        );
+        bound(
             self.soft.steps.contains(&Duration::ZERO),
             "soft.steps",
             "a step of \"0s\" would be no quarantine".to_owned(),
@@ -169,10 +211,31 @@ impl Policy {
             "soft.retry_window",
             "\"0s\" would make a bounce of every deferral".to_owned(),
         );
+        for (key, problem) in self.outage.faults() {
+            bound(true, key, problem);
+        }
         for fault in &mut faults {
             fault.line = line_of_key(text, &fault.key);
         }
         faults
+    }
+}
+
+impl Soft {
+    /// What the soft bounce of this number in a row brings, from 1.
+    pub(super) fn sentence(&self, number: u32) -> Sentence {
+        if self.long_term_at > 0 && number >= self.long_term_at {
+            return Sentence::ForGood;
+        }
+        let Some(step) = number.checked_sub(self.tolerated.saturating_add(1)) else {
+            return Sentence::None;
+        };
+        let step = usize::try_from(step).unwrap_or(usize::MAX);
+        let again = match self.after_steps {
+            AfterSteps::Repeat => self.steps.last(),
+            AfterSteps::LongTerm => None,
+        };
+        self.steps.get(step).or(again).map_or(Sentence::ForGood, |length| Sentence::For(*length))
     }
 }
 
@@ -182,9 +245,12 @@ impl Default for Policy {
             trusted: ["gmail.com", "hotmail.com", "hotmail.fr"].iter().collect(),
             trusted_receivers: DomainSet::default(),
             engaged_clears: false,
+            literal_codes: false,
+            count_blocked: false,
             defer_within: Duration::from_secs(4 * 3600),
             hard: Hard::default(),
             soft: Soft::default(),
+            outage: OutageSettings::default(),
             replies: Replies::default(),
         }
     }
@@ -209,6 +275,8 @@ impl Default for Soft {
             tolerated: 0,
             distinct: Distinct::Message,
             steps: [1, 2, 4, 8, 16].map(|weeks| week * weeks).into(),
+            after_steps: AfterSteps::LongTerm,
+            long_term_at: 0,
             retry_window: Duration::from_secs(72 * 3600),
             min_span: Duration::from_secs(12 * 3600),
         }
@@ -255,7 +323,7 @@ fn parse_span<E: serde::de::Error>(text: &str) -> Result<Duration, E> {
     Ok(span)
 }
 
-fn span<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+pub(super) fn span<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
     parse_span(&String::deserialize(input)?)
 }
 

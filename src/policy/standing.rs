@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::episode::is_open;
-use super::record::{Cause, Learnt, Manual, Record};
+use super::record::{Cause, Import, Learnt, Manual, Record};
 use super::settings::Policy;
+use crate::bounce::Category;
 use crate::event::Tenant;
 use crate::time::Timestamp;
 
@@ -28,11 +29,12 @@ pub enum Standing {
     Allowed,
 }
 
-/// The quarantine that holds: manual entries beat learnt ones.
+/// The quarantine that holds: manual entries beat the others, of which the longer one holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Holding<'a> {
     Manual(&'a Manual),
     Learnt(&'a Learnt),
+    Imported(&'a Import),
 }
 
 impl Standing {
@@ -76,21 +78,44 @@ impl fmt::Display for Standing {
 impl<'a> Holding<'a> {
     pub(super) fn of(record: &'a Record, now: Timestamp) -> Option<Self> {
         let manual = record.manual.as_ref().filter(|manual| manual.holds(now)).map(Self::Manual);
-        manual
-            .or_else(|| record.learnt.as_ref().filter(|learnt| learnt.holds(now)).map(Self::Learnt))
+        let learnt = record.learnt.as_ref().filter(|learnt| learnt.holds(now)).map(Self::Learnt);
+        let imported =
+            record.imported.as_ref().filter(|entry| entry.holds(now)).map(Self::Imported);
+        manual.or(match (learnt, imported) {
+            (Some(learnt), Some(imported)) if imported.outlasts(learnt) => Some(imported),
+            (Some(learnt), _) => Some(learnt),
+            (None, imported) => imported,
+        })
+    }
+
+    fn outlasts(self, other: Self) -> bool {
+        match (self.until(), other.until()) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(until), Some(other)) => until > other,
+        }
     }
 
     pub(super) const fn until(self) -> Option<Timestamp> {
         match self {
             Self::Manual(manual) => manual.until,
             Self::Learnt(learnt) => learnt.until,
+            Self::Imported(entry) => entry.until,
         }
     }
 
     pub(super) const fn cause(self) -> Option<&'a Cause> {
         match self {
-            Self::Manual(_) => None,
+            Self::Manual(_) | Self::Imported(_) => None,
             Self::Learnt(learnt) => Some(&learnt.cause),
+        }
+    }
+
+    pub(super) fn category(self) -> Option<Category> {
+        match self {
+            Self::Manual(_) => None,
+            Self::Learnt(learnt) => Some(learnt.cause.category),
+            Self::Imported(entry) => entry.category,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! One step of the fold: what one event does to a record. Pure and total: any event, in any order, gives a record.
 
 use super::episode::{attempt, campaign_of, finish, settle};
+use super::import::import;
 use super::record::{
-    Blacklisting, Cause, EpisodeKey, Learnt, Manual, Note, Origin, Record, bounded, remember,
+    Blacklisting, Cause, EpisodeKey, Learnt, Manual, Note, Origin, Record, bounded,
 };
 use super::settings::Policy;
 use crate::bounce::Effect;
@@ -35,13 +36,23 @@ pub fn transition(record: Record, event: &Event, policy: &Policy) -> Record {
             record
         }
         What::Release { from, .. } => release(record, event, *from, policy),
+        What::Imported(imported) => import(record, event, imported, policy),
     }
 }
 
 /// A reply that refused the recipient.
 fn observe(mut record: Record, event: &Event, evidence: &Evidence, policy: &Policy) -> Record {
-    let effect = evidence.effect();
-    if effect == Effect::None || is_role(&event.address) || record.answers(event.at) {
+    let effect = policy.effect_of(evidence);
+    if effect == Effect::None && !policy.counts_as_blocked(evidence) {
+        return record;
+    }
+    if is_role(&event.address) || record.answers(event.at) {
+        return record;
+    }
+    if effect == Effect::None {
+        if record.blocked.is_new_message(event, &evidence.context) {
+            record.blocked.count(event.at);
+        }
         return record;
     }
     record = settle(record, event.at, policy);
@@ -58,7 +69,7 @@ fn observe(mut record: Record, event: &Event, evidence: &Evidence, policy: &Poli
 }
 
 /// Postmaster and abuse must stay reachable (RFC 5321 §4.5.1, RFC 2142 §4): nothing is learnt from replies about them.
-fn is_role(address: &RecipientKey) -> bool {
+pub fn is_role(address: &RecipientKey) -> bool {
     matches!(address.local(), "postmaster" | "abuse")
 }
 
@@ -71,14 +82,14 @@ fn hard(record: &mut Record, event: &Event, evidence: &Evidence, policy: &Policy
             episode.counted
                 || !matches!(&episode.key, EpisodeKey::Message(key) if *key == bounded(message))
         });
-        if !remember(&mut run.messages, message) {
-            return;
-        }
+    }
+    if !run.is_new_message(event, context) {
+        return;
     }
     let crowded = run
         .last
         .is_some_and(|last| event.at.since(last).max(last.since(event.at)) < policy.hard.min_gap);
-    if crowded || !run.is_new_campaign(policy.hard.distinct, &campaign_of(event, context)) {
+    if crowded || !run.is_new_campaign(policy.hard.distinct, || campaign_of(event, context)) {
         return;
     }
     run.count(event.at);
@@ -107,8 +118,7 @@ fn clear(record: Record, event: &Event, delivery: Option<&Delivery>, policy: &Po
     if !record.awaits_delivery() {
         return record;
     }
-    record.hard.reset(at);
-    record.soft.reset(at);
+    record.reset(at);
     record.learnt = record.learnt.filter(|learnt| learnt.since > at);
     record.released = record.released.filter(|released| *released > at);
     // A message that was counted stays known, or its next attempt would begin again; the one that arrived is over.
@@ -144,11 +154,17 @@ fn release(record: Record, event: &Event, from: List, policy: &Policy) -> Record
     let mut record = settle(record, at, policy);
     match from {
         List::Quarantine => {
-            record.hard.reset(at);
-            record.soft.reset(at);
+            record.reset(at);
             record.learnt = record.learnt.filter(|learnt| learnt.since > at);
             record.manual = record.manual.filter(|manual| manual.note.since > at);
-            record.released = record.released.max(Some(at));
+            // One that comes late, or again, adds nothing to what was proven since.
+            if record.cleared.is_none_or(|cleared| cleared < at) {
+                record.released = Some(at);
+            }
+            if record.imported.as_ref().is_some_and(|entry| entry.note.since <= at) {
+                record.imported = None;
+                record.import_released = record.import_released.max(Some(at));
+            }
             record.cleared = record.cleared.max(Some(at));
         }
         List::Blacklist => {
@@ -161,7 +177,7 @@ fn release(record: Record, event: &Event, from: List, policy: &Policy) -> Record
     record
 }
 
-fn note(event: &Event, act: &Act) -> Note {
+pub(super) fn note(event: &Event, act: &Act) -> Note {
     Note {
         since: event.at,
         id: event.id.clone(),

@@ -49,6 +49,8 @@ pub enum Reason {
     Manual,
     /// A disposable domain.
     Disposable,
+    /// A quarantine that another system had, of either length.
+    Imported,
 }
 
 /// A verdict with its grounds.
@@ -131,6 +133,7 @@ fn quarantined(
     let replies = &policy.replies;
     let (reason, template) = match (holding, holding.until()) {
         (Holding::Manual(_), _) => (Reason::Manual, &replies.manual),
+        (Holding::Imported(_), _) => (Reason::Imported, &replies.imported),
         (Holding::Learnt(_), None) => (Reason::QuarantineLongTerm, &replies.quarantine_long_term),
         (Holding::Learnt(_), Some(until)) if until.since(now) <= policy.defer_within => {
             (Reason::Quarantine, &replies.quarantine_ending)
@@ -140,11 +143,12 @@ fn quarantined(
     let (since, id) = match holding {
         Holding::Manual(manual) => (manual.note.since, &manual.note.id),
         Holding::Learnt(learnt) => (learnt.since, &learnt.cause.id),
+        Holding::Imported(entry) => (entry.note.since, &entry.note.id),
     };
     let values = Values {
         why: holding
-            .cause()
-            .map(|cause| cause.category.name().replace('_', " "))
+            .category()
+            .map(|category| category.name().replace('_', " "))
             .unwrap_or_default()
             .into(),
         since: since.date(),
@@ -152,6 +156,10 @@ fn quarantined(
         reply: holding.cause().map_or("", |cause| &cause.reply),
         id: &id.0,
         entry: "",
+        source: match holding {
+            Holding::Imported(entry) => &entry.source,
+            Holding::Manual(_) | Holding::Learnt(_) => "",
+        },
     };
     Decision {
         verdict: refusal(template, &values),
@@ -160,7 +168,7 @@ fn quarantined(
         since: Some(since),
         until: holding.until(),
         id: Some(id.clone()),
-        category: holding.cause().map(|cause| cause.category),
+        category: holding.category(),
     }
 }
 
@@ -214,6 +222,7 @@ impl Reason {
             Self::QuarantineLongTerm => "quarantine_long_term",
             Self::Manual => "manual",
             Self::Disposable => "disposable",
+            Self::Imported => "imported",
         }
     }
 }

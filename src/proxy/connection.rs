@@ -134,6 +134,7 @@ fn session_settings(door: &Door, client: SocketAddr, offer: Capabilities) -> Set
             Arc::new(Access { clients, xforward })
         }),
         tell_client,
+        keys: Arc::clone(&settings.keys),
         tls: settings.tls,
         auth: settings.auth,
         auth_required: settings.auth_required,

@@ -272,6 +272,7 @@ fn inner_settings(door: &Door, client: &Identity) -> Settings {
         client: Arc::new(client.clone()),
         xclient: None,
         tell_client: settings.tell_client,
+        keys: Arc::clone(&settings.keys),
         // Whether there is TLS with the client was the outer connection's question, as is what depends on it.
         tls: ClientTls::Up,
         auth: Auth::Off,

@@ -37,6 +37,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
+use crate::attribution::{Keys, Tenants};
 use crate::credentials::Credentials;
 use crate::event::Tenant;
 use crate::gate::Gate;
@@ -71,8 +72,12 @@ pub struct Door {
 pub struct DoorSettings {
     /// The gate's own name.
     pub hostname: Arc<str>,
-    /// On whose account mail through this listener is.
-    pub tenant: Tenant,
+    /// On whose account mail through this listener is; without, `tenants` decide.
+    pub tenant: Option<Tenant>,
+    /// By what else tenants are known.
+    pub tenants: Arc<Tenants>,
+    /// Where the keys of messages are read.
+    pub keys: Arc<Keys>,
     /// Who may relay.
     pub clients: Vec<IpNet>,
     /// Whose XFORWARD is believed.

@@ -1,5 +1,6 @@
 //! What a session saw, told to the gate, the log and the metrics.
 
+mod account;
 mod judging;
 mod learnt;
 mod part;
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use account::Account;
 pub(super) use part::{Part, Who};
 pub(super) use peers::untold;
 
@@ -40,8 +42,10 @@ pub(super) struct Reporter {
     common: Common,
     /// The text of the last reply that was shown, for the next.
     spare: String,
-    /// On whose account: the listener's, or that of the user who logged in.
+    /// On whose account the message at hand is.
     tenant: Tenant,
+    /// By what the connection's tenant is known.
+    account: Account,
     /// Recipients of this transaction that passed for a reason, or in spite of one.
     passed: Vec<(RecipientKey, Passed)>,
 }
@@ -59,13 +63,14 @@ pub(super) enum Settling {
 impl Reporter {
     pub(super) fn new(door: Arc<Door>, client: SocketAddr, number: u64) -> Self {
         door.metrics.session_began();
-        let tenant = door.settings.tenant.clone();
+        let account = Account::of_client(&door.settings, client.ip());
+        let tenant = account.tenant();
         let (client, session) = (client.ip().to_string(), format!("{number:x}"));
         tracing::debug!(event = "connect", client, session);
         let common = common(&tenant, &client, &session);
         let clear = Common::new(|line| decided(line, "forward", &Passed::default()));
         let (spare, passed, part, login) = (String::new(), Vec::new(), Part::of(&door), None);
-        Self { door, part, client, login, session, tenant, clear, common, spare, passed }
+        Self { door, part, client, login, session, tenant, account, clear, common, spare, passed }
     }
 
     /// The next hop answered for a recipient.
@@ -74,6 +79,7 @@ impl Reporter {
         let Some(key) = recipient.key().filter(|_| self.part.has_mail()) else {
             return ticket.map_or(Settling::Nothing, Settling::Now);
         };
+        self.account_of(envelope);
         if matches!(stage, Stage::Rcpt | Stage::Mail | Stage::Connect | Stage::Lookup) {
             let passed = self.why_passed(key);
             self.rcpt(envelope, key, "forward", &passed, next_hop, reply);
@@ -100,6 +106,7 @@ impl Reporter {
         if !self.part.has_mail() {
             return;
         }
+        self.account_of(&finished.envelope);
         let outcome = match finished.outcome {
             Outcome::Delivered => "delivered",
             Outcome::Refused => "refused",
@@ -124,6 +131,7 @@ impl Reporter {
             login = self.login.as_deref(),
             session = self.session,
             message = envelope.ident.as_deref().unwrap_or_default(),
+            campaign = self.campaign(envelope).as_deref(),
             downstream = next_hop.map_or("", |hop| &hop.name),
             receiver = next_hop.map_or("", |hop| &hop.receiver),
             tls,
@@ -154,6 +162,11 @@ impl Reporter {
         }
     }
 
+    /// The campaign as the log shows it: somebody may have an address in it.
+    fn campaign(&self, envelope: &Envelope) -> Option<String> {
+        envelope.campaign().map(|campaign| self.door.addresses.scrub(campaign).into_owned())
+    }
+
     fn sender(&self, envelope: &Envelope) -> String {
         match &envelope.sender {
             ReversePath::Null => envelope.sender.to_string(),
@@ -172,7 +185,7 @@ impl Reporter {
         let context = Context {
             message: envelope.message.clone(),
             sender: Some(envelope.sender.to_string()),
-            campaign: None,
+            campaign: envelope.campaign().map(str::to_owned),
             receiver: next_hop.map(|hop| hop.name.clone()),
         };
         About { address, tenant: self.tenant.clone(), context }

@@ -103,7 +103,10 @@ impl Session {
         bytes: &mut BytesMut,
         out: &mut Outputs,
     ) {
-        match decoder.transfer(bytes, &mut out.to_downstream) {
+        let kept = out.to_downstream.len();
+        let transferred = decoder.transfer(bytes, &mut out.to_downstream);
+        self.look_at(kept, out);
+        match transferred {
             Ok(Progress::More) => self.phase = Phase::Chunk(decoder),
             Ok(Progress::End) => {
                 let Some(transaction) = &mut self.transaction else { return };

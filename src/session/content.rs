@@ -61,7 +61,9 @@ impl Session {
 
     fn pass_on(&mut self, mut decoder: DataDecoder, bytes: &mut BytesMut, out: &mut Outputs) {
         let kept = out.to_downstream.len();
-        let fault = match decoder.transfer(bytes, &mut out.to_downstream) {
+        let transferred = decoder.transfer(bytes, &mut out.to_downstream);
+        self.look_at(kept, out);
+        let fault = match transferred {
             Err(fault) => fault_reply(fault),
             Ok(Progress::More) if self.is_too_large(&decoder) => replies::TOO_LARGE,
             Ok(Progress::More) => return self.phase = Phase::Content(decoder),
@@ -138,10 +140,20 @@ impl Session {
         }
     }
 
+    /// Looks at the content that was just added to what goes to the next hop.
+    pub(super) fn look_at(&mut self, kept: usize, out: &Outputs) {
+        if let (Some(transaction), Some(added)) =
+            (&mut self.transaction, out.to_downstream.get(kept..))
+        {
+            transaction.look_at(added);
+        }
+    }
+
     pub(super) fn end_content(&mut self, octets: u64) {
-        let Some(transaction) = &self.transaction else { return };
-        let slot = self.owed.push_awaited_copies(self.finals_due());
+        let Some(transaction) = &mut self.transaction else { return };
+        transaction.looked();
         let envelope = transaction.envelope.clone();
+        let slot = self.owed.push_awaited_copies(self.finals_due());
         self.leg.in_step = self.leg.awaited.is_empty();
         self.leg.awaited.push_back(Awaited { command: Sent::EndOfData(slot), envelope });
         self.phase = Phase::Final(octets);

@@ -10,6 +10,7 @@ use super::{
     Action, Answered, ClientTls, Farewell, Need, Outcome, Outputs, Phase, Protocol, Session,
     replies,
 };
+use crate::attribution::{HeaderWatch, Signs};
 use crate::bounce::Stage;
 use crate::routing::Destination;
 use crate::smtp::address::{Recipient, ReversePath};
@@ -73,14 +74,26 @@ impl Session {
         self.disown(&mut parameters);
         let envid = parameters.iter().find(|parameter| parameter.keyword == "ENVID");
         let envid = envid.and_then(|parameter| parameter.value.clone());
-        let message = match (&ident, &envid) {
-            (Some(ident), _) => Some(format!("{}/{ident}", self.settings.client.address_text())),
-            (None, Some(envid)) => Some(format!("envid/{envid}")),
-            (None, None) => None,
+        let (client, keys) = (self.settings.client.address_text(), &self.settings.keys);
+        let address = sender.address();
+        let signs = Signs {
+            client: &client,
+            ident: ident.as_deref(),
+            envid: envid.as_deref(),
+            sender: &address,
         };
+        let (message, campaign) = (keys.message(&signs), keys.campaign(&signs));
+        let watch = HeaderWatch::new(keys.headers(&signs)).map(Box::new);
         self.transactions += 1;
         Ok(Transaction {
-            envelope: Arc::new(Envelope { sender, ident, envid, message }),
+            envelope: Arc::new(Envelope {
+                ident,
+                envid,
+                message,
+                campaign,
+                ..Envelope::of(sender)
+            }),
+            watch,
             parameters,
             wants,
             origin,

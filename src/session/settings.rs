@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Access, Auth, ClientTls};
+use crate::attribution::Keys;
 use crate::smtp::extensions::Capabilities;
 use crate::smtp::identity::Identity;
 
@@ -35,6 +36,8 @@ pub struct Settings {
     pub xclient: Option<Arc<Access>>,
     /// What the next hop is told of the client.
     pub tell_client: TellClient,
+    /// Where the keys of messages are read.
+    pub keys: Arc<Keys>,
 }
 
 /// What the next hop is told of the client.

@@ -1,8 +1,9 @@
 //! A transaction: MAIL to end of data. Dropping the value is the reset, so nothing can be left over.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crate::attribution::HeaderWatch;
 use crate::bounce::Stage;
 use crate::routing::Destination;
 use crate::smtp::address::{Recipient, ReversePath};
@@ -20,8 +21,31 @@ pub struct Envelope {
     pub ident: Option<String>,
     /// ENVID of RFC 3461, as it was sent.
     pub envid: Option<String>,
-    /// Tells messages apart: IDENT with the client's address, else ENVID.
+    /// Tells messages apart ([`crate::attribution::Keys`]).
     pub message: Option<String>,
+    /// The campaign, as the envelope has it.
+    pub campaign: Option<String>,
+    /// The campaign, as a header has it: once the content has passed.
+    pub named: OnceLock<String>,
+}
+
+impl Envelope {
+    /// One without keys.
+    pub fn of(sender: ReversePath) -> Self {
+        Self {
+            sender,
+            ident: None,
+            envid: None,
+            message: None,
+            campaign: None,
+            named: OnceLock::new(),
+        }
+    }
+
+    /// The campaign, as far as it is known by now.
+    pub fn campaign(&self) -> Option<&str> {
+        self.named.get().or(self.campaign.as_ref()).map(String::as_str)
+    }
 }
 
 /// What the client asked of MAIL, by extension.
@@ -74,11 +98,28 @@ pub(super) struct Transaction {
     pub(super) pending: u32,
     /// Recipients that the next hop accepted and has not given their final reply, in order.
     pub(super) accepted: VecDeque<Recipient>,
+    /// Reads the campaign off the content, where a header may name it.
+    pub(super) watch: Option<Box<HeaderWatch>>,
     /// Between two chunks, what the next one goes on from.
     pub(super) chunks: Option<ChunkDecoder>,
 }
 
 impl Transaction {
+    /// Looks at content that passes.
+    pub(super) fn look_at(&mut self, content: &[u8]) {
+        if let Some(watch) = &mut self.watch {
+            watch.feed(content);
+        }
+    }
+
+    /// All of the content has passed.
+    pub(super) fn looked(&mut self) {
+        if let Some(named) = self.watch.take().and_then(|watch| watch.into_value()) {
+            // Shared with recipients that have not been answered yet (BDAT), so it is not replaced.
+            let _ = self.envelope.named.set(named);
+        }
+    }
+
     /// Why the next hop is not to have the content, if so: it failed, or there is nobody to have it for.
     pub(super) fn no_content(&self, nobody: Reply) -> Option<Reply> {
         let anyone = !self.accepted.is_empty();

@@ -144,6 +144,14 @@ impl ReversePath {
         }
         parse::path(path, PATH_MAX).map(Self::Mailbox)
     }
+
+    /// The address without brackets; that of the null sender is empty.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Null => String::new(),
+            Self::Mailbox(mailbox) => mailbox.to_string(),
+        }
+    }
 }
 
 /// With angle brackets.

@@ -3,16 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use crate::event::order::Order;
 use crate::journal::Position;
 use crate::policy::Record;
 use crate::smtp::address::RecipientKey;
 
-/// The format of records and meta. Raise it whenever the shape of [`Record`] changes: the index is then built anew from the journal.
-pub(super) const FORMAT: u8 = 1;
+/// The format of records, orders and meta. Raise it whenever the shape of [`Record`] or [`Job`] changes: the index is then built anew from the journal.
+pub(super) const FORMAT: u8 = 2;
 
 pub(super) const META_KEY: &[u8] = b"m";
 const RECORD: u8 = b'r';
 const HISTORY: u8 = b'h';
+const ORDER: u8 = b'o';
 const CRC_BYTES: usize = 4;
 
 /// What is stored of one address.
@@ -35,14 +37,40 @@ pub struct Applied {
     pub id: String,
 }
 
-/// What must hold of all records together.
+/// What an order has yet to do: fold again the addresses that have an event which it moved. The walk goes through the journal in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The sequence of the order: the walk ends there.
+    pub order: u64,
+    /// Where the walk goes on.
+    pub next: Position,
+    /// What it did so far.
+    pub tally: Tally,
+}
+
+/// What an order did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Events that it moved into the fold or out of it.
+    pub events: u64,
+    /// Addresses that have such events.
+    pub addresses: u64,
+    /// Addresses whose record is another one by it.
+    pub changed: u64,
+}
+
+/// What must hold of all entries together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Meta {
     pub(super) applied: Option<Applied>,
     /// The number of records.
     pub(super) count: u64,
-    /// The sum of the records' checksums, which shows a record that went back to an older state.
+    /// The number of orders.
+    pub(super) orders: u64,
+    /// The sum of the checksums of records and orders, which shows one that went back to an older state.
     pub(super) sum: u64,
+    /// What orders have yet to do, the first one first.
+    pub(super) jobs: Vec<Job>,
 }
 
 impl Meta {
@@ -54,6 +82,11 @@ impl Meta {
     pub(super) fn remove(&mut self, value: &[u8]) {
         self.count = self.count.saturating_sub(1);
         self.sum = self.sum.wrapping_sub(crc_of(value));
+    }
+
+    pub(super) fn add_order(&mut self, value: &[u8]) {
+        self.orders += 1;
+        self.sum = self.sum.wrapping_add(crc_of(value));
     }
 }
 
@@ -85,6 +118,18 @@ pub(super) fn history_prefix(key: Option<&RecipientKey>) -> Vec<u8> {
     let mut prefix = address_key(HISTORY, key);
     prefix.push(0);
     prefix
+}
+
+/// `o`, sequence with its highest byte first.
+pub(super) fn order_key(seq: u64) -> Vec<u8> {
+    let mut raw = order_prefix();
+    raw.extend_from_slice(&seq.to_be_bytes());
+    raw
+}
+
+/// What all keys of orders begin with.
+pub(super) fn order_prefix() -> Vec<u8> {
+    vec![ORDER]
 }
 
 fn address_key(kind: u8, key: &RecipientKey) -> Vec<u8> {
@@ -147,6 +192,22 @@ pub(super) fn decode_record(raw_key: &[u8], value: &[u8]) -> Result<Stored, Stor
     let record: Record =
         postcard::from_bytes(record).map_err(|_| damaged("the value of", raw_key))?;
     Ok(Stored { record, seq: u64::from_le_bytes(*seq) })
+}
+
+/// As the journal has it: an order is told by names, so that a new kind of them changes no format.
+pub(super) fn encode_order(raw_key: &[u8], order: &Order) -> Result<Vec<u8>, StoreError> {
+    let mut value = vec![FORMAT];
+    serde_json::to_writer(&mut value, order).map_err(|fault| StoreError::Damaged {
+        why: format!("an order cannot be encoded: {fault}"),
+    })?;
+    Ok(sealed(raw_key, value))
+}
+
+pub(super) fn decode_order(raw_key: &[u8], value: &[u8]) -> Result<(u64, Order), StoreError> {
+    let seq = raw_key.get(1..).and_then(|raw| raw.try_into().ok()).map(u64::from_be_bytes);
+    let seq = seq.ok_or_else(|| damaged("a key", raw_key))?;
+    let order = serde_json::from_slice(unsealed(raw_key, value)?);
+    Ok((seq, order.map_err(|_| damaged("the value of", raw_key))?))
 }
 
 pub(super) fn encode_meta(meta: &Meta) -> Result<Vec<u8>, StoreError> {

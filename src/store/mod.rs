@@ -4,8 +4,8 @@
 //! until it is opened again. So nothing here is the truth, everything is checked, and every call is contained: a panic of sled is a
 //! [`StoreError`] like any other.
 //!
-//! One sled tree holds three kinds of keys, told apart by their first byte (see `codec`): records, history, and one meta entry.
-//! One tree, because sled's batches are atomic within a tree only: after a crash records, their count, their checksum and the last
+//! One sled tree holds four kinds of keys, told apart by their first byte (see `codec`): records, history, orders, and one meta
+//! entry. One tree, because sled's batches are atomic within a tree only: after a crash records, their count, their checksum and the last
 //! applied sequence are always those of one and the same moment, so [`Store::open`] can insist on them. Batches block readers, so they are
 //! kept small ([`BATCH_MAX`]).
 
@@ -19,10 +19,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::event::order::Order;
 use crate::journal::Position;
 use crate::smtp::address::RecipientKey;
 
-pub use codec::{Applied, Stored};
+pub use codec::{Applied, Job, Stored, Tally};
 use filter::Filter;
 pub use open::move_aside;
 
@@ -45,7 +46,11 @@ pub struct Batch {
     pub records: Vec<(RecipientKey, Option<Stored>)>,
     /// Where each event stands.
     pub history: Vec<(RecipientKey, u64, Position)>,
-    /// The last event of the batch.
+    /// The orders among them, each with its sequence.
+    pub orders: Vec<(u64, Order)>,
+    /// All that orders have yet to do from now on; `None` leaves it as it is.
+    pub jobs: Option<Vec<Job>>,
+    /// The last event or order of the batch.
     pub through: Option<Applied>,
 }
 
@@ -152,6 +157,15 @@ impl Store {
             let value = codec::encode_position(*position);
             changes.insert(codec::history_key(key, *seq), value.as_slice());
         }
+        for (seq, order) in &batch.orders {
+            let raw_key = codec::order_key(*seq);
+            let value = codec::encode_order(&raw_key, order)?;
+            meta.add_order(&value);
+            changes.insert(raw_key, value);
+        }
+        if let Some(jobs) = &batch.jobs {
+            meta.jobs.clone_from(jobs);
+        }
         if let Some(through) = &batch.through {
             meta.applied = Some(through.clone());
         }
@@ -166,6 +180,11 @@ impl Store {
     /// The last event that the index knows; `None` when it knows none.
     pub fn applied(&self) -> Option<Applied> {
         self.meta().applied.clone()
+    }
+
+    /// What orders have yet to do, the first one first.
+    pub fn jobs(&self) -> Vec<Job> {
+        self.meta().jobs.clone()
     }
 
     /// A filter with the addresses that have a record, made by reading them all.

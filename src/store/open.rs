@@ -64,13 +64,14 @@ fn open_locked(path: &Path, cache_bytes: u64, wait: Duration) -> Result<sled::Db
     }
 }
 
-/// Reads every record; number and sum must be those that the last batch left.
+/// Reads every record and every order; numbers and sum must be those that the last batch left.
 fn check(db: &sled::Db) -> Result<(Meta, Filter), StoreError> {
     let expected = match db.get(codec::META_KEY)? {
         Some(value) => codec::decode_meta(&value)?,
         None => Meta::default(),
     };
-    let mut found = Meta { applied: expected.applied.clone(), ..Meta::default() };
+    let (applied, jobs) = (expected.applied.clone(), expected.jobs.clone());
+    let mut found = Meta { applied, jobs, ..Meta::default() };
     // Room for as many again, so that it rarely grows between two starts.
     let filter = Filter::with_room(expected.count.saturating_mul(2));
     let mut address = String::new();
@@ -81,10 +82,15 @@ fn check(db: &sled::Db) -> Result<(Meta, Filter), StoreError> {
         found.add(&value);
         filter.insert(&address);
     }
+    for entry in db.scan_prefix(codec::order_prefix()) {
+        let (key, value) = entry?;
+        codec::decode_order(&key, &value)?;
+        found.add_order(&value);
+    }
     if found != expected {
         let why = format!(
-            "{} records where {} were written, or an older state of one",
-            found.count, expected.count
+            "{} records and {} orders where {} and {} were written, or an older state of one",
+            found.count, found.orders, expected.count, expected.orders
         );
         return Err(StoreError::Damaged { why });
     }

@@ -1,6 +1,7 @@
 //! Going through the index: all records, one domain's, or the events of an address.
 
 use super::{Store, StoreError, Stored, codec, contain};
+use crate::event::order::Order;
 use crate::journal::Position;
 use crate::smtp::address::RecipientKey;
 
@@ -32,6 +33,40 @@ impl Store {
                 let (_, seq) = codec::split_history_key(&key)?;
                 found.push((seq, codec::decode_position(&key, &value)?));
             }
+        }
+        Ok(found)
+    }
+
+    /// Where those events of an address stand that are later than `seq`, in order.
+    ///
+    /// # Errors
+    /// As [`Store::history`].
+    pub fn history_behind(
+        &self,
+        address: &RecipientKey,
+        seq: u64,
+    ) -> Result<Vec<(u64, Position)>, StoreError> {
+        let (from, to) = (codec::history_key(address, seq), codec::history_key(address, u64::MAX));
+        let mut found = Vec::new();
+        for entry in entries(self.db.range(from.as_slice()..=to.as_slice())) {
+            let (key, value) = entry?;
+            let (_, number) = codec::split_history_key(&key)?;
+            if key.len() == from.len() && number > seq {
+                found.push((number, codec::decode_position(&key, &value)?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// All orders, by sequence.
+    ///
+    /// # Errors
+    /// When sled fails, or an entry does not match its checksum.
+    pub fn orders(&self) -> Result<Vec<(u64, Order)>, StoreError> {
+        let mut found = Vec::new();
+        for entry in entries(self.db.scan_prefix(codec::order_prefix())) {
+            let (key, value) = entry?;
+            found.push(codec::decode_order(&key, &value)?);
         }
         Ok(found)
     }

@@ -31,7 +31,38 @@ fn batch(address: &str, count: Option<u32>, seq: u64) -> Batch {
         records: vec![(key(address), count.map(|count| stored(count, seq)))],
         history: vec![(key(address), seq, position)],
         through: Some(Applied { seq, position, id: format!("id{seq}") }),
+        ..Batch::default()
     }
+}
+
+fn order(domain: &str) -> Order {
+    let text = format!(
+        r#"{{"id":"o","at":"2026-11-23T10:00:00Z","order":"void","select":{{"domain":"{domain}"}},"reason":"why"}}"#
+    );
+    serde_json::from_str(&text).expect("an order")
+}
+
+#[test]
+fn orders_and_what_they_have_left_to_do_are_there_after_opening_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path()).expect("opens");
+    let next = Position { segment: 1, offset: 300 };
+    let job = Job { order: 4, next, tally: Tally { events: 3, addresses: 2, changed: 1 } };
+    let orders = vec![(4, order("b.test")), (300, order("c.test"))];
+    let jobs = Some(vec![job]);
+    store.apply(&Batch { orders: orders.clone(), jobs, ..Batch::default() }).expect("applied");
+    // A batch that says nothing of them leaves them as they are.
+    store.apply(&batch("a@b.test", Some(1), 301)).expect("applied");
+    store.apply(&batch("a@b.test", Some(2), 302)).expect("applied");
+    let behind = store.history_behind(&key("a@b.test"), 301).expect("read");
+    assert_eq!(behind.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [302]);
+    assert_eq!(store.history_behind(&key("a@b.test"), 302).expect("read"), []);
+    store.flush().expect("flushed");
+    drop(store);
+    let (store, _) = open(dir.path()).expect("opens");
+    assert_eq!((store.orders().expect("read"), store.jobs()), (orders, vec![job]));
+    store.apply(&Batch { jobs: Some(Vec::new()), ..Batch::default() }).expect("applied");
+    assert_eq!(store.jobs(), []);
 }
 
 #[test]
@@ -89,7 +120,7 @@ fn tamper(path: &Path, change: impl FnOnce(&sled::Db)) -> StoreError {
 
 #[test]
 fn every_kind_of_silent_loss_shows_at_the_start() {
-    let kinds: [fn(&sled::Db); 5] = [
+    let kinds: [fn(&sled::Db); 7] = [
         // A record is gone.
         |db| drop(db.remove(codec::record_key(&key("a@b.test"))).expect("removed")),
         // One is back in an older state, as valid as the newer one.
@@ -110,6 +141,14 @@ fn every_kind_of_silent_loss_shows_at_the_start() {
             value[9] ^= 4;
             drop(db.insert(raw_key, value).expect("inserted"));
         },
+        // An order is gone: what it made void would count again.
+        |db| drop(db.remove(codec::order_key(4)).expect("removed")),
+        // One is another one.
+        |db| {
+            let raw_key = codec::order_key(4);
+            let value = codec::encode_order(&raw_key, &order("other.test")).expect("encoded");
+            drop(db.insert(raw_key, value).expect("inserted"));
+        },
         // What must hold of all is gone.
         |db| drop(db.remove(codec::META_KEY).expect("removed")),
     ];
@@ -119,6 +158,8 @@ fn every_kind_of_silent_loss_shows_at_the_start() {
         store.apply(&batch("a@b.test", Some(1), 1)).expect("applied");
         store.apply(&batch("a@b.test", Some(2), 2)).expect("applied");
         store.apply(&batch("c@b.test", Some(2), 3)).expect("applied");
+        let orders = vec![(4, order("b.test"))];
+        store.apply(&Batch { orders, ..Batch::default() }).expect("applied");
         drop(store);
         let error = tamper(dir.path(), change);
         assert!(matches!(error, StoreError::Damaged { .. }), "{error}");

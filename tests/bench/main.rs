@@ -2,9 +2,11 @@
 //!
 //! `cargo bench` runs all, `cargo bench -- judge` those whose name contains `judge`.
 
+mod classify;
 mod content;
 mod distance;
 mod fanout;
+mod guard;
 mod judge;
 mod learn;
 mod mx;
@@ -14,7 +16,9 @@ mod relay;
 mod session;
 
 criterion::criterion_main!(
+    classify::benches,
     judge::benches,
+    guard::benches,
     learn::benches,
     content::benches,
     session::benches,

@@ -42,8 +42,8 @@ pub async fn start_with(folder: &Path, protocol: &str, downstream: &str, more: &
          [admin]\nlisten = \"off\"\n[limits]\ntransactions = 1000000\n{more}\n"
     );
     std::fs::write(&file, text).expect("a configuration");
-    let settings = config::load(&file).expect("a valid configuration");
-    let (parts, _) = build::parts(&settings).expect("the parts of a gate");
+    let (settings, rules) = config::load_all(&file).expect("a valid configuration");
+    let (parts, _) = build::parts(&settings, &rules).expect("the parts of a gate");
     Running::start(parts, |_, _| {}).await.expect("a gate")
 }
 

@@ -54,6 +54,7 @@ fn greeted() -> (Session, Outputs) {
         client: Arc::new(Identity::of("127.0.0.1".parse().expect("an address"), 4711)),
         xclient: None,
         tell_client: TellClient::Off,
+        keys: std::sync::Arc::default(),
     };
     let (mut session, mut out) = (Session::new(settings), Outputs::default());
     session.step(Input::Accepted, &mut out);

@@ -337,6 +337,7 @@ fn converse(pieces: &[&[u8]]) -> (BytesMut, bool) {
         client: Arc::new(Identity::of("192.0.2.1".parse().expect("an address"), 4711)),
         xclient: None,
         tell_client: TellClient::Off,
+        keys: Arc::default(),
     };
     let (mut session, mut out) = (Session::new(settings), Outputs::default());
     let mut client = BytesMut::new();

@@ -193,6 +193,7 @@ fn settings() -> Settings {
         client: Arc::new(Identity::of("192.0.2.1".parse().expect("an address"), 4711)),
         xclient: None,
         tell_client: TellClient::Off,
+        keys: Arc::default(),
     }
 }
 

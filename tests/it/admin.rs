@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rcptgate::store::lock::DataLock;
 
-use super::cli::{Home, acts_are_answered};
+use super::cli::{Home, acts_are_answered, an_undo_is_answered};
 use super::harness::Downstream;
 
 /// How long a line of the log is waited for.
@@ -55,6 +55,13 @@ impl Served {
                 return line;
             }
         }
+    }
+
+    /// Asks it to read its files again, as systemd's reload does.
+    pub fn hang_up(&self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(pid.expect("a process"), rustix::process::Signal::HUP)
+            .expect("it runs");
     }
 
     /// Where it takes mail.
@@ -129,13 +136,27 @@ fn an_act_is_logged_with_whom_what_and_why() {
     let served = Served::begin(&home);
     home.ok(&["blacklist", "A@x.test", "--tenant", "t", "--reason", "see b@y.test\nevent=forged"]);
     home.ok(&["release", "a@x.test", "--from", "blacklist", "--tenant", "t", "--reason", "r"]);
-    let acts: Vec<String> =
-        served.log().filter(|line| line.contains("event=act")).take(2).collect();
+    home.ok(&["allow", "b@x.test", "--reason", "r"]);
+    home.ok(&["undo", "--domain", "x.test", "--reason", "see b@y.test"]);
+    let wanted =
+        |line: &String| line.contains("event=act") || line.contains("event=undo result=in_force");
+    let acts: Vec<String> = served.log().filter(wanted).take(4).collect();
     let check = |at: usize, words: &str| assert!(acts[at].contains(words), "{words:?}: {acts:?}");
     check(0, " act=blacklist from=\"\" recipient=*@x.test domain=x.test tenant=t ");
     check(0, " by=eve reason=\"see *@y.test\\nevent=forged\" id=");
     check(1, " act=release from=blacklist recipient=*@x.test domain=x.test tenant=t ");
     check(1, " before=blacklisted after=clear by=eve reason=r id=");
+    check(3, r#" select="{\"domain\":\"x.test\"}" events=3 addresses=2 changed=1 by=eve "#);
+    check(3, " reason=\"see *@y.test\" id=");
+}
+
+#[test]
+fn an_undo_is_answered_by_the_running_gate() {
+    let home = Home::new();
+    let served = Served::begin(&home);
+    an_undo_is_answered(&home);
+    drop(served);
+    assert_eq!(home.json(&["lookup", "a@x.test"])[0]["verdict"], "forward");
 }
 
 impl Drop for Served {

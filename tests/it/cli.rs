@@ -2,18 +2,18 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
+mod classify;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rcptgate::bounce::Stage;
 use rcptgate::bounce::classify::Classifier;
-use rcptgate::event::{Act, Context, Tenant, What};
-use rcptgate::gate::{About, Draft, Gate, GateSettings};
+use rcptgate::event::{Act, Tenant, What};
+use rcptgate::gate::{Draft, Gate, GateSettings};
 use rcptgate::policy::Policy;
 use rcptgate::smtp::address::RecipientKey;
-use rcptgate::smtp::reply::Reply;
 use rcptgate::time::Timestamp;
 use serde_json::Value;
 
@@ -153,6 +153,82 @@ pub fn acts_are_answered(home: &Home) {
     assert_eq!(home.json(&["tail", "--once", "-n", "2"])[1]["type"], "allow");
 }
 
+/// What was done by mistake, taken back; the same words whether a gate runs or not.
+pub fn an_undo_is_answered(home: &Home) {
+    for address in ["a@x.test", "b@x.test", "c@y.test"] {
+        home.ok(&["quarantine", address, "--reason", "by mistake"]);
+    }
+    let verdict = |address: &str| home.json(&["lookup", address])[0]["verdict"].clone();
+    let words = ["undo", "--domain", "X.test", "--since", "2h"];
+    let told = home.ok(&[&words[..], &["--dry-run"]].concat());
+    for line in [
+        "2 events of 2 addresses\n",
+        "       2  quarantine\n",
+        "       2  quarantined long-term → clear\n",
+        "such as a@x.test: quarantined long-term → clear\n",
+    ] {
+        assert!(told.contains(line), "{line:?} in {told}");
+    }
+    let dry = &home.json(&[&words[..], &["--dry-run"]].concat())[0];
+    assert_eq!((&dry["done"], &dry["kinds"]["quarantine"]), (&false.into(), &2.into()), "{dry}");
+    assert_eq!(verdict("a@x.test"), "refuse");
+    let words = [&words[..], &["--reason", "wrong file"]].concat();
+    let done = home.ok(&words);
+    assert!(done.starts_with(&told), "{done}");
+    let ok = "\nok 2 events of 2 addresses no longer count, 2 records changed [";
+    assert!(done.contains(ok), "{done}");
+    assert_eq!(["a@x.test", "b@x.test", "c@y.test"].map(verdict), ["forward", "forward", "refuse"]);
+    assert!(home.ok(&words).starts_with("nothing to undo: "));
+    let story = home.ok(&["explain", "a@x.test"]);
+    let id = done.rsplit_once('[').map_or("", |(_, id)| id.trim_end().trim_end_matches(']'));
+    for words in ["quarantine  (void)  #", &format!("⇒ voided by {id}: wrong file  [still clear]")]
+    {
+        assert!(story.contains(words), "{words:?} in {story}");
+    }
+    let story = &home.json(&["explain", "a@x.test"])[0]["events"][0];
+    let voided = &story["voided"];
+    assert_eq!((&voided["id"], &voided["by"]), (&id.into(), &"eve".into()), "{story}");
+    assert_eq!(voided["reason"], "wrong file");
+    let tail = home.ok(&["tail", "--once", "-n", "1"]);
+    assert!(
+        tail.contains("  undo  since=") && tail.contains(" domain=x.test  by eve: wrong file"),
+        "{tail}"
+    );
+    let line = &home.json(&["tail", "--once", "-n", "1"])[0];
+    assert_eq!((&line["order"], &line["select"]["domain"]), (&"void".into(), &"x.test".into()));
+    assert_eq!(home.json(&["stats"])[0]["orders"], 1);
+    let verified = &home.json(&["verify"])[0];
+    assert_eq!((&verified["agrees"], &verified["orders"]), (&true.into(), &1.into()));
+}
+
+#[test]
+fn an_undo_is_answered_from_the_store() {
+    let home = Home::new();
+    an_undo_is_answered(&home);
+    assert!(home.ok(&["rebuild"]).starts_with("ok: 4 events folded into 1 records"));
+    assert_eq!(home.json(&["lookup", "a@x.test"])[0]["verdict"], "forward");
+}
+
+#[test]
+fn much_is_undone_only_after_it_was_shown() {
+    let home = Home::new();
+    quarantine(&home, 11);
+    let words = ["undo", "--signed-by", "eve", "--reason", "all of it"];
+    let end = home.run(&words);
+    assert_eq!(end.code, 64, "{end:?}");
+    assert!(end.out.starts_with("11 events of 11 addresses\n"), "{end:?}");
+    assert!(end.err.contains("nothing was undone") && end.err.contains("--yes"), "{end:?}");
+    assert_eq!(home.json(&["list"]).len(), 11);
+    let end = home.run(&[&words[..], &["--yes", "--json"]].concat());
+    let undone: Value = serde_json::from_str(&end.out).expect("JSON");
+    assert_eq!((end.code, &undone["done"], &undone["changed"]), (0, &true.into(), &11.into()));
+    assert!(end.err.starts_with("11 events of 11 addresses\n"), "{end:?}");
+    assert_eq!(home.ok(&["list"]), "");
+    // Ten are few.
+    quarantine(&home, 10);
+    assert!(home.ok(&words).contains("ok 10 events of 10 addresses"));
+}
+
 #[test]
 fn an_act_is_signed_by_whoever_runs_the_command() {
     let home = Home::new();
@@ -203,6 +279,11 @@ fn what_is_wrong_has_its_exit_code_and_is_named() {
     check(&["quarantine", "a@example.com", "--reason", " "], 64, "--reason");
     check(&["quarantine", "a@example.com", "--for", "soon", "--reason", "r"], 64, "soon");
     check(&["blacklist", "a@example.com", "--tenant", "a b", "--reason", "r"], 64, "a b");
+    check(&["undo", "--reason", "r"], 64, "no condition");
+    check(&["undo", "--dry-run"], 64, "no condition");
+    check(&["undo", "--rule", "r"], 64, "--reason");
+    check(&["undo", "--rule", "r", "--reason", " "], 64, "--reason");
+    check(&["undo", "--since", "1h", "--until", "2h", "--dry-run"], 64, "no time is before");
     check(&["simulate", "--policy", "nonsense"], 64, "nonsense");
     check(&["lookup", "nonsense"], 65, "nonsense");
     check(&["lookup", "a@example.com", "nonsense"], 65, "nonsense");
@@ -330,115 +411,64 @@ fn events_and_replies_are_read_from_standard_input() {
     assert!(home.ok(&["classify", "550 5.1.1 no such user"]).contains("user_unknown"));
 }
 
-#[test]
-fn a_reply_is_explained() {
-    let home = Home::new();
-    let reply = r"550 5.7.1 host mx.a.example[192.0.2.1] said: 552-5.2.2 <bob@a.example>: Mailbox\n552 5.2.2 full";
-    let told = home.ok(&["classify", "--explain", reply]);
-    for expected in [
-        "mailbox_full, scope recipient, effect soft, rule mailbox-full",
-        "quoted reply  552 5.2.2: mailbox",
-        "address     <...> left out",
-        "mx.a.example read as <fqdn>",
-        "<- this decided",
-        "it goes by codes alone, and words are asked before codes",
-        "Marketo         category 3, soft",
-        "Salesforce      soft bounce",
-    ] {
-        assert!(told.contains(expected), "{expected}: {told}");
-    }
-    let told = home.ok(&["classify", "--explain", "--stage", "mail", "450 5.1.1 user unknown"]);
-    assert!(told.contains("before RCPT nobody but the sender can be unknown"), "{told}");
-    // What a peer wrote can move no terminal.
-    let told = home.ok(&["classify", "--explain", "550 \u{1b}[2Juser unknown"]);
-    assert!(!told.contains('\u{1b}'), "{told:?}");
-    assert_eq!(home.run(&["classify", "--explain"]).code, 64);
-    assert_eq!(home.run(&["classify", "--stage", "noon", "550 no"]).code, 64);
-    // Rules of a file are tried without a gate, and their faults told.
-    let rule = "[[rule]]\nname = \"mine\"\ncategory = \"blocked\"\ntext = [\"so sorry\"]\nspecimens = [\"550 so sorry\"]\n";
-    std::fs::write(home.path("rules.toml"), rule).expect("written");
-    let asked = ["classify", "--rules", "rules.toml", "550 we are so sorry"];
-    assert!(home.ok(&asked).contains(r#""rule":"mine""#));
-    std::fs::write(home.path("rules.toml"), rule.replace("550 so", "550 not")).expect("written");
-    let end = home.run(&asked);
-    assert_eq!((end.code, end.err.contains("rules.toml: line 5")), (78, true), "{end:?}");
-}
+const HANDED_BACK: &str = "550 5.0.0 This postbox was handed back to the town";
 
-/// What the next hop says and no rule knows is in the journal, and goes from the list once a rule knows it.
 #[test]
-fn what_nobody_understands_is_listed_until_a_rule_knows_it() {
+fn replies_are_read_by_the_rules_of_the_configuration() {
     let home = Home::new();
-    let none = home.run(&["classify", "--unmatched"]);
-    assert_eq!(
-        (none.code, none.err.contains("no gate has kept a journal")),
-        (69, true),
-        "{none:?}"
+    let text = std::fs::read_to_string(home.path("rcptgate.toml")).expect("a configuration");
+    let classify = ["classify", HANDED_BACK];
+    assert!(home.ok(&classify).contains(r#""rule":"leftover""#));
+    assert!(home.ok(&["check"]).contains("  rules       66 built in, 0 off\n"));
+    home.write("rcptgate.toml", &format!("{text}[classification]\nfile = \"mine.toml\"\n"));
+    home.write(
+        "mine.toml",
+        "disable = [\"greylisted\"]\n[[rule]]\nname = \"handed-back\"\ncategory = \"user_unknown\"\n\
+         text = [\"postbox ~ handed back\"]\nspecimens = [\"550 postbox handed back\"]\n",
     );
-    assert!(!home.ok(&["check"]).contains("undetermined"));
-    refuse(
-        &home,
-        &[
-            "550 5.0.0 <a@a.example>: qwertz 35",
-            "550 5.0.0 <b@b.example>: qwertz 7",
-            "550 asdfgh",
-            "554 5.7.1 spam",
-        ],
-    );
-    let told = home.ok(&["classify", "--unmatched"]);
-    assert!(
-        told.contains("3 replies since ") && told.contains("undetermined, of 2 texts"),
-        "{told}"
-    );
-    assert!(told.contains("       2  qwertz <n>\n"), "{told}");
-    assert!(told.contains("2 at rcpt, from mx.b.example, "), "{told}");
     let told = home.ok(&["check"]);
-    assert!(
-        told.contains("journal     3 undetermined replies") && told.contains("--unmatched"),
-        "{told}"
-    );
-    assert!(home.ok(&["check", "--json"]).contains(r#""undetermined":3"#));
-    let lines = home.ok(&["classify", "--unmatched", "--json", "--limit", "1"]);
-    let lines: Vec<serde_json::Value> =
-        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!((&lines[0]["text"], &lines[0]["count"]), (&"qwertz <n>".into(), &2.into()));
-    assert_eq!(
-        (&lines[1]["sum"]["undetermined"], &lines[1]["sum"]["texts"]),
-        (&3.into(), &2.into())
-    );
-    assert_eq!(lines.len(), 2);
-    let later = ["classify", "--unmatched", "--since", "2100-01-01"];
-    assert!(home.ok(&later).starts_with("0 replies since 2100-01-01"));
-
-    let skeleton = home.ok(&["classify", "--unmatched", "--skeleton", "--limit", "1"]);
-    let rule = skeleton.replace("\"?\"", "\"blocked\"");
-    std::fs::write(home.path("rules.toml"), rule).expect("written");
-    let told = home.ok(&["classify", "--unmatched", "--rules", "rules.toml"]);
-    assert!(
-        told.starts_with("1 replies since") && told.contains("\n2 more were when they came"),
-        "{told}"
-    );
-
-    // A journal that cannot be read fails the list, and not the check.
-    std::fs::write(home.path("data/journal/0000000001.jsonl"), "nonsense\n").expect("written");
-    assert_eq!(home.run(&["classify", "--unmatched"]).code, 74);
-    assert!(!home.ok(&["check"]).contains("undetermined"));
-}
-
-/// Has a next hop refuse a recipient with each of these replies.
-fn refuse(home: &Home, replies: &[&str]) {
-    let policy = Policy::preset("quarantine").expect("the preset");
-    let settings = GateSettings::new(home.path("data"));
-    let opened = Gate::open(settings, policy, Classifier::builtin(), |_, _| {});
-    let gate = opened.expect("a gate").gate;
-    for reply in replies {
-        let about = About {
-            address: RecipientKey::parse("new@example.com").expect("an address"),
-            tenant: Tenant::default(),
-            context: Context { receiver: Some("mx.b.example:25".to_owned()), ..Context::default() },
-        };
-        let reply = Reply::from_text(reply).expect("a reply");
-        assert!(gate.refused(&about, Stage::Rcpt, &reply, 1, Timestamp::now()).noted, "{reply}");
+    let line =
+        format!("  rules       1 of {}, 65 built in, 1 off\n", home.path("mine.toml").display());
+    assert!(told.contains(&line), "{told}");
+    assert!(home.ok(&classify).contains(r#""rule":"handed-back""#));
+    // Found where a configuration is looked for, without being named; a directory without one has the built-in rules.
+    let unnamed = |folder: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rcptgate"));
+        command.args(classify).current_dir(folder).env_remove("RCPTGATE_CONFIG");
+        end_of(&mut command, "").out
+    };
+    assert!(unnamed(&home.path("")).contains(r#""rule":"leftover""#));
+    std::fs::create_dir(home.path("config")).expect("a folder");
+    for name in ["rcptgate.toml", "mine.toml"] {
+        std::fs::copy(home.path(name), home.path("config").join(name)).expect("copied");
     }
+    assert!(unnamed(&home.path("")).contains(r#""rule":"handed-back""#));
+    // So does simulate, but only what is named.
+    let events = format!(
+        "{{\"at\":1,\"type\":\"reply\",\"address\":\"a@gmail.com\",\"reply\":\"{HANDED_BACK}\"}}\n\
+         {{\"at\":2,\"type\":\"ask\",\"address\":\"a@gmail.com\"}}\n"
+    );
+    let end = home.feed(&["simulate"], &events);
+    assert!(end.out.contains(r#""verdict":"refuse""#), "{end:?}");
+
+    home.write("mine.toml", "[[rule]]\nname = \"a\"\ncategory = \"policy\"\ntext = [\"a(\"]\nspecimens = []\n\
+         [[rule]]\nname = \"quota\"\ncategory = \"policy\"\ntext = [\"over its quota\"]\nspecimens = [\"550 over its quota\"]\n");
+    let end = home.run(&["check"]);
+    assert_eq!((end.code, end.err.lines().count()), (78, 3), "{end:?}");
+    for words in [
+        "mine.toml:2: rule \"a\": has no specimen",
+        "mine.toml:4: rule \"a\", text[0] = \"a(\": unclosed group",
+        "mine.toml:7: rule \"quota\" = \"552 5.2.2 The mailbox of this user is over its quota\": takes this specimen of the built-in rule \"mailbox-full\"",
+    ] {
+        assert!(end.err.contains(words), "{words}: {end:?}");
+    }
+    for words in [&classify[..], &["simulate"], &["serve"]] {
+        assert_eq!(home.run(words).code, 78, "{words:?}");
+    }
+    std::fs::remove_file(home.path("mine.toml")).expect("removed");
+    let end = home.run(&["check"]);
+    assert!(end.err.contains("classification.file = \"mine.toml\": "), "{end:?}");
+    assert_eq!((end.code, end.err.lines().count()), (78, 1), "{end:?}");
 }
 
 /// Quarantines so many addresses at once, as a command for each would take long.

@@ -39,6 +39,25 @@ fn shows_who_refused_and_what_was_learnt() {
     check("angry@harbour.test", &["gate", "gate", "-"]);
     check("partner@yopmail.com", &["-"]);
 
+    // On a clock that runs ahead: 1, 2, 4, 8, 16 weeks, then for good. Of the mailings in between all but the one at the end are refused.
+    let climb: Vec<(&str, &str)> = rows
+        .iter()
+        .filter(|row| row.get(1).is_some_and(|date| date.len() == 10 && date.starts_with("20")))
+        .filter_map(|row| Some((*row.get(2)?, *row.get(3)?)))
+        .collect();
+    let refused: Vec<&str> = climb.iter().map(|(_, refused)| *refused).collect();
+    assert_eq!(refused, ["0", "1", "3", "7", "15", "1", "0"], "{out}");
+    let what: Vec<&str> =
+        climb.iter().map(|(what, _)| what.split(" until 20").next().unwrap_or("")).collect();
+    let again = "passes, bounces, quarantined";
+    let for_good = "passes, bounces, quarantined for good";
+    let refused = "refused by the gate, until it is released";
+    assert_eq!(
+        what,
+        [again, again, again, again, for_good, refused, "released by an operator: passes"],
+        "{out}"
+    );
+
     let left = std::fs::read_dir(folder.path()).expect("a directory").count();
     assert_eq!(left, 0, "the demonstration cleans up behind itself");
 }

@@ -29,8 +29,8 @@ impl World {
             dns.address
         );
         std::fs::write(&file, text).expect("a configuration");
-        let settings = config::load(&file).expect("a valid configuration");
-        let (parts, _) = build::parts(&settings).expect("the parts of a gate");
+        let (settings, rules) = config::load_all(&file).expect("a valid configuration");
+        let (parts, _) = build::parts(&settings, &rules).expect("the parts of a gate");
         let gate = Running::start(parts, |_, _| {}).await.expect("a gate");
         Self { gate, dns, folder }
     }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use rcptgate::attribution::{Keys, Tenants};
 use rcptgate::bounce::classify::Classifier;
 use rcptgate::credentials::{Account, Credentials};
 use rcptgate::dns::{Dnssec, Resolver};
@@ -57,6 +58,11 @@ pub struct Wish {
     pub withhold: Vec<Extension>,
     pub xclient: Vec<IpNet>,
     pub tell_client: TellClient,
+    /// The listener's tenant, and by what else tenants are known.
+    pub tenant: Option<Tenant>,
+    pub tenants: Tenants,
+    /// Where the keys of messages are read.
+    pub keys: Keys,
     pub clients: Option<Vec<IpNet>>,
     /// Whose XFORWARD is believed; loopback's if nothing is said.
     pub xforward: Option<Vec<IpNet>>,
@@ -110,6 +116,9 @@ impl Default for Wish {
             withhold: Vec::new(),
             xclient: Vec::new(),
             tell_client: TellClient::Off,
+            tenant: None,
+            tenants: Tenants::default(),
+            keys: Keys::default(),
             clients: None,
             xforward: None,
             tls: ClientTls::Off,
@@ -173,7 +182,9 @@ impl Lab {
             addresses: Addresses::Full,
             settings: DoorSettings {
                 hostname: wish.hostname.into(),
-                tenant: Tenant::default(),
+                tenant: wish.tenant,
+                tenants: Arc::new(wish.tenants),
+                keys: Arc::new(wish.keys),
                 clients: match wish.clients {
                     Some(clients) => clients,
                     None if wish.may_relay => loopback.clone(),

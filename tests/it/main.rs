@@ -1,6 +1,7 @@
 //! The one integration binary: everything that needs the whole crate links once.
 //! `tests/README.md` says what each kind of test is for.
 
+mod accounts;
 mod admin;
 mod attacks;
 mod backpressure;
@@ -23,6 +24,7 @@ mod fuzz;
 mod greeting;
 mod harness;
 mod identity;
+mod imports;
 mod injection;
 mod keep;
 mod killed;
@@ -32,6 +34,7 @@ mod lmtp;
 mod login;
 mod mta_sts;
 mod mx;
+mod policies;
 mod pool;
 mod proxy_header;
 mod reload;

@@ -87,9 +87,17 @@ fn every_refusal_of_the_gate_is_matched_once() {
         manual,
         blacklist,
         disposable,
+        imported,
     } = Replies::default();
-    let templates: [Template; 6] =
-        [quarantine, quarantine_ending, quarantine_long_term, manual, blacklist, disposable];
+    let templates: [Template; 7] = [
+        quarantine,
+        quarantine_ending,
+        quarantine_long_term,
+        manual,
+        blacklist,
+        disposable,
+        imported,
+    ];
     let values = Values {
         why: "no such mailbox".into(),
         since: "2026-01-05".to_owned(),
@@ -97,6 +105,7 @@ fn every_refusal_of_the_gate_is_matched_once() {
         reply: "550 5.1.1 no such user, [x] here",
         id: "01AB",
         entry: "yopmail.com",
+        source: "old-esp",
     };
     for snippet in snippets() {
         for template in &templates {

@@ -1,6 +1,7 @@
 //! The rules about the source that a compiler does not know: layers, purity, one user per library, sizes, words.
 
 mod cases;
+mod requirements;
 mod rules;
 mod source;
 #[cfg(test)]

@@ -1,4 +1,5 @@
 mod hostile;
+mod own;
 
 use std::path::Path;
 
@@ -12,6 +13,20 @@ fn the_built_in_rules_hold() {
     if let Err(faults) = Classifier::from_toml(BUILTIN) {
         let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
         panic!("config/classification.toml:\n{}", faults.join("\n"));
+    }
+}
+
+#[test]
+fn x09_the_senders_faults_are_not_the_recipients() {
+    for reply in [
+        "550 5.1.5 no",
+        "550 5.1.7 no",
+        "550 5.1.8 no",
+        "553 5.1.8 Domain of sender does not exist",
+    ] {
+        let parsed = Reply::from_text(reply).expect("a reply");
+        let seen = Classifier::builtin().classify(Stage::Rcpt, &parsed, 1, None);
+        assert_eq!(seen.effect, Effect::None, "{reply}: {seen:?}");
     }
 }
 

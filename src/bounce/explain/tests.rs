@@ -7,22 +7,43 @@ fn explain(stage: Stage, reply: &str, recipients: u32) -> Explanation {
     Classifier::builtin().explain(stage, &reply, recipients, None)
 }
 
+/// An operator's file: a rule of its own, and one that takes from a built-in one.
+const OWN: &str = r#"
+[[rule]]
+name = "handed-back"
+category = "user_unknown"
+text = ["postbox ~ handed back"]
+specimens = ["550 postbox handed back"]
+
+[[rule]]
+name = "our-quota"
+category = "mailbox_inactive"
+over = ["mailbox-full"]
+text = ["over its quota"]
+specimens = ["550 over its quota"]
+"#;
+
 #[test]
 fn the_story_ends_as_the_decision_does() {
-    let classifier = Classifier::builtin();
+    for classifier in [Classifier::builtin(), Classifier::with_own(OWN).expect("rules")] {
+        ends_alike(&classifier);
+    }
+}
+
+fn ends_alike(classifier: &Classifier) {
     for specimen in classifier.compiled().specimens() {
-        let Some(reply) = read_reply(specimen.stage, &specimen.reply) else { continue };
+        let Some(reply) = read_reply(specimen.stage, &specimen.reply.value) else { continue };
         let receiver = specimen.receiver.as_deref();
         let told = classifier.explain(specimen.stage, &reply, 1, receiver);
         let found = classifier.classify(specimen.stage, &reply, 1, receiver);
-        assert_eq!(told.classification, found, "{}", specimen.reply);
+        assert_eq!(told.classification, found, "{}", specimen.reply.value);
         let winner = told.winner.map(|winner| winner.rule);
         let named = classifier.rules().any(|rule| *rule == *found.rule);
-        assert_eq!(winner, named.then(|| found.rule.to_string()), "{}", specimen.reply);
+        assert_eq!(winner, named.then(|| found.rule.to_string()), "{}", specimen.reply.value);
         let decided = told.steps.iter().filter(|step| step.decided).count();
-        assert_eq!(decided, usize::from(named), "{}", specimen.reply);
+        assert_eq!(decided, usize::from(named), "{}", specimen.reply.value);
         let (short, by, _) = classifier.classify_with_words(specimen.stage, &reply, 1, receiver);
-        assert_eq!((short, by), (found, told.decided_by), "{}", specimen.reply);
+        assert_eq!((short, by), (found, told.decided_by), "{}", specimen.reply.value);
     }
 }
 
@@ -41,6 +62,25 @@ fn the_winner_names_its_pattern_and_the_words_that_it_took() {
     assert_eq!(text.words, "user unknown at <fqdn>");
     let out: Vec<_> = text.taken_out.iter().map(|(kind, text)| (*kind, text.as_str())).collect();
     assert_eq!(out, [(Kind::Address, "bob@a.example"), (Kind::Host, "mx.a.example")]);
+}
+
+#[test]
+fn rules_of_the_operator_come_first_and_tell_whose_they_are() {
+    let classifier = Classifier::with_own(OWN).expect("rules");
+    let line = |file: &str, name: &str| {
+        let name = format!("name = {name:?}");
+        1 + file.lines().position(|line| line == name).expect("the rule")
+    };
+    let reply = read_reply(Stage::Rcpt, "552 5.2.2 mailbox is over its quota").expect("a code");
+    let told = classifier.explain(Stage::Rcpt, &reply, 1, None);
+    let winner = told.winner.expect("a rule");
+    assert_eq!((winner.rule.as_str(), winner.own), ("our-quota", true));
+    assert_eq!(winner.line, line(OWN, "our-quota"));
+    let matched = winner.matched.expect("a pattern");
+    assert_eq!((matched.line, matched.pattern.as_str()), (winner.line + 3, "over its quota"));
+    let other = told.others.iter().find(|other| other.rule == "mailbox-full").expect("matches too");
+    assert_eq!((other.own, other.lost), (false, Some(Lost::Later)));
+    assert_eq!(other.line, line(crate::bounce::classify::BUILTIN, "mailbox-full"));
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! From the file to the compiled rules, with every fault at once.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
 
 use regex::bytes::{Regex, RegexBuilder};
-use toml::Spanned;
 
-use super::prefilter::Prefilter;
-use super::{Condition, Field, File, Rule, RuleFault, Rules, Specimen, Written, pattern};
+use super::dead::{self, Pattern, Shape};
+use super::prefilter::{Needs, Prefilter};
+use super::read::{self, File, Text, Written};
+use super::{Condition, Field, Rule, RuleFault, Rules, Specimen, pattern};
 use crate::bounce::Stage;
 
 /// Octets that the compiled patterns of one rule may take; the largest of the built-in ones needs about a tenth.
@@ -17,159 +18,261 @@ const SIZE_MAX: usize = 4 << 20;
 /// Octets of the automaton built while matching. Too few and it is thrown away again and again.
 const CACHE_MAX: usize = 2 << 20;
 
-/// Compiles a rule file.
-///
-/// # Errors
-/// Every fault found, each with its line.
-pub fn compile(text: &str) -> Result<Rules, Vec<RuleFault>> {
-    let file: File = toml::from_str(text).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        vec![RuleFault { line: line_of(text, at), message: error.message().to_owned() }]
-    })?;
-    let mut compiler = Compiler::new(text, file.words);
-    let noise = compiler.noise(&file.noise);
-    let rules: Vec<_> = file.rule.into_iter().map(|rule| compiler.rule(rule)).collect();
-    if !compiler.faults.is_empty() {
-        return Err(compiler.faults);
-    }
-    let prefilter =
-        Prefilter::new(&rules).map_err(|message| vec![RuleFault { line: 1, message }])?;
-    let Compiler { lists, specimens, .. } = compiler;
-    Ok(Rules { rules, prefilter, noise, lists, specimens })
+/// What a reply is said to have been read by when no rule read it.
+const RESERVED: &[&str] =
+    &["none", "not-a-failure", "no-code", "lookup-failed", "dns-null-mx", "dns-no-such-domain"];
+
+/// Rules that were compiled, and what is wrong with their file. Rules with a fault are not among them.
+#[derive(Debug)]
+pub struct Draft {
+    /// The rules.
+    pub rules: Rules,
+    /// Every fault but those that only specimens show.
+    pub faults: Vec<RuleFault>,
+    /// What was turned off of the built-in rules.
+    pub disable: Vec<Text>,
+    /// The first phrase that is taken out beside the built-in ones.
+    pub noise: Option<Text>,
+    /// How many of the specimens are those of the file, which come first.
+    pub specimens: usize,
+    /// The rules of the file.
+    own: Vec<(Arc<Rule>, Shape)>,
 }
 
-struct Compiler<'a> {
-    file: &'a str,
+/// Compiles a file of rules. They are asked before those of `builtin`, unless the file says that it replaces them; without, they are
+/// the built-in ones.
+pub fn compile(text: &str, builtin: Option<&LazyLock<Arc<Rules>>>) -> Draft {
+    let (mut file, faults) = read::read(text);
+    let mut compiler = Compiler { own: builtin.is_some(), faults, ..Compiler::default() };
+    let builtin = builtin.filter(|_| !file.replace).map(|rules| Arc::clone(rules));
+    if let Some(builtin) = &builtin {
+        compiler.lists.clone_from(&builtin.lists);
+    }
+    compiler.words(&file);
+    let noise = compiler.noise(&file.noise);
+    compiler.names(&mut file, builtin.as_deref());
+    let File { disable, noise: own_noise, rules: written, .. } = file;
+    let own: Vec<_> = written.into_iter().filter_map(|rule| compiler.whole(rule)).collect();
+    let rules = own.iter().map(|(rule, _)| Arc::clone(rule)).collect();
+    let Compiler { lists, specimens, faults, .. } = compiler;
+    let count = specimens.len();
+    let mut all = Rules { lists, noises: noise, specimens, rules, ..Rules::default() };
+    if let Some(builtin) = &builtin {
+        all.put_before(builtin, |name| disable.iter().any(|off| off.value == name));
+    }
+    let noise = own_noise.into_iter().next();
+    let mut draft = Draft { rules: all, faults, disable, noise, specimens: count, own };
+    draft.finish();
+    draft
+}
+
+impl Draft {
+    /// Rules of the file that can never win, as far as that shows in how they are written.
+    pub fn dead(&self) -> Vec<RuleFault> {
+        let alone = self.own.iter().flat_map(|(rule, shape)| dead::alone(rule, shape));
+        alone.chain(dead::covered(&self.own)).collect()
+    }
+
+    /// What is made of all rules together.
+    fn finish(&mut self) {
+        if !self.rules.noises.is_empty() {
+            let all = format!("(?:^| )(?:{})(?: |$)", self.rules.noises.join("|"));
+            match regex_of(&all) {
+                Ok(regex) => self.rules.noise = Some(regex),
+                Err(why) => self.faults.extend(self.noise.iter().map(|text| text.fault(&why))),
+            }
+        }
+        match Prefilter::new(&self.rules.rules) {
+            Ok(prefilter) => self.rules.prefilter = prefilter,
+            Err(why) => self.faults.push(RuleFault {
+                line: 1,
+                key: String::new(),
+                value: String::new(),
+                why,
+            }),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Compiler {
+    /// Whether the rules are an operator's.
+    own: bool,
     lists: BTreeMap<String, Vec<String>>,
     specimens: Vec<Specimen>,
     faults: Vec<RuleFault>,
 }
 
-impl<'a> Compiler<'a> {
-    fn new(file: &'a str, lists: BTreeMap<String, Spanned<Vec<String>>>) -> Self {
-        let mut faults = Vec::new();
-        for (name, list) in &lists {
-            if list.get_ref().is_empty() {
-                let line = line_of(file, list.span().start);
-                faults
-                    .push(RuleFault { line, message: format!("list of words {name:?} is empty") });
+impl Compiler {
+    fn fault(&mut self, at: &Text, why: impl Into<String>) {
+        self.faults.push(at.fault(why));
+    }
+
+    /// The lists of words.
+    fn words(&mut self, file: &File) {
+        for (name, words) in &file.words {
+            if self.lists.contains_key(&name.value) {
+                self.fault(
+                    name,
+                    "is a list of the built-in rules, which can be used; call this one otherwise",
+                );
+                continue;
             }
+            if words.is_empty() {
+                self.fault(name, "a list of words must not be empty");
+            }
+            let mut good = Vec::with_capacity(words.len());
+            for word in words {
+                match regex_syntax::parse(&word.value) {
+                    Ok(_) => good.push(word.value.clone()),
+                    Err(error) => self.fault(word, one_line(&error.to_string())),
+                }
+            }
+            self.lists.insert(name.value.clone(), good);
         }
-        let lists = lists.into_iter().map(|(name, list)| (name, list.into_inner())).collect();
-        Self { file, lists, specimens: Vec::new(), faults }
     }
 
-    fn fault(&mut self, at: Range<usize>, message: String) {
-        self.faults.push(RuleFault { line: line_of(self.file, at.start), message });
-    }
-
-    fn noise(&mut self, patterns: &[Spanned<String>]) -> Option<regex::Regex> {
+    fn noise(&mut self, patterns: &[Text]) -> Vec<String> {
         let mut all = Vec::new();
         for written in patterns {
-            let compiled = pattern::words(written.get_ref(), &self.lists)
+            let compiled = pattern::words(&written.value, &self.lists)
                 .and_then(|regex| regex_of(&regex).map(|_| regex));
             match compiled {
                 Ok(regex) => all.push(regex),
-                Err(message) => self.fault(written.span(), format!("noise: {message}")),
+                Err(why) => self.fault(written, why),
             }
         }
-        if all.is_empty() {
+        all
+    }
+
+    /// Names that are there twice, and those of built-in rules that there are not.
+    fn names(&mut self, file: &mut File, builtin: Option<&Rules>) {
+        let is_builtin = |name: &str| builtin.is_some_and(|rules| rules.named(name).is_some());
+        let is_off = |name: &str| file.disable.iter().any(|off| off.value == name);
+        for named in file.disable.iter().chain(file.rules.iter().flat_map(|rule| &rule.over)) {
+            if builtin.is_none() {
+                self.fault(named, "these rules stand alone: there are no others");
+            } else if !is_builtin(&named.value) {
+                self.fault(named, "there is no built-in rule of that name");
+            }
+        }
+        for named in file.rules.iter().flat_map(|rule| &rule.over) {
+            if is_off(&named.value) {
+                self.fault(named, "this built-in rule is turned off: nothing is taken from it");
+            }
+        }
+        let mut seen = BTreeMap::new();
+        for rule in &mut file.rules {
+            let (name, line) = (rule.name.value.clone(), rule.name.line);
+            let off = file.disable.iter().any(|off| off.value == name);
+            let why = if let Some(earlier) = seen.get(&name).filter(|_| !name.is_empty()) {
+                format!("stands here a second time, after line {earlier}")
+            } else if RESERVED.contains(&name.as_str()) {
+                "this name means that no rule decided".to_owned()
+            } else if is_builtin(&name) && !off {
+                format!(
+                    "is the name of a built-in rule: choose another, or turn that one off with disable = [{name:?}]"
+                )
+            } else {
+                seen.insert(name, line);
+                continue;
+            };
+            // Who is meant by the name is not known, so it is not asked what the rule takes.
+            rule.broken = true;
+            self.faults.push(rule.name.fault(why));
+        }
+    }
+
+    /// A rule without fault.
+    fn whole(&mut self, written: Written) -> Option<(Arc<Rule>, Shape)> {
+        let before = self.faults.len();
+        let specimens = self.specimens.len();
+        let broken = written.broken;
+        let rule = self.rule(written);
+        if broken || self.faults.len() > before {
+            self.specimens.truncate(specimens);
             return None;
         }
-        regex_of(&format!("(?:^| )(?:{})(?: |$)", all.join("|"))).ok()
+        rule.map(|(rule, shape)| (Arc::new(rule), shape))
     }
 
-    fn rule(&mut self, written: Written) -> Rule {
-        let name = written.name.get_ref().clone();
-        let at = written.name.span();
-        if self.specimens.iter().any(|specimen| *specimen.rule == *name) {
-            self.fault(at.clone(), format!("rule {name:?} stands here a second time"));
-        }
+    fn rule(&mut self, written: Written) -> Option<(Rule, Shape)> {
+        let name = &written.name;
+        let rule_name: Arc<str> = name.value.as_str().into();
         if written.specimens.is_empty() {
-            self.fault(at.clone(), format!("rule {name:?} has no specimen"));
+            self.fault(name, "has no specimen");
         }
-        if written.text.is_empty()
-            && written.raw.is_empty()
-            && written.codes.is_empty()
-            && written.status.is_empty()
-        {
-            self.fault(
-                at,
-                format!("rule {name:?} would match everything: give text, raw, codes or status"),
-            );
+        let reads_text = !written.text.is_empty() || !written.raw.is_empty();
+        if !reads_text && written.codes.is_empty() && written.status.is_empty() {
+            self.fault(name, "would match everything: give text, raw, codes or status");
         }
-        let rule_name: std::sync::Arc<str> = name.as_str().into();
         let won = written.specimens.iter().map(|specimen| (true, specimen));
         let lost = written.not.iter().map(|specimen| (false, specimen));
-        for (wins, specimen) in won.chain(lost) {
-            self.specimens.push(Specimen {
-                wins,
-                line: line_of(self.file, specimen.span().start),
-                rule: rule_name.clone(),
-                stage: written.stages.first().copied().unwrap_or(Stage::Rcpt),
-                receiver: written.receivers.first().cloned(),
-                reply: specimen.get_ref().clone(),
-            });
-        }
-        let conditions = self.conditions(&written);
-        Rule {
-            written: conditions,
-            line: line_of(self.file, written.name.span().start),
-            category: written.category,
+        self.specimens.extend(won.chain(lost).map(|(wins, reply)| Specimen {
+            wins,
+            reply: reply.clone(),
+            rule: rule_name.clone(),
+            stage: written.stages.first().copied().unwrap_or(Stage::Rcpt),
+            receiver: written.receivers.first().map(|text| text.value.clone()),
+        }));
+        let codes = self.parsed(&written.codes);
+        let status = self.parsed(&written.status);
+        let (text, text_parts) = self.patterns(&written.text);
+        let (raw, raw_parts) = self.raw_patterns(&written.raw);
+        let (except, except_parts) = self.patterns(&written.except);
+        self.faults.extend(dead::receivers(&written));
+        let rule = Rule {
+            written: conditions(&written),
+            line: name.line,
+            own: self.own,
+            category: written.category?,
             scope: written.scope,
             whole: written.whole,
-            codes: self.parsed(&name, &written.codes),
-            status: self.parsed(&name, &written.status),
-            stages: written.stages,
-            receivers: written.receivers,
-            text: self.patterns(&name, &written.text),
-            raw: self.raw_patterns(&name, &written.raw),
-            except: self.patterns(&name, &written.except),
+            over: written.over.iter().map(|text| text.value.clone()).collect(),
+            needs: Needs::of(text.as_ref(), raw.as_ref()),
+            receivers: written.receivers.iter().map(|text| text.value.clone()).collect(),
+            stages: written.stages.clone(),
             name: rule_name,
-        }
+            codes,
+            status,
+            text,
+            raw,
+            except,
+        };
+        let shape = Shape {
+            name: written.name.clone(),
+            text: text_parts,
+            raw: raw_parts,
+            except: except_parts,
+        };
+        Some((rule, shape))
     }
 
-    /// What a rule asks for, as it was written.
-    fn conditions(&self, rule: &Written) -> Vec<Condition> {
-        let fields = [
-            (Field::Text, &rule.text),
-            (Field::Raw, &rule.raw),
-            (Field::Codes, &rule.codes),
-            (Field::Status, &rule.status),
-        ];
-        let all = fields.into_iter().flat_map(|(kind, all)| all.iter().map(move |one| (kind, one)));
-        all.map(|(kind, one)| Condition {
-            kind,
-            line: line_of(self.file, one.span().start),
-            text: one.get_ref().clone(),
-        })
-        .collect()
-    }
-
-    /// Patterns over words.
-    fn patterns(&mut self, rule: &str, patterns: &[Spanned<String>]) -> Option<Regex> {
+    /// Patterns over words, and the expression that is all of them.
+    fn patterns(&mut self, patterns: &[Text]) -> (Option<Regex>, Vec<Pattern>) {
         let mut expanded = Vec::with_capacity(patterns.len());
         for written in patterns {
-            match pattern::words(written.get_ref(), &self.lists) {
-                Ok(regex) => expanded.push((written.span(), regex)),
-                Err(message) => self.fault(written.span(), format!("rule {rule:?}: {message}")),
+            match pattern::words(&written.value, &self.lists) {
+                Ok(regex) => expanded.push((written, regex)),
+                Err(why) => self.fault(written, why),
             }
         }
-        self.one_of(rule, &expanded, whole_words)
+        let regex = self.one_of(&expanded, pattern::bounded);
+        (regex, expanded.into_iter().map(|(_, regex)| Pattern::new(regex)).collect())
     }
 
     /// Patterns over the text as it came.
-    fn raw_patterns(&mut self, rule: &str, patterns: &[Spanned<String>]) -> Option<Regex> {
-        let patterns: Vec<_> =
-            patterns.iter().map(|written| (written.span(), written.get_ref().clone())).collect();
-        self.one_of(rule, &patterns, str::to_owned)
+    fn raw_patterns(&mut self, patterns: &[Text]) -> (Option<Regex>, Vec<Pattern>) {
+        let expanded: Vec<_> =
+            patterns.iter().map(|written| (written, written.value.clone())).collect();
+        let regex = self.one_of(&expanded, str::to_owned);
+        (regex, expanded.into_iter().map(|(_, regex)| Pattern::new(regex)).collect())
     }
 
     /// One expression for all patterns; if that fails, the patterns at fault one by one.
     fn one_of(
         &mut self,
-        rule: &str,
-        patterns: &[(Range<usize>, String)],
+        patterns: &[(&Text, String)],
         within: impl Fn(&str) -> String,
     ) -> Option<Regex> {
         if patterns.is_empty() {
@@ -183,37 +286,40 @@ impl<'a> Compiler<'a> {
         let before = self.faults.len();
         for (at, regex) in patterns {
             if let Err(error) = build(regex) {
-                self.fault(at.clone(), format!("rule {rule:?}: {}", one_line(&error)));
+                self.fault(at, one_line(&error.to_string()));
             }
         }
         if self.faults.len() == before
             && let Some((at, _)) = patterns.first()
         {
-            self.fault(at.clone(), format!("rule {rule:?}: {}", one_line(&error)));
+            self.fault(at, one_line(&error.to_string()));
         }
         None
     }
 
     /// Patterns of codes.
-    fn parsed<T: FromStr<Err = String>>(
-        &mut self,
-        rule: &str,
-        patterns: &[Spanned<String>],
-    ) -> Vec<T> {
+    fn parsed<T: FromStr<Err = String>>(&mut self, patterns: &[Text]) -> Vec<T> {
         let mut parsed = Vec::with_capacity(patterns.len());
         for written in patterns {
-            match written.get_ref().parse() {
+            match written.value.parse() {
                 Ok(pattern) => parsed.push(pattern),
-                Err(message) => self.fault(written.span(), format!("rule {rule:?}: {message}")),
+                Err(why) => self.fault(written, why),
             }
         }
         parsed
     }
 }
 
-/// Half boundaries hold beside bytes that are not ASCII: CJK writes no spaces.
-pub(super) fn whole_words(any: &str) -> String {
-    format!(r"\b{{start-half}}(?:{any})\b{{end-half}}")
+/// What a rule asks for, as it was written.
+fn conditions(rule: &Written) -> Vec<Condition> {
+    let fields = [
+        (Field::Text, &rule.text),
+        (Field::Raw, &rule.raw),
+        (Field::Codes, &rule.codes),
+        (Field::Status, &rule.status),
+    ];
+    let all = fields.into_iter().flat_map(|(kind, all)| all.iter().map(move |one| (kind, one)));
+    all.map(|(kind, one)| Condition { kind, line: one.line, text: one.value.clone() }).collect()
 }
 
 pub(super) fn build(pattern: &str) -> Result<Regex, regex::Error> {
@@ -221,15 +327,11 @@ pub(super) fn build(pattern: &str) -> Result<Regex, regex::Error> {
 }
 
 fn regex_of(pattern: &str) -> Result<regex::Regex, String> {
-    regex::RegexBuilder::new(pattern).size_limit(SIZE_MAX).build().map_err(|error| one_line(&error))
+    let built = regex::RegexBuilder::new(pattern).size_limit(SIZE_MAX).build();
+    built.map_err(|error| one_line(&error.to_string()))
 }
 
-/// The crate's messages draw an arrow under the pattern; a log line has no room for that.
-fn one_line(error: &regex::Error) -> String {
-    let text = error.to_string();
-    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-}
-
-fn line_of(text: &str, at: usize) -> usize {
-    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+/// The crates' messages draw an arrow under the pattern; a log line has no room for that.
+fn one_line(error: &str) -> String {
+    error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }

@@ -3,7 +3,7 @@
 //! The compiled rules join all patterns of a kind into one expression, which does not tell them apart; here the patterns of the few rules
 //! that matched are compiled again, one by one.
 
-use super::compile::{build, whole_words};
+use super::compile::build;
 use super::{CodePattern, Condition, Field, Layer, Rule, Rules, StatusPattern, pattern};
 use crate::bounce::Stage;
 
@@ -32,7 +32,7 @@ impl Rules {
         self.rules
             .iter()
             .filter(|rule| rule.matches(&words, layer, stage, receiver))
-            .map(|rule| (rule, self.matched(rule, &words, layer)))
+            .map(|rule| (rule.as_ref(), self.matched(rule, &words, layer)))
             .collect()
     }
 
@@ -59,7 +59,7 @@ impl Rules {
         };
         let Condition { kind, text, .. } = condition;
         match kind {
-            Field::Text => find(&whole_words(&pattern::words(text, &self.lists).ok()?), words),
+            Field::Text => find(&pattern::bounded(&pattern::words(text, &self.lists).ok()?), words),
             Field::Raw => find(text, &layer.raw),
             Field::Codes => {
                 let pattern: CodePattern = text.parse().ok()?;

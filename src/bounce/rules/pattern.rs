@@ -31,6 +31,11 @@ pub fn words(pattern: &str, lists: &BTreeMap<String, Vec<String>>) -> Result<Str
     Ok(out)
 }
 
+/// An expression that begins and ends where words do. Half boundaries hold beside bytes that are not ASCII: CJK writes no spaces.
+pub fn bounded(any: &str) -> String {
+    format!(r"\b{{start-half}}(?:{any})\b{{end-half}}")
+}
+
 /// The start of a reply code: `5`, `55`, `552`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodePattern {
@@ -43,13 +48,23 @@ impl CodePattern {
     pub fn matches(&self, code: ReplyCode) -> bool {
         (self.first..=self.last).contains(&code.get())
     }
+
+    /// Whether it matches whatever `other` does.
+    pub const fn covers(&self, other: &Self) -> bool {
+        self.first <= other.first && other.last <= self.last
+    }
+
+    /// The first digit.
+    pub const fn class(&self) -> u16 {
+        self.first / 100
+    }
 }
 
 impl FromStr for CodePattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let fault = || format!("{text:?} is not the start of a reply code");
+        let fault = || "not the start of a reply code".to_owned();
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(fault());
         }
@@ -60,6 +75,9 @@ impl FromStr for CodePattern {
             _ => return Err(fault()),
         };
         let first = text.parse::<u16>().map_err(|_| fault())? * span;
+        if !(400..600).contains(&first) {
+            return Err("no refusal begins so: only 4yz and 5yz are read".to_owned());
+        }
         Ok(Self { first, last: first + span - 1 })
     }
 }
@@ -80,15 +98,27 @@ impl StatusPattern {
             && self.subject.is_none_or(|subject| subject == status.subject)
             && (first..=last).contains(&status.detail)
     }
+
+    /// Whether it matches whatever `other` does.
+    pub fn covers(&self, other: &Self) -> bool {
+        (self.class.is_none() || self.class == other.class)
+            && (self.subject.is_none() || self.subject == other.subject)
+            && self.detail.0 <= other.detail.0
+            && other.detail.1 <= self.detail.1
+    }
+
+    /// The class, unless it is any.
+    pub const fn class(&self) -> Option<u8> {
+        self.class
+    }
 }
 
 impl FromStr for StatusPattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let fault = || {
-            format!("{text:?} is no pattern of enhanced codes, such as 5.1.1, x.2.2 or 5.7.500-599")
-        };
+        let fault =
+            || "no pattern of enhanced codes, such as 5.1.1, x.2.2 or 5.7.500-599".to_owned();
         let mut parts = text.split('.');
         let mut part = || parts.next().ok_or_else(fault);
         let (class, subject, detail) = (part()?, part()?, part()?);
@@ -98,7 +128,11 @@ impl FromStr for StatusPattern {
         let number = |text: &str| text.parse::<u16>().map_err(|_| fault());
         let class = match class {
             "x" => None,
-            "2" | "4" | "5" => Some(number(class)? as u8),
+            "4" => Some(4),
+            "5" => Some(5),
+            "2" => {
+                return Err("no refusal has this class: only 4.y.z and 5.y.z are read".to_owned());
+            }
             _ => return Err(fault()),
         };
         let subject = if subject == "x" { None } else { Some(number(subject)?) };
@@ -107,6 +141,9 @@ impl FromStr for StatusPattern {
             Some((first, last)) => (number(first)?, number(last)?),
             None => (number(detail)?, number(detail)?),
         };
+        if detail.0 > detail.1 {
+            return Err("ends before it begins".to_owned());
+        }
         Ok(Self { class, subject, detail })
     }
 }

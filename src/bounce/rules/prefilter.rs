@@ -3,6 +3,8 @@
 //! `%who% ~ unknown` cannot match where `unknown` does not stand. Such pieces are taken out of the patterns when they are
 //! compiled and looked for together, in one pass; the expressions are then asked for a handful of rules, not for all.
 
+use std::sync::Arc;
+
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 use regex::bytes::Regex;
 use regex_syntax::ParserBuilder;
@@ -13,8 +15,24 @@ use super::Rule;
 /// Shorter pieces stand everywhere; a rule that has no longer one is always asked.
 const PIECE_MIN: usize = 2;
 
-/// Which rules need what.
+/// The pieces that one rule needs: of the words, or of the text as it came.
 #[derive(Debug)]
+pub struct Needs {
+    words: Vec<Vec<u8>>,
+    raw: Vec<Vec<u8>>,
+}
+
+impl Needs {
+    /// Those of a rule's two expressions; `None` if it must always be asked.
+    pub fn of(text: Option<&Regex>, raw: Option<&Regex>) -> Option<Self> {
+        let needed_by = |regex: Option<&Regex>| regex.map_or(Some(Vec::new()), needed);
+        (text.is_some() || raw.is_some()).then_some(())?;
+        Some(Self { words: needed_by(text)?, raw: needed_by(raw)? })
+    }
+}
+
+/// Which rules need what.
+#[derive(Debug, Default)]
 pub struct Prefilter {
     always: Vec<bool>,
     words: Pieces,
@@ -22,9 +40,10 @@ pub struct Prefilter {
 }
 
 /// Pieces of text, and for each the rules that it makes possible.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Pieces {
-    automaton: AhoCorasick,
+    /// None while there are no pieces.
+    automaton: Option<AhoCorasick>,
     rules: Vec<Vec<usize>>,
 }
 
@@ -33,19 +52,15 @@ impl Prefilter {
     ///
     /// # Errors
     /// What does not fit: there are too many pieces for one automaton.
-    pub fn new(rules: &[Rule]) -> Result<Self, String> {
+    pub fn new(rules: &[Arc<Rule>]) -> Result<Self, String> {
         let (mut words, mut raw) = (Vec::new(), Vec::new());
         let mut always = Vec::with_capacity(rules.len());
         for (index, rule) in rules.iter().enumerate() {
-            let needs = |regex: &Option<Regex>| regex.as_ref().map_or(Some(Vec::new()), needed);
-            match (needs(&rule.text), needs(&rule.raw)) {
-                (Some(text), Some(link)) if rule.reads_text() => {
-                    words.extend(text.into_iter().map(|piece| (piece, index)));
-                    raw.extend(link.into_iter().map(|piece| (piece, index)));
-                    always.push(false);
-                }
-                (Some(_) | None, Some(_) | None) => always.push(true),
+            if let Some(needs) = &rule.needs {
+                words.extend(needs.words.iter().map(|piece| (piece.clone(), index)));
+                raw.extend(needs.raw.iter().map(|piece| (piece.clone(), index)));
             }
+            always.push(rule.needs.is_none());
         }
         Ok(Self { always, words: Pieces::new(words)?, raw: Pieces::new(raw)? })
     }
@@ -75,11 +90,12 @@ impl Pieces {
             }
         }
         let automaton = AhoCorasickBuilder::new().build(&texts).map_err(|error| error.to_string());
-        Ok(Self { automaton: automaton?, rules })
+        Ok(Self { automaton: Some(automaton?), rules })
     }
 
     fn mark(&self, text: &str, possible: &mut [bool]) {
-        for found in self.automaton.find_overlapping_iter(text) {
+        let Some(automaton) = &self.automaton else { return };
+        for found in automaton.find_overlapping_iter(text) {
             for rule in self.rules.get(found.pattern().as_usize()).into_iter().flatten() {
                 if let Some(possible) = possible.get_mut(*rule) {
                     *possible = true;

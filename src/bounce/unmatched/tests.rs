@@ -1,5 +1,4 @@
 use super::*;
-use crate::bounce::classify::BUILTIN;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_secs(second)
@@ -82,13 +81,10 @@ fn a_skeleton_needs_nothing_but_its_category() {
     let replies: Vec<_> = others.iter().map(|reply| (*reply, None)).collect();
     let tally = tally(GROUPS_MAX, &replies);
     assert_eq!(tally.groups().len(), others.len());
-    let (before, leftover) =
-        BUILTIN.split_once("[[rule]]\nname = \"leftover\"").expect("the last rule");
     for group in tally.groups() {
         let skeleton = group.skeleton("mine").replace("\"?\"", "\"blocked\"");
         assert!(!skeleton.contains("a@"), "{skeleton}");
-        let rules = format!("{before}{skeleton}\n[[rule]]\nname = \"leftover\"{leftover}");
-        let classifier = Classifier::from_toml(&rules).map_err(|faults| {
+        let classifier = Classifier::with_own(&skeleton).map_err(|faults| {
             let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
             format!("{}\n{skeleton}", faults.join("\n"))
         });

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::since::{Since, since};
+use super::times::{Since, since};
 
 /// `classify`.
 #[derive(Debug, Args)]
@@ -13,8 +13,12 @@ Examples:
   rcptgate classify '550 5.1.1 no such user'
   rcptgate classify --explain '550 5.7.1 <a@b.example>: mailbox unavailable'
   rcptgate classify --unmatched --since 30d
-  rcptgate classify --unmatched --skeleton > rules.toml
-  rcptgate classify < replies.jsonl      {\"stage\":\"rcpt\",\"reply\":\"550 5.1.1 ...\"}")]
+  rcptgate classify --unmatched --skeleton >> my-rules.toml
+  rcptgate classify --rules my-rules.toml '550 5.0.0 handed back to the town'
+  rcptgate classify < replies.jsonl      {\"stage\":\"rcpt\",\"reply\":\"550 5.1.1 ...\"}
+
+Replies are read as the gate of the configuration reads them: by the rules in its [classification] file and the built-in ones. Where
+no configuration is given or found, by the built-in rules.")]
 pub struct Classify {
     /// The reply; without it, JSON lines on standard input
     pub reply: Option<String>,
@@ -45,7 +49,7 @@ pub struct Classify {
     /// Print a rule for each, ready but for its category
     #[arg(long, requires = "unmatched")]
     pub skeleton: bool,
-    /// Read replies by the rules of this file instead of the built-in ones; says what is wrong with them
+    /// Try this file in place of the one that [classification] names; says what is wrong with it
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
 }

@@ -56,6 +56,15 @@ fn the_lines_of_the_contract_are_understood() {
         "release a@b.c d@e.f --reason r",
         "release --file f --from blacklist --tenant t --reason r --yes",
         "release a@b.c --from quarantine --reason r",
+        "undo --since 2h --until 1h --receiver h --rule r --source s --batch b --category complaint --domain d --dry-run",
+        "undo --receiver h --reason r --by w --yes --json",
+        "undo --signed-by w --reason r",
+        "import f --source s --reason r --dry-run",
+        "import f --source s --tenant t --columns address=Email,kind=Status --value Dead=hard --format csv --reason r --yes",
+        "import - --source s --kind hard --trust --reset --force-unsubscribes-into-quarantine --reason r --json",
+        "export",
+        "export --format csv --standing blacklisted --tenant t",
+        "export --events",
         "classify",
         "classify 550",
         "simulate",
@@ -87,6 +96,9 @@ fn what_makes_no_sense_is_refused() {
     check("release --reason r", ErrorKind::MissingRequiredArgument);
     check("release a@b.c --file f --reason r", ErrorKind::ArgumentConflict);
     check("release a@b.c --from nowhere --reason r", ErrorKind::InvalidValue);
+    check("undo --receiver h", ErrorKind::MissingRequiredArgument);
+    check("undo --since yesterday --dry-run", ErrorKind::ValueValidation);
+    check("undo --category bogus --dry-run", ErrorKind::InvalidValue);
     check("list --standing bogus", ErrorKind::InvalidValue);
     check("list --category bogus", ErrorKind::InvalidValue);
     check("list --since yesterday", ErrorKind::ValueValidation);

@@ -1,6 +1,7 @@
 //! `rcptgate classify --explain`: the story of a decision, for people.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use crate::bounce::explain::{Explanation, Match, Text};
 use crate::bounce::labels::{Quarantine, Salesforce, SalesforceCause, description, labels};
@@ -8,8 +9,13 @@ use crate::bounce::rules::Field;
 use crate::bounce::{Effect, normalize::Kind};
 use crate::cli::out::{Out, Tone, harmless};
 
-/// Prints the story of a reply.
-pub(super) fn tell(reply: &str, told: &Explanation, out: &mut Out) -> io::Result<()> {
+/// Prints the story of a reply. `own` is the operator's file of rules, if there is one.
+pub(super) fn tell(
+    reply: &str,
+    told: &Explanation,
+    own: Option<&Path>,
+    out: &mut Out,
+) -> io::Result<()> {
     for line in reply.lines() {
         writeln!(out, "{}", harmless(line))?;
     }
@@ -24,8 +30,8 @@ pub(super) fn tell(reply: &str, told: &Explanation, out: &mut Out) -> io::Result
     writeln!(out, "\n  {category}, scope {scope}, effect {effect}, rule {}", found.rule)?;
     writeln!(out, "  {}", description(found.category))?;
     read(told, out)?;
-    decided(told, out)?;
-    others(told, out)?;
+    decided(told, own, out)?;
+    others(told, own, out)?;
     follows(told, out)?;
     in_other_words(told, out)
 }
@@ -78,7 +84,7 @@ fn taken_out(text: &Text, out: &mut Out) -> io::Result<()> {
 }
 
 /// The questions in their order.
-fn decided(told: &Explanation, out: &mut Out) -> io::Result<()> {
+fn decided(told: &Explanation, own: Option<&Path>, out: &mut Out) -> io::Result<()> {
     head(out, "How it was decided")?;
     for (number, step) in (1..).zip(&told.steps) {
         let mark =
@@ -86,7 +92,7 @@ fn decided(told: &Explanation, out: &mut Out) -> io::Result<()> {
         writeln!(out, "  {number} {:<14}{}{mark}", step.question, step.answer)?;
     }
     if let Some(winner) = &told.winner {
-        writeln!(out, "  {}", matched(winner))?;
+        writeln!(out, "  {}", matched(winner, own))?;
     }
     if let Some(why) = told.category_because {
         writeln!(out, "  then {}: {why}", told.classification.category)?;
@@ -94,10 +100,15 @@ fn decided(told: &Explanation, out: &mut Out) -> io::Result<()> {
     Ok(())
 }
 
-/// Rule, pattern and what it took.
-fn matched(one: &Match) -> String {
+/// Rule, where it stands, pattern and what it took.
+fn matched(one: &Match, own: Option<&Path>) -> String {
     let Match { rule, line, .. } = one;
-    let Some(matched) = &one.matched else { return format!("{rule}, line {line}") };
+    let file = match own.filter(|_| one.own) {
+        Some(file) => harmless(&file.display().to_string()),
+        None => "the built-in rules".to_owned(),
+    };
+    let rule = format!("{rule}, line {line} of {file}");
+    let Some(matched) = &one.matched else { return rule };
     let field = match matched.field {
         Field::Text => "text",
         Field::Raw => "raw",
@@ -105,16 +116,16 @@ fn matched(one: &Match) -> String {
         Field::Status => "status",
     };
     let (at, found) = (matched.line, harmless(&matched.found));
-    format!("{rule}, line {line}: {field} {:?} of line {at} took {found:?}", matched.pattern)
+    format!("{rule}: {field} {:?} of line {at} took {found:?}", matched.pattern)
 }
 
-fn others(told: &Explanation, out: &mut Out) -> io::Result<()> {
+fn others(told: &Explanation, own: Option<&Path>, out: &mut Out) -> io::Result<()> {
     if told.others.is_empty() {
         return Ok(());
     }
     head(out, "Rules that matched too, and lost")?;
     for other in &told.others {
-        let text = matched(other);
+        let text = matched(other, own);
         let why = other.lost.map_or("", |lost| lost.sentence());
         let why = out.paint(Tone::Dim, why);
         writeln!(out, "  {text}\n    {why}")?;

@@ -21,7 +21,7 @@ fn one_reply() {
         lines,
         [concat!(
             r#"{"category":"user_unknown","scope":"recipient","effect":"hard","rule":"no-such-user","labels":"#,
-            r#"{"marketo":2,"salesforce":"hard","salesforce_cause":null,"activecampaign":{"code":"5.1.1","type":"hard"},"quarantine":"long_term"},"#,
+            r#"{"marketo":2,"salesforce":"hard","salesforce_cause":null,"activecampaign":{"code":"5.1.1","type":"hard","means":"No such recipient"},"quarantine":"long_term"},"#,
             r#""description":"No such mailbox: it never existed, was closed or has moved","decided_by":"text","normalized":"no such user"}"#
         )]
     );

@@ -77,22 +77,26 @@ pub(super) fn run(
     let groups = tally.groups();
     let limit = usize::try_from(asked.limit.unwrap_or(LIMIT)).unwrap_or(usize::MAX);
     let shown = groups.get(..limit.min(groups.len())).unwrap_or_default();
+    let skeletons = asked.skeleton.then(|| skeletons(shown, classifier));
     if asked.json {
-        return as_json(&tally, since, shown, groups.len(), asked.skeleton, out);
+        return as_json(&tally, since, shown, groups.len(), skeletons, out);
     }
-    if asked.skeleton {
-        return Ok(skeletons(shown, out)?);
+    if let Some(skeletons) = skeletons {
+        for (group, skeleton) in shown.iter().zip(skeletons) {
+            writeln!(out, "# {}\n{skeleton}", about(group))?;
+        }
+        return Ok(());
     }
     Ok(for_people(&tally, since, shown, groups.len(), out)?)
 }
 
-/// How many replies of the last seven days nobody understands, as far as the last part of the journal tells; `None` when it cannot be read.
-pub(in crate::cli) fn glance(settings: &Settings) -> Option<u64> {
+/// How many replies of the last seven days these rules do not understand, as far as the last part of the journal tells; `None` when it cannot be read.
+pub(in crate::cli) fn glance(settings: &Settings, rules: &Classifier) -> Option<u64> {
     let journal = build::gate_settings(settings).journal_dir();
     let since = Since::Ago(SPAN).point(Timestamp::now());
     let begin = journal::begin_of_last(&journal, GLANCE).ok()?;
     let begin = begin.max(journal::begin_since(&journal, since).ok()?);
-    let tally = tally(&journal, begin, since, &Classifier::builtin(), |_| {}).ok()?;
+    let tally = tally(&journal, begin, since, rules, |_| {}).ok()?;
     Some(tally.undetermined)
 }
 
@@ -108,8 +112,8 @@ fn tally(
     for located in Reader::at(journal, begin)? {
         let located = located?;
         read(located.bytes);
-        let event = located.entry.event;
-        let What::Reply(evidence) = event.what else { continue };
+        let Some(event) = located.entry.event() else { continue };
+        let What::Reply(evidence) = &event.what else { continue };
         if event.at < since || evidence.category != Category::Undetermined {
             continue;
         }
@@ -124,10 +128,11 @@ fn as_json(
     since: Timestamp,
     shown: &[&Group],
     texts: usize,
-    skeleton: bool,
+    skeletons: Option<Vec<String>>,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    for (number, group) in (1..).zip(shown) {
+    let mut skeletons = skeletons.map(Vec::into_iter);
+    for group in shown {
         let row = Row {
             count: group.count,
             text: &group.text,
@@ -137,7 +142,7 @@ fn as_json(
             first: group.first,
             last: group.last,
             reply: &group.reply,
-            skeleton: skeleton.then(|| group.skeleton(&name(number))),
+            skeleton: skeletons.as_mut().and_then(Iterator::next),
         };
         out::json(out, &row)?;
     }
@@ -146,17 +151,11 @@ fn as_json(
     Ok(out::json(out, &serde_json::json!({ "sum": sum }))?)
 }
 
-/// Rules to fill in, as a file that says so.
-fn skeletons(shown: &[&Group], out: &mut Out) -> std::io::Result<()> {
-    for (number, group) in (1..).zip(shown) {
-        writeln!(out, "# {}", about(group))?;
-        writeln!(out, "{}", group.skeleton(&name(number)))?;
-    }
-    Ok(())
-}
-
-fn name(number: u32) -> String {
-    format!("unmatched-{number}")
+/// Rules to fill in. Their names are those of no rule yet, so that they can stand in one file with rules made of earlier ones.
+fn skeletons(shown: &[&Group], rules: &Classifier) -> Vec<String> {
+    let is_free = |name: &String| !rules.rules().any(|known| known == name);
+    let names = (1_u32..).map(|number| format!("unmatched-{number}")).filter(is_free);
+    shown.iter().zip(names).map(|(group, name)| group.skeleton(&name)).collect()
 }
 
 fn for_people(

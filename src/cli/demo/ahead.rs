@@ -1,17 +1,21 @@
 //! What the policy would make of the bounces to come: the same fold that the gate runs, over events that have not happened.
 
 use std::io::Write;
+use std::time::Duration;
 
 use super::cast::{FULL, GONE, MOVED};
 use super::show::Show;
 use super::stage::Stage;
-use crate::event::{Event, EventId, What};
+use crate::event::{Act, Event, EventId, List, What};
 use crate::failure::Failure;
-use crate::policy::{Policy, Record, transition};
+use crate::policy::verdict::{Listing, Verdict};
+use crate::policy::{Policy, Record, decide, transition};
 use crate::time::Timestamp;
 
 /// Bounces looked ahead, more than any preset has steps.
 const AHEAD_MAX: usize = 100;
+/// Between two mailings.
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 /// Tells how three of the addresses would go on.
 pub(super) fn tell(stage: &Stage, show: &mut Show<impl Write>) -> Result<(), Failure> {
@@ -19,22 +23,57 @@ pub(super) fn tell(stage: &Stage, show: &mut Show<impl Write>) -> Result<(), Fai
     show.heading(
         "What would come next (the same rules, applied to bounces that have not happened yet)",
     )?;
-    let full = Address::of(stage, FULL)?;
-    let (steps, long_term) = full.steps(&policy);
-    let date = full.release().map(Timestamp::date).unwrap_or_default();
-    let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
-    let end = if long_term { ", and the next for good" } else { "" };
-    show.say(&format!(
-        "  {FULL}  is let through again on {date}; each bounce after a release would\n      \
-         quarantine it for {} days{end}. A delivery starts over.",
-        steps.join(", then "),
-    ))?;
+    climb(&Address::of(stage, FULL)?, &policy, show)?;
     let moved = Address::of(stage, MOVED)?;
     show.say(&format!(
         "  {MOVED}  {} more hard bounces, an hour or more apart, quarantine it for good.",
         moved.until_quarantined(&policy),
     ))?;
     show.say(&format!("  {GONE}  stays refused, to all tenants, until an operator releases it."))
+}
+
+/// Runs the clock ahead, a mailing a week, until the mailbox is quarantined for good; then an operator releases it.
+fn climb(full: &Address, policy: &Policy, show: &mut Show<impl Write>) -> Result<(), Failure> {
+    show.say(&format!(
+        "\n  {FULL} on a clock that runs ahead: its mailbox stays full, and it is written to every week.\n"
+    ))?;
+    let mut rows = Vec::new();
+    let mut record = full.record.clone();
+    let mut refused = 0_usize;
+    let mut at = full.latest.at;
+    for number in 0..AHEAD_MAX {
+        at = at.plus(WEEK);
+        if full.verdict(&record, at, policy) != Verdict::Forward {
+            refused += 1;
+            if record.learnt.as_ref().is_some_and(|learnt| learnt.until.is_none()) {
+                rows.push(row(at, "refused by the gate, until it is released", refused));
+                break;
+            }
+            continue;
+        }
+        record = transition(record, &full.bounce(number, at), policy);
+        let standing = match record.learnt.as_ref().map(|learnt| learnt.until) {
+            Some(Some(until)) => format!("passes, bounces, quarantined until {}", until.date()),
+            Some(None) => "passes, bounces, quarantined for good".to_owned(),
+            None => "passes, bounces, watched".to_owned(),
+        };
+        rows.push(row(at, &standing, std::mem::take(&mut refused)));
+    }
+    let released = full.happens(&record, "released", at, released(), policy);
+    let after = full.verdict(&released, at, policy);
+    let heard =
+        if after == Verdict::Forward { "released by an operator: passes" } else { "still refused" };
+    rows.push(row(at, heard, 0));
+    show.table(&["on", "what happens", "refused since"], rows)?;
+    show.say("A delivery at any step would start over.\n")
+}
+
+fn row(at: Timestamp, what: &str, refused: usize) -> Vec<String> {
+    vec![at.date(), what.to_owned(), refused.to_string()]
+}
+
+fn released() -> What {
+    What::Release { from: List::Quarantine, act: Act::default() }
 }
 
 /// An address with its latest bounce, from which further ones are made.
@@ -52,8 +91,22 @@ impl Address {
         Ok(Self { record: stage.record(address)?, latest })
     }
 
-    fn release(&self) -> Option<Timestamp> {
-        self.record.learnt.as_ref().and_then(|learnt| learnt.until)
+    /// What a RCPT would get at this time.
+    fn verdict(&self, record: &Record, at: Timestamp, policy: &Policy) -> Verdict {
+        decide(Some(record), &Listing::default(), &self.latest.tenant, at, policy).verdict
+    }
+
+    /// The record after one more event.
+    fn happens(
+        &self,
+        record: &Record,
+        id: &str,
+        at: Timestamp,
+        what: What,
+        policy: &Policy,
+    ) -> Record {
+        let event = Event { id: EventId(id.to_owned()), at, what, ..self.latest.clone() };
+        transition(record.clone(), &event, policy)
     }
 
     /// The same bounce again, of another message.
@@ -65,25 +118,6 @@ impl Address {
             evidence.context.message = Some(format!("ahead-{number}"));
         }
         event
-    }
-
-    /// The lengths in days of the quarantines to come if each release is followed by a bounce, and whether the last is for good.
-    fn steps(&self, policy: &Policy) -> (Vec<u64>, bool) {
-        let mut record = self.record.clone();
-        let mut days = Vec::new();
-        let Some(mut at) = self.release() else { return (days, false) };
-        for number in 0..AHEAD_MAX {
-            record = transition(record, &self.bounce(number, at), policy);
-            match record.learnt.as_ref().map(|learnt| learnt.until) {
-                Some(Some(until)) => {
-                    days.push(until.since(at).as_secs() / 86_400);
-                    at = until;
-                }
-                Some(None) => return (days, true),
-                None => break,
-            }
-        }
-        (days, false)
     }
 
     /// How many more bounces it takes.

@@ -163,7 +163,8 @@ fn lesson(stage: &Stage, before: &Known, after: &Known, event: &Event) -> String
         What::Quarantine { .. }
         | What::Blacklist { .. }
         | What::Allow { .. }
-        | What::Release { .. } => "an operator's act".to_owned(),
+        | What::Release { .. }
+        | What::Imported(_) => "an operator's act".to_owned(),
     }
 }
 
@@ -176,7 +177,7 @@ fn bounce(
 ) -> String {
     let category = evidence.category;
     let policy = stage.policy();
-    let (kind, was, run, tolerated) = match evidence.effect() {
+    let (kind, was, run, tolerated) = match policy.effect_of(evidence) {
         Effect::Hard => {
             let trusted = policy.trusts(event.address.domain(), None);
             let hard = &policy.hard;
@@ -223,7 +224,8 @@ fn standing(decision: &Decision, tenant: &Tenant) -> String {
         | Reason::Blacklist
         | Reason::Quarantine
         | Reason::QuarantineLongTerm
-        | Reason::Manual => standing,
+        | Reason::Manual
+        | Reason::Imported => standing,
     }
 }
 

@@ -1,14 +1,19 @@
 use super::*;
 
+mod presets;
+
 fn simulate(input: &str) -> (Result<(), Failure>, String) {
-    let policy = Policy::preset("quarantine").expect("a preset");
+    simulate_under(&Policy::preset("quarantine").expect("a preset"), input)
+}
+
+fn simulate_under(policy: &Policy, input: &str) -> (Result<(), Failure>, String) {
     let listing = |key: &RecipientKey| Listing {
         allowed: key.as_str() == "vip@yopmail.com",
         disposable: (key.domain() == "yopmail.com").then(|| "yopmail.com".to_owned()),
     };
     let mut output = Vec::new();
     let classifier = Classifier::builtin();
-    let outcome = run(input.as_bytes(), &mut output, &classifier, &policy, listing);
+    let outcome = run(input.as_bytes(), &mut output, &classifier, policy, listing);
     (outcome, String::from_utf8(output).expect("UTF-8"))
 }
 
@@ -96,7 +101,7 @@ fn what_a_reply_event_becomes() {
     let simulation = Simulation {
         classifier: &classifier,
         policy: &policy,
-        records: HashMap::new(),
+        records: Folded::new(&policy),
         latest: None,
     };
     for (stage, reply, expected) in [
@@ -160,4 +165,55 @@ fn what_was_asked_before_the_fault_is_answered() {
         simulate("{\"at\":1,\"type\":\"ask\",\"address\":\"a@b.test\"}\nnonsense\n");
     assert!(outcome.is_err());
     assert_eq!(output.lines().count(), 1);
+}
+
+/// Forty good users of gmail.com, all of whom are refused a day later.
+fn outage() -> String {
+    let mut input = String::new();
+    for (at, rest) in [
+        (0, r#""type":"delivered""#),
+        (
+            86_400,
+            r#""type":"reply","stage":"rcpt","reply":"550-5.1.1 The email account that you tried to reach does not exist""#,
+        ),
+    ] {
+        for user in 0..40 {
+            input += &format!(
+                "{{\"at\":{at},{rest},\"address\":\"u{user}@gmail.com\",\"receiver\":\"gmail-smtp-in.l.google.com\"}}\n"
+            );
+        }
+    }
+    input
+}
+
+#[test]
+fn an_outage_is_held_until_an_operator_applies_it() {
+    let ask = r#"{"at":86401,"type":"ask","address":"u0@gmail.com"}"#;
+    let answer = |verdict, standing, reason| {
+        format!(
+            "{{\"at\":86401,\"address\":\"u0@gmail.com\",\"verdict\":\"{verdict}\",\"standing\":\"{standing}\",\"reason\":\"{reason}\",\"until\":null}}\n"
+        )
+    };
+    let passes = answer("forward", "clear", "none");
+    let refused = answer("refuse", "quarantined_long_term", "quarantine_long_term");
+    let act = |what| {
+        format!("{{\"at\":86401,\"type\":\"outage\",\"do\":\"{what}\",\"domain\":\"GMAIL.com\"}}\n")
+    };
+    let input = outage();
+    check(&format!("{input}{ask}\n{}{ask}\n", act("apply")), &format!("{passes}{refused}"));
+    check(&format!("{input}{ask}\n{}{ask}\n", act("void")), &format!("{passes}{passes}"));
+    for (line, expected) in [
+        (r#""do":"apply","domain":"a.test""#, "there was no outage of domain a.test"),
+        (
+            r#""do":"apply","receiver":"mx.google.com""#,
+            "there was no outage of receiver google.com",
+        ),
+        (r#""do":"apply""#, "an outage is of a"),
+        (r#""domain":"gmail.com""#, "an outage without \"do\""),
+        (r#""do":"ignore","domain":"gmail.com""#, "not an event: unknown variant `ignore`"),
+    ] {
+        let line = format!("{{\"at\":86401,\"type\":\"outage\",{line}}}\n");
+        check_fault(&format!("{input}{line}"), &format!("line 81: {expected}"));
+    }
+    check_fault(r#"{"at":1,"type":"ask"}"#, "line 1: not an event: missing field `address`");
 }

@@ -22,6 +22,26 @@ fn a_complaint_blacklists_for_its_tenant_only() {
 }
 
 #[test]
+fn q12_x20_both_quarantines_are_shared_and_say_on_whose_account() {
+    let mut refused = event(0, "a@gmail.com", What::Complaint { source: None });
+    refused.tenant = Tenant("acme".to_owned());
+    for (category, reply, reason) in [
+        (Category::UserUnknown, "550 5.1.1 gone", "quarantine_long_term"),
+        (Category::MailboxFull, "552 5.2.2 full", "quarantine"),
+    ] {
+        refused.what = What::Reply(evidence(category, reply, None));
+        let record = transition(Record::default(), &refused, &Policy::default());
+        for tenant in ["acme", "default", "other"] {
+            let tenant = Tenant(tenant.to_owned());
+            let decision =
+                decide(Some(&record), &Listing::default(), &tenant, at(1), &Policy::default());
+            assert_eq!((decision.verdict.name(), decision.reason.name()), ("refuse", reason));
+        }
+        assert_eq!(record.learnt.map(|learnt| learnt.cause.tenant), Some(refused.tenant.clone()));
+    }
+}
+
+#[test]
 fn releasing_the_blacklist_leaves_the_quarantine() {
     check(
         "a@gmail.com",

@@ -1,17 +1,26 @@
 //! Histories told line by line, to the second, and properties over any history.
 
+mod activecampaign;
 mod bounds;
+mod clocks;
 mod episodes;
 mod hards;
+mod imports;
 mod lists;
+mod literal;
+mod marketo;
+mod masks;
 mod properties;
+mod salesforce;
 mod settings;
 mod softs;
 
 use super::verdict::{Listing, Reason, Verdict};
 use super::{Policy, Record, decide, transition};
 use crate::bounce::{Category, Scope, Stage};
-use crate::event::{Act, Context, Delivery, Event, EventId, Evidence, List, Tenant, What};
+use crate::event::{
+    Act, Context, Delivery, Event, EventId, Evidence, ImportKind, Imported, List, Tenant, What,
+};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
 
@@ -42,6 +51,7 @@ pub(super) enum Do {
     Blacklist,
     Allow,
     Release(List),
+    Import(Imported),
     /// A RCPT of this tenant, what it gets, and the reason.
     Ask(&'static str, &'static str),
     AskAs(&'static str, &'static str, &'static str),
@@ -62,8 +72,36 @@ pub(super) fn evidence(category: Category, reply: &str, message: Option<&str>) -
     }
 }
 
+/// A policy that comes with the program.
+pub(super) fn preset(name: &str) -> Policy {
+    Policy::preset(name).expect("a preset")
+}
+
+/// A final reply of this category, of a message of this campaign.
+pub(super) fn of_campaign(category: Category, reply: &str, campaign: &str) -> Do {
+    let mut seen = evidence(category, reply, None);
+    seen.context.campaign = Some(campaign.to_owned());
+    Do::Reply(seen)
+}
+
 pub(super) fn act() -> Act {
     Act { reason: "asked for".to_owned(), by: "ops".to_owned() }
+}
+
+/// An entry of that kind, without a date.
+pub(super) fn imported(kind: ImportKind) -> Imported {
+    Imported {
+        kind,
+        source: "old-esp".to_owned(),
+        batch: "b1".to_owned(),
+        row: Some(1),
+        dated: None,
+        until: None,
+        category: None,
+        detail: "550 5.1.1 no such user".to_owned(),
+        forced: false,
+        act: act(),
+    }
 }
 
 /// What happened in this step; nothing when it is a question.
@@ -89,6 +127,7 @@ fn what(step: &Do) -> Option<What> {
         Do::Blacklist => What::Blacklist { act: act() },
         Do::Allow => What::Allow { act: act() },
         Do::Release(from) => What::Release { from: *from, act: act() },
+        Do::Import(imported) => What::Imported(imported.clone()),
         Do::Ask(..) | Do::AskAs(..) => return None,
     })
 }
@@ -109,7 +148,11 @@ pub(super) fn check_with(policy: &Policy, address: &str, story: &[(i64, Do)]) ->
     let mut record = Record::default();
     for (line, (secs, step)) in story.iter().enumerate() {
         if let Some(what) = what(step) {
-            record = transition(record, &event(*secs, address, what), policy);
+            let mut event = event(*secs, address, what);
+            if line > 0 {
+                event.id = EventId(format!("e{secs}-{line}"));
+            }
+            record = transition(record, &event, policy);
         }
         let (Do::Ask(verdict, reason) | Do::AskAs(_, verdict, reason)) = step else { continue };
         let tenant = if let Do::AskAs(tenant, ..) = step { *tenant } else { "default" };

@@ -25,6 +25,7 @@ impl Reporter {
             // Where it goes is asked by the connections behind.
             return Input::Forward(Destination::default());
         }
+        self.account_of(envelope);
         let passed = match recipient.key().map(|key| self.verdict(envelope, key)) {
             Some(Ok(passed)) => Some(passed),
             Some(Err(reply)) => return Input::Refused(reply),

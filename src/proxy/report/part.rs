@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::super::Door;
-use super::{Common, Passed, Reporter, common, decided};
-use crate::event::Tenant;
+use super::{Account, Common, Passed, Reporter, common, decided};
 
 /// What a connection speaks for, to the gate, the log and the figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +40,7 @@ pub(in crate::proxy) struct Who {
     client: String,
     login: Option<String>,
     session: String,
-    tenant: Tenant,
+    account: Account,
 }
 
 impl Reporter {
@@ -51,17 +50,18 @@ impl Reporter {
             client: self.client.clone(),
             login: self.login.clone(),
             session: self.session.clone(),
-            tenant: self.tenant.clone(),
+            account: self.account.clone(),
         }
     }
 
     /// Speaks for mail of a session, behind the connection that speaks for its client.
     pub(in crate::proxy) fn behind(door: Arc<Door>, who: Who) -> Self {
-        let Who { client, login, session, tenant } = who;
+        let Who { client, login, session, account } = who;
+        let tenant = account.tenant();
         let common = common(&tenant, &client, &session);
         let clear = Common::new(|line| decided(line, "forward", &Passed::default()));
         let (spare, passed, part) = (String::new(), Vec::new(), Part::Mail);
-        Self { door, part, client, login, session, tenant, clear, common, spare, passed }
+        Self { door, part, client, login, session, tenant, account, clear, common, spare, passed }
     }
 
     /// Which part of the session this is.

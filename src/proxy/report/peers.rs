@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::super::Door;
 use super::super::downstream::NextHop;
 use super::super::rarely::Rarely;
-use super::{Reporter, common};
+use super::{Account, Reporter};
 use crate::credentials::Checked;
 use crate::session;
 use crate::smtp::identity::Identity;
@@ -19,8 +19,8 @@ impl Reporter {
     pub(in crate::proxy) fn renamed(&mut self, client: &Identity) {
         let peer = std::mem::replace(&mut self.client, client.address_text());
         // Whoever had logged in was another.
-        self.tenant = self.door.settings.tenant.clone();
-        self.common = common(&self.tenant, &self.client, &self.session);
+        self.account = Account::of(&self.door.settings, client.address, client.login.as_deref());
+        self.now_of(self.account.tenant());
         let shown = |login: &str| self.door.addresses.scrub(login).into_owned();
         self.login = client.login.as_deref().map(shown);
         tracing::info!(
@@ -38,14 +38,14 @@ impl Reporter {
     pub(in crate::proxy) fn checked(&mut self, user: &str, checked: Checked) {
         let result = match checked {
             Checked::Right(tenant) => {
-                self.tenant = tenant.unwrap_or_else(|| self.door.settings.tenant.clone());
+                self.account.log_in(&self.door.settings, user, tenant.as_ref());
                 self.login = Some(self.door.addresses.scrub(user).into_owned());
                 "ok"
             }
             Checked::Wrong => "failed",
             Checked::Unavailable => "unavailable",
         };
-        self.common = common(&self.tenant, &self.client, &self.session);
+        self.now_of(self.account.tenant());
         self.logged_in(result, user);
     }
 

@@ -81,8 +81,7 @@ impl Session {
     fn await_auth(&mut self, told: Option<Reply>, out: &mut Outputs) {
         out.to_downstream.extend_from_slice(b"\r\n");
         let slot = self.owed.push_awaited();
-        let (sender, ident, envid, message) = (ReversePath::Null, None, None, None);
-        let envelope = Arc::new(Envelope { sender, ident, envid, message });
+        let envelope = Arc::new(Envelope::of(ReversePath::Null));
         self.leg.awaited.push_back(Awaited { command: Sent::Auth(slot), envelope });
         self.leg.in_exchange(true);
         self.phase = Phase::Login(Step::Relaying(told));

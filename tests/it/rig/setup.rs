@@ -41,5 +41,6 @@ pub fn settings() -> Settings {
         client: Arc::new(Identity::of("192.0.2.1".parse().expect("an address"), 4711)),
         xclient: None,
         tell_client: rcptgate::session::TellClient::Off,
+        keys: std::sync::Arc::default(),
     }
 }

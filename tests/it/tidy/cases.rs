@@ -1,4 +1,4 @@
-//! The last table of `tests/README.md` names a test for each case: every number is there, and every name exists.
+//! A table of `tests/README.md` names a test for each case: every number is there, and every name exists.
 
 use std::path::Path;
 
@@ -23,28 +23,41 @@ const GROUPS: [(char, usize); 11] = [
 fn every_case_names_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let table = std::fs::read_to_string(root.join("tests/README.md")).expect("the table");
-    let (_, table) = table.split_once("## The cases\n").expect("the cases");
-    let rows: Vec<Vec<&str>> = table
-        .lines()
-        .filter_map(|line| line.strip_prefix("| ").map(|row| row.split(" | ").collect()))
-        .filter(|row: &Vec<&str>| row.first() != Some(&"case"))
-        .collect();
-    let numbers: Vec<&str> = rows.iter().filter_map(|row| row.first().copied()).collect();
+    let rows = rows(&table, "## The cases\n");
+    let numbers: Vec<&str> = rows.iter().map(|(number, _)| *number).collect();
     let wanted: Vec<String> = GROUPS
         .iter()
         .flat_map(|(group, count)| (1..=*count).map(move |number| format!("{group}{number:02}")))
         .collect();
     assert_eq!(numbers, wanted);
+    let missing = missing(root, &rows);
+    assert!(missing.is_empty(), "no such tests: {missing:#?}");
+}
+
+/// The rows of the table below a heading: number, and what shows that it holds.
+pub(super) fn rows<'a>(text: &'a str, heading: &str) -> Vec<(&'a str, &'a str)> {
+    let (_, section) = text.split_once(heading).expect("the heading");
+    let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+    section
+        .lines()
+        .filter_map(|line| {
+            let cells: Vec<&str> =
+                line.strip_prefix("| ")?.trim_end_matches(" |").split(" | ").collect();
+            Some((*cells.first()?, cells.get(2).copied().unwrap_or_default()))
+        })
+        .filter(|(number, _)| number.chars().any(|char| char.is_ascii_digit()))
+        .collect()
+}
+
+/// The tests that rows name and that do not exist.
+pub(super) fn missing<'a>(root: &Path, rows: &[(&str, &'a str)]) -> Vec<&'a str> {
     let sources: Vec<(String, String)> =
         [texts(root, "src"), texts(root, "tests/it"), texts(root, "tests/interop")].concat();
-    let mut missing = Vec::new();
-    for row in &rows {
-        let shown = row.get(2).copied().unwrap_or_default();
-        let names =
-            shown.split('`').skip(1).step_by(2).filter(|name| name.contains(['/', ':', '.']));
-        missing.extend(names.filter(|name| !exists(root, &sources, name)));
-    }
-    assert!(missing.is_empty(), "no such tests: {missing:#?}");
+    let names = rows.iter().flat_map(|(_, shown)| shown.split('`').skip(1).step_by(2));
+    names
+        .filter(|name| name.contains(['/', ':', '.']))
+        .filter(|name| !exists(root, &sources, name))
+        .collect()
 }
 
 fn exists(root: &Path, sources: &[(String, String)], name: &str) -> bool {

@@ -1,4 +1,4 @@
-//! A point in time as people give it.
+//! Points and spans of time on the command line.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub enum Since {
 }
 
 impl Since {
-    /// The point in time.
+    /// The point, for one who says it now.
     pub fn point(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
@@ -23,6 +23,14 @@ impl Since {
                 Timestamp::from_millis(now.as_millis().saturating_sub(millis))
             }
         }
+    }
+}
+
+/// A span of time that is no nothing.
+pub(super) fn length(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(length) if !length.is_zero() => Ok(length),
+        Ok(_) | Err(_) => Err("expected a span of time such as 36h, 7d or 2weeks".to_owned()),
     }
 }
 

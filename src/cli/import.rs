@@ -1,0 +1,212 @@
+//! `rcptgate import`: a list of another system, checked whole before anything of it is kept.
+
+mod show;
+
+use std::fs::File;
+use std::io::{self, Read, Seek as _, Write as _};
+use std::path::Path;
+
+use super::acts::{by, reason};
+use super::args::Import;
+use super::out::{self, Out};
+use super::{access, keep};
+use crate::admin::desk;
+use crate::app::build;
+use crate::config::{self, Settings};
+use crate::event::{Act, ImportKind, What, plain_word};
+use crate::exchange::{Format, Outcome, ReadError, Reader, Report, Terms, Wanted, survey};
+use crate::failure::Failure;
+use crate::gate::Draft;
+use crate::policy::Policy;
+use crate::time::Timestamp;
+
+/// Drafts that are handed on at once.
+const BATCH: usize = 512;
+
+pub fn run(config: Option<&Path>, args: &Import, out: &mut Out) -> Result<(), Failure> {
+    let settings = access::settings(config)?;
+    let terms = terms(args, Timestamp::now())?;
+    trusted(&settings, args)?;
+    let lists = config::load_lists(&settings.lists).map_err(|errors| build::faults(&errors))?;
+    let policy =
+        config::load_policy(&settings.policy, &lists).map_err(|errors| build::faults(&errors))?;
+    let name = args.file.display().to_string();
+    let said = |error: ReadError| match error {
+        ReadError::Form(why) => Failure::Data(format!("{name}: {why}")),
+        ReadError::Row(fault) => Failure::Data(format!("{name}: {fault}")),
+        ReadError::Io(error) => Failure::Io(format!("{name}: {error}")),
+    };
+    if args.file == Path::new("-") {
+        if !args.dry_run {
+            let why = "standard input can be read once only: put it into a file, or say --dry-run";
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        let report = look(io::stdin().lock(), None, args, &terms, &policy).map_err(said)?;
+        return tell(&report, &name, args, out);
+    }
+    let (mut file, size) = open(&args.file)?;
+    let report = look(&mut file, Some(size), args, &terms, &policy).map_err(said)?;
+    tell(&report, &name, args, out)?;
+    if args.dry_run {
+        return Ok(());
+    }
+    if !args.yes {
+        let count = report.entries;
+        return Err(Failure::Usage(format!(
+            "nothing was imported: say --yes to import these {count} entries"
+        )));
+    }
+    // The same file, whatever has its name by now.
+    file.rewind()?;
+    let reader = Reader::open(&mut file, &wanted(args)).map_err(said)?;
+    let kept = keep_all(Batches { reader, terms: &terms, policy: &policy, name: &name })?;
+    let batch = &terms.batch;
+    writeln!(out, "ok {kept} entries imported as {batch}")?;
+    Ok(())
+}
+
+/// The entries of a file that was looked at before, in batches: the second pass over it.
+pub(super) struct Batches<'a, R: Read> {
+    reader: Reader<R>,
+    terms: &'a Terms,
+    policy: &'a Policy,
+    name: &'a str,
+}
+
+impl<R: Read> Iterator for Batches<'_, R> {
+    type Item = Result<Vec<Draft>, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut drafts = Vec::with_capacity(BATCH);
+        while drafts.len() < BATCH {
+            match self.reader.outcome(self.terms, self.policy) {
+                Ok(None) => break,
+                Ok(Some(Ok(Outcome::Entry(entry)))) => drafts.push(Draft {
+                    at: self.terms.now,
+                    address: entry.address,
+                    tenant: entry.tenant,
+                    what: What::Imported(entry.imported),
+                }),
+                Ok(Some(Ok(Outcome::Nothing(..)))) => {}
+                Ok(Some(Err(fault))) => return Some(Err(self.changed(&fault))),
+                Err(error) => return Some(Err(self.changed(&error))),
+            }
+        }
+        (!drafts.is_empty()).then_some(Ok(drafts))
+    }
+}
+
+impl<R: Read> Batches<'_, R> {
+    fn changed(&self, why: &dyn std::fmt::Display) -> Failure {
+        let why = out::harmless(&why.to_string());
+        Failure::Data(format!("{}: changed while it was read: {why}", self.name))
+    }
+}
+
+/// Keeps all of it or nothing; how many entries.
+fn keep_all(batches: impl Iterator<Item = Result<Vec<Draft>, Failure>>) -> Result<u64, Failure> {
+    drop(batches);
+    Err(Failure::Unavailable("import is not connected yet: only --dry-run is".to_owned()))
+}
+
+fn terms(args: &Import, now: Timestamp) -> Result<Terms, Failure> {
+    let usage = |why: String| Failure::Usage(why);
+    let source = plain_word(&args.source)
+        .map_err(|why| usage(format!("--source {:?}: {why}", args.source)))?;
+    let tenant = args.tenant.as_deref().map(|name| desk::tenant(Some(name)));
+    let tenant = tenant.transpose().map_err(|fault| usage(fault.to_string()))?;
+    Ok(Terms {
+        now,
+        source: source.to_owned(),
+        batch: batch(now)?,
+        tenant,
+        act: Act { reason: reason(&args.signed.reason)?, by: by(args.signed.by.as_deref()) },
+        reset: args.reset,
+        force_unsubscribes: args.force_unsubscribes_into_quarantine,
+    })
+}
+
+/// A name for this import that a person can type, and that no other has: its second, and 32 random bits.
+fn batch(now: Timestamp) -> Result<String, Failure> {
+    let mut random = [0; 4];
+    getrandom::fill(&mut random).map_err(|error| Failure::Internal(error.to_string()))?;
+    let second = Timestamp::from_secs(now.as_millis().div_euclid(1000)).to_string();
+    let second: String = second.chars().filter(char::is_ascii_alphanumeric).collect();
+    Ok(format!("{second}-{:08x}", u32::from_be_bytes(random)))
+}
+
+fn trusted(settings: &Settings, args: &Import) -> Result<(), Failure> {
+    let known = settings.import_sources.iter().find(|source| source.name == args.source);
+    if args.dry_run || args.trust || known.is_some_and(|source| source.trust) {
+        return Ok(());
+    }
+    let name = &args.source;
+    let is = if known.is_some() { "is not trusted" } else { "is no [[import_source]]" };
+    Err(Failure::Usage(format!(
+        "nothing was imported: {name} {is} in {}. Try it with --dry-run; --trust believes this file all the same",
+        settings.file.display()
+    )))
+}
+
+fn wanted(args: &Import) -> Wanted {
+    let format = |name: &String| Format::ALL.into_iter().find(|format| format.name() == name);
+    Wanted {
+        format: args.format.as_ref().and_then(format),
+        columns: args.columns.clone(),
+        kind: args.kind.as_deref().and_then(ImportKind::named),
+        values: args.value.clone(),
+        force_unsubscribes: args.force_unsubscribes_into_quarantine,
+    }
+}
+
+fn open(path: &Path) -> Result<(File, u64), Failure> {
+    let said = |error: io::Error| Failure::Io(format!("{}: {error}", path.display()));
+    let about = path.metadata().map_err(said)?;
+    if !about.is_file() {
+        return Err(said(io::Error::other("not a regular file: it is read twice")));
+    }
+    Ok((File::open(path).map_err(said)?, about.len()))
+}
+
+/// The first pass: everything is looked at, and nothing is changed.
+fn look(
+    input: impl Read,
+    size: Option<u64>,
+    args: &Import,
+    terms: &Terms,
+    policy: &Policy,
+) -> Result<Report, ReadError> {
+    let mut reader = Reader::open(input, &wanted(args))?;
+    let bar = keep::bar("reading");
+    if let Some(size) = size {
+        bar.set_length(size);
+    }
+    let report = survey(&mut reader, terms, policy, |bytes| bar.set_position(bytes));
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+fn tell(report: &Report, name: &str, args: &Import, out: &mut Out) -> Result<(), Failure> {
+    if args.signed.json {
+        out::json(out, report)?;
+    } else {
+        show::report(report, name, out)?;
+    }
+    match report.faults.count() {
+        0 if args.dry_run && !args.signed.json => {
+            writeln!(out, "dry run: nothing was changed")?;
+            Ok(())
+        }
+        0 => Ok(()),
+        faults => {
+            out.flush()?;
+            let of = report.rows;
+            Err(Failure::Data(format!(
+                "{name}: {faults} of {of} rows cannot be imported, so nothing was"
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! `rcptgate undo`: takes back what was learnt; never before it was shown what that does.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+use super::access::Access;
+use super::acts::{by, reason};
+use super::args::Undo;
+use super::out::{self, Out, Tone, harmless, plain, tone};
+use super::release::UNSEEN_MAX;
+use crate::admin::desk;
+use crate::admin::wire::{UndoRequest, Undone};
+use crate::event::select::{Conditions, Selector};
+use crate::failure::Failure;
+use crate::time::Timestamp;
+
+pub fn run(config: Option<&Path>, args: &Undo, out: &mut Out) -> Result<(), Failure> {
+    let select = conditions(args)?;
+    let dry = UndoRequest { select, dry_run: true, ..UndoRequest::default() };
+    let reason = args.reason.as_deref().map(reason).transpose()?;
+    let access = super::access(config)?;
+    let foreseen = ask(&access, &dry, "reading the journal")?;
+    let text = shown(&foreseen, out)?;
+    let Some(reason) = reason.filter(|_| !args.dry_run && foreseen.events > 0) else {
+        if args.json {
+            out::json(out, &foreseen)?;
+        } else {
+            out.write_all(&text)?;
+        }
+        return Ok(());
+    };
+    // Beside the result, which a program may be reading.
+    if args.json {
+        std::io::stderr().write_all(&text)?;
+    } else {
+        out.write_all(&text)?;
+        out.flush()?;
+    }
+    if usize::try_from(foreseen.addresses).unwrap_or(usize::MAX) > UNSEEN_MAX && !args.yes {
+        let count = foreseen.addresses;
+        return Err(Failure::Usage(format!(
+            "nothing was undone: say --yes to undo what is known of these {count} addresses"
+        )));
+    }
+    let by = by(args.by.as_deref());
+    let request = UndoRequest { dry_run: false, reason, by, ..dry };
+    let undone = ask(&access, &request, "folding the addresses again")?;
+    if args.json {
+        return Ok(out::json(out, &undone)?);
+    }
+    let Undone { events, addresses, id, changed, .. } = &undone;
+    let id = id.as_deref().unwrap_or_default();
+    match changed {
+        Some(changed) => writeln!(
+            out,
+            "ok {events} events of {addresses} addresses no longer count, {changed} records changed [{id}]"
+        )?,
+        // The index was built anew meanwhile.
+        None => writeln!(out, "ok, in force [{id}]")?,
+    }
+    Ok(())
+}
+
+fn ask(access: &Access, request: &UndoRequest, what: &'static str) -> Result<Undone, Failure> {
+    let spinner = ProgressBar::new_spinner().with_message(what);
+    spinner.enable_steady_tick(Duration::from_millis(120));
+    let answer = access.undo(request);
+    spinner.finish_and_clear();
+    answer
+}
+
+fn conditions(args: &Undo) -> Result<Conditions, Failure> {
+    let now = Timestamp::now();
+    let conditions = Conditions {
+        since: args.since.map(|since| since.point(now)),
+        until: args.until.map(|until| until.point(now)),
+        receiver: args.receiver.clone(),
+        rule: args.rule.clone(),
+        source: args.source.clone(),
+        batch: args.batch.clone(),
+        category: args.category.as_deref().and_then(desk::category),
+        domain: args.domain.clone(),
+        by: args.signed_by.clone(),
+    };
+    Selector::new(conditions.clone()).map_err(|fault| Failure::Usage(fault.to_string()))?;
+    Ok(conditions)
+}
+
+/// What it would do, in words.
+fn shown(foreseen: &Undone, out: &Out) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    if foreseen.events == 0 {
+        writeln!(text, "nothing to undo: no event fits that still counts")?;
+        return Ok(text);
+    }
+    let Undone { events, addresses, .. } = foreseen;
+    let head = format!("{events} events of {addresses} addresses");
+    writeln!(text, "{}", out.paint(Tone::Head, &head))?;
+    for (kind, count) in &foreseen.kinds {
+        writeln!(text, "{count:>8}  {}", plain(&harmless(kind)))?;
+    }
+    writeln!(text, "{}", out.paint(Tone::Head, "standings"))?;
+    if foreseen.moves.is_empty() {
+        writeln!(text, "          none would move")?;
+    }
+    for moved in &foreseen.moves {
+        let after = out.paint(tone(&moved.after), &plain(&moved.after));
+        writeln!(text, "{:>8}  {} → {after}", moved.count, plain(&moved.before))?;
+    }
+    for example in &foreseen.examples {
+        let (before, after) = (plain(&example.before), plain(&example.after));
+        writeln!(text, "          such as {}: {before} → {after}", harmless(&example.address))?;
+    }
+    Ok(text)
+}

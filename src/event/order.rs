@@ -1,0 +1,91 @@
+//! Orders: the lines of the journal that are about other lines, not about an address.
+//!
+//! An order of a new kind is a variant of [`Decree`]; what it does to earlier events is said in `policy::mask`, and the compiler names
+//! every other place that must know it. The journal, the index and the refold treat all orders alike.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Act;
+use super::select::Selector;
+use crate::time::Timestamp;
+
+/// Names an order for good, on every node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OrderId(pub String);
+
+impl fmt::Display for OrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Something that was ordered about events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The order's own name.
+    pub id: OrderId,
+    /// When it was given.
+    pub at: Timestamp,
+    /// What was ordered.
+    #[serde(flatten)]
+    pub decree: Decree,
+    /// Who says so, and why.
+    #[serde(flatten)]
+    pub act: Act,
+}
+
+/// What was ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Decree {
+    /// The events selected, of those before the order, are taken out of the fold. They stay in the journal.
+    Void {
+        /// Which.
+        select: Selector,
+    },
+}
+
+impl Decree {
+    /// As JSON and logs have it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Void { .. } => "void",
+        }
+    }
+
+    /// What it is about, in words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Void { select } => select.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_one_flat_line() {
+        let line = r#"{"id":"01","at":"2026-11-23T10:00:00Z","order":"void","select":{"since":"2026-11-22T00:00:00Z","receiver":"google.com"},"reason":"outage","by":"eve"}"#;
+        let order: Order = serde_json::from_str(line).expect("an order");
+        assert_eq!(serde_json::to_string(&order).expect("serialises"), line);
+        assert_eq!(order.decree.name(), "void");
+    }
+
+    #[test]
+    fn an_order_that_is_not_understood_is_none() {
+        // Passed over, it would leave a standing in force that somebody took back.
+        let refused = |line: &str| serde_json::from_str::<Order>(line).is_err();
+        assert!(refused(
+            r#"{"id":"01","at":"2026-11-23T10:00:00Z","order":"forget","reason":"r"}"#
+        ));
+        assert!(refused(r#"{"id":"01","at":"2026-11-23T10:00:00Z","order":"void","select":{}}"#));
+        assert!(refused(
+            r#"{"id":"01","at":"2026-11-23T10:00:00Z","order":"void","select":{"colour":"red"}}"#
+        ));
+    }
+}

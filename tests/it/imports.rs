@@ -1,0 +1,304 @@
+//! Import and export as a person runs them.
+
+#![allow(clippy::indexing_slicing, reason = "a test may panic")]
+
+use rcptgate::bounce::classify::Classifier;
+use rcptgate::bounce::{Category, Scope, Stage};
+use rcptgate::event::{Act, Context, Evidence, ImportKind, Imported, Tenant, What};
+use rcptgate::exchange::{Outcome, Reader, Terms, Wanted};
+use rcptgate::gate::{Draft, Gate, GateSettings};
+use rcptgate::policy::Policy;
+use rcptgate::smtp::address::RecipientKey;
+use rcptgate::time::Timestamp;
+use serde_json::Value;
+
+use crate::cli::Home;
+
+const LIST: &str = "Email,Status,Date,Why\n\
+                    gone@x.test,dead,2024-03-01,550 5.1.1 no such user\n\
+                    gone@y.test,dead,,\n\
+                    enough@x.test,complaint,2024-03-02,\n\
+                    fine@x.test,active,,\n";
+
+const DRY: [&str; 12] = [
+    "import",
+    "list.csv",
+    "--source",
+    "old-esp",
+    "--columns",
+    "address=Email,kind=Status,at=Date,reason=Why",
+    "--value",
+    "dead=hard",
+    "--reason",
+    "moved",
+    "--tenant",
+    "acme",
+];
+
+fn dry<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&DRY[..], more].concat()
+}
+
+#[test]
+fn a_dry_run_says_what_would_come_of_it() {
+    let home = Home::new();
+    home.write("list.csv", LIST);
+    let told = home.ok(&dry(&["--dry-run"]));
+    for words in [
+        "list.csv: columns as told, 4 rows\n",
+        "  source    old-esp\n",
+        "  entries   3\n",
+        "  dated     2024-03-01 to 2024-03-02\n",
+        "  undated   1, ",
+        "         2  hard          such as gone@x.test, gone@y.test\n",
+        "2  become quarantined long-term\n",
+        "1  become blacklisted\n",
+        "         1  nothing: active: an import resets no counts without --reset\n",
+        "         3  acme\n",
+        "         3  x.test\n",
+        "dry run: nothing was changed\n",
+    ] {
+        assert!(told.contains(words), "{words:?} in {told}");
+    }
+    assert!(!told.contains("faults"), "{told}");
+    let report = &home.json(&dry(&["--dry-run"]))[0];
+    assert_eq!((&report["rows"], &report["entries"]), (&4.into(), &3.into()));
+    assert_eq!(report["kinds"]["hard"]["becomes"]["quarantined_long_term"], 2);
+    assert_ne!(report["batch"], home.json(&dry(&["--dry-run"]))[0]["batch"]);
+    // Standard input is as good for looking.
+    let words: Vec<&str> = dry(&["--dry-run"])
+        .iter()
+        .map(|word| if *word == "list.csv" { "-" } else { word })
+        .collect();
+    let end = home.feed(&words, LIST);
+    assert_eq!((end.code, end.err.as_str()), (0, ""), "{end:?}");
+    assert_eq!(home.ok(&["list"]), "");
+}
+
+#[test]
+fn one_bad_row_and_nothing_is_imported() {
+    let home = Home::new();
+    home.write("list.csv", &format!("{LIST}no\u{1b}[31mbody,dead,2024-03-01,\n"));
+    for more in [&["--dry-run"][..], &["--trust", "--yes"]] {
+        let end = home.run(&dry(more));
+        assert_eq!(end.code, 65, "{end:?}");
+        assert_eq!(end.err, "rcptgate: list.csv: 1 of 5 rows cannot be imported, so nothing was\n");
+        assert!(
+            end.out.contains("  row 5 (line 6), column Email, \"no\\u{1b}[31mbody\": "),
+            "{end:?}"
+        );
+        assert!(!end.out.contains('\u{1b}'), "{end:?}");
+    }
+}
+
+/// Q20 of the requirements.
+#[test]
+fn only_a_trusted_source_is_believed() {
+    let home = Home::new();
+    home.write("list.csv", LIST);
+    let refused = |words: &[&str], code: i32, part: &str| {
+        let end = home.run(words);
+        assert_eq!(end.code, code, "{end:?}");
+        assert!(end.err.contains(part), "{end:?}");
+    };
+    refused(&dry(&["--yes"]), 64, "nothing was imported: old-esp is no [[import_source]] in ");
+    refused(&dry(&["--trust"]), 64, "nothing was imported: say --yes to import these 3 entries");
+    refused(&dry(&["--trust", "--yes"]), 69, "import is not connected yet");
+    let text = std::fs::read_to_string(home.path("rcptgate.toml")).expect("the file");
+    home.write("rcptgate.toml", &format!("{text}[[import_source]]\nname = \"old-esp\"\n"));
+    refused(&dry(&["--yes"]), 64, "old-esp is not trusted in ");
+    home.write(
+        "rcptgate.toml",
+        &format!("{text}[[import_source]]\nname = \"old-esp\"\ntrust = true\n"),
+    );
+    refused(&dry(&["--yes"]), 69, "import is not connected yet");
+    refused(&dry(&["--source", "two words", "--dry-run"]), 64, "");
+    refused(
+        &["import", "-", "--source", "s", "--kind", "hard", "--trust", "--reason", "r"],
+        64,
+        "can be read once only",
+    );
+    refused(
+        &["import", "nothing.csv", "--source", "s", "--dry-run", "--reason", "r"],
+        74,
+        "nothing.csv: ",
+    );
+    refused(
+        &["import", ".", "--source", "s", "--dry-run", "--reason", "r"],
+        74,
+        "not a regular file",
+    );
+    refused(
+        &dry(&["--value", "opted-out=hard", "--dry-run"]),
+        65,
+        "--force-unsubscribes-into-quarantine",
+    );
+    home.write("odd.csv", "a,b\n");
+    refused(
+        &["import", "odd.csv", "--source", "s", "--dry-run", "--reason", "r"],
+        65,
+        "odd.csv: the columns are of no exporter that is known (a, b)",
+    );
+}
+
+fn at(days: i64) -> Timestamp {
+    Timestamp::from_secs(Timestamp::now().as_millis() / 1000 - days * 86_400)
+}
+
+fn open(home: &Home) -> Gate {
+    let settings = GateSettings::new(home.path("data"));
+    let policy = Policy::preset("quarantine").expect("the preset");
+    Gate::open(settings, policy, Classifier::builtin(), |_, _| {}).expect("a gate").gate
+}
+
+fn learn(gate: &Gate, days: i64, address: &str, tenant: &str, what: What) {
+    let address = RecipientKey::parse(address).expect("an address");
+    let draft = Draft { at: at(days), address, tenant: Tenant(tenant.to_owned()), what };
+    gate.learn(draft).wait().expect("learnt");
+}
+
+fn reply(category: Category, reply: &str) -> What {
+    What::Reply(Evidence {
+        category,
+        scope: Scope::Recipient,
+        stage: Stage::Rcpt,
+        reply: reply.to_owned(),
+        rule: "test".to_owned(),
+        context: Context::default(),
+    })
+}
+
+/// One address of each standing and ground.
+fn fill(gate: &Gate) {
+    let act = || Act { reason: "=asked".to_owned(), by: "eve".to_owned() };
+    let unknown = || reply(Category::UserUnknown, "550 5.1.1 \"no\", such user\n550 more");
+    learn(gate, 3, "hard@gmail.com", "a", unknown());
+    learn(gate, 2, "soft@x.test", "a", reply(Category::MailboxFull, "552 5.2.2 full"));
+    learn(gate, 2, "watched@x.test", "a", unknown());
+    learn(gate, 2, "manual@x.test", "a", What::Quarantine { until: None, act: act() });
+    let until = Some(at(-2));
+    learn(gate, 2, "paused@x.test", "a", What::Quarantine { until, act: act() });
+    learn(gate, 2, "enough@x.test", "acme", What::Complaint { source: None });
+    learn(gate, 2, "enough@x.test", "other", What::Blacklist { act: act() });
+    learn(gate, 2, "vip@x.test", "a", What::Allow { act: act() });
+    let imported = Imported {
+        kind: ImportKind::Hard,
+        source: "old-esp".to_owned(),
+        batch: "b1".to_owned(),
+        row: Some(1),
+        dated: Some(at(100)),
+        until: None,
+        category: Some(Category::UserUnknown),
+        detail: "-x".to_owned(),
+        forced: false,
+        act: act(),
+    };
+    learn(gate, 1, "old@x.test", "a", What::Imported(imported));
+}
+
+/// What an export must bring back: whom it is about, and how the gate stands to it since when and until when.
+fn standings(home: &Home) -> Vec<String> {
+    let rows = home.json(&["list"]).into_iter().filter(|row| row["standing"] != "on_watch");
+    let text = |row: &Value| {
+        ["address", "standing", "tenant", "since", "until"]
+            .map(|key| row[key].to_string())
+            .join(" ")
+    };
+    let mut rows: Vec<String> = rows.map(|row| text(&row)).collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn what_is_exported_is_imported_to_the_same_standings() {
+    let home = Home::new();
+    let gate = open(&home);
+    fill(&gate);
+    drop(gate);
+    let expected = standings(&home);
+    assert_eq!(expected.len(), 8, "{expected:#?}");
+    let csv = home.ok(&["export", "--format", "csv"]);
+    assert!(csv.starts_with("address,kind,at,until,tenant,category,reason,"), "{csv}");
+    assert!(csv.contains(",'=asked,") && csv.contains(",'-x,"), "{csv}");
+    for text in [home.ok(&["export"]), csv] {
+        let other = Home::new();
+        let gate = open(&other);
+        let terms = Terms {
+            now: Timestamp::now(),
+            source: "twin".to_owned(),
+            batch: "b2".to_owned(),
+            tenant: None,
+            act: Act { reason: "twin".to_owned(), by: "eve".to_owned() },
+            reset: false,
+            force_unsubscribes: false,
+        };
+        let mut reader = Reader::open(text.as_bytes(), &Wanted::default()).expect("our own form");
+        let (mut nothing, mut details) = (0, Vec::new());
+        while let Some(outcome) = reader.outcome(&terms, &Policy::default()).expect("readable") {
+            match outcome.expect("good") {
+                Outcome::Nothing(..) => nothing += 1,
+                Outcome::Entry(entry) => {
+                    details.push(entry.imported.detail.clone());
+                    let what = What::Imported(entry.imported);
+                    learn(&gate, 0, entry.address.as_str(), &entry.tenant.0, what);
+                }
+            }
+        }
+        assert_eq!(nothing, 1, "the one on watch");
+        assert!(details.contains(&"=asked".to_owned()) && details.contains(&"-x".to_owned()));
+        drop(gate);
+        assert_eq!(standings(&other), expected, "{text}");
+    }
+    let mine = home.ok(&["export", "--standing", "blacklisted", "--tenant", "acme"]);
+    assert!(mine.contains("\"kind\":\"complaint\"") && mine.lines().count() == 1, "{mine}");
+    let events = home.ok(&["export", "--events"]);
+    assert_eq!(events.lines().count(), 9, "{events}");
+    assert!(
+        events.contains("\"type\":\"imported\",\"kind\":\"hard\",\"source\":\"old-esp\""),
+        "{events}"
+    );
+    assert_eq!(Home::new().run(&["export", "--events"]).code, 69);
+}
+
+#[test]
+fn an_imported_entry_is_told_and_released_as_any_other() {
+    let home = Home::new();
+    let gate = open(&home);
+    fill(&gate);
+    drop(gate);
+    let found = &home.json(&["lookup", "old@x.test"])[0];
+    for (field, value) in [
+        ("standing", "quarantined_long_term"),
+        ("reason", "imported"),
+        ("source", "old-esp"),
+        ("batch", "b1"),
+        ("cause", "-x"),
+        ("category", "user_unknown"),
+        ("by", "eve"),
+    ] {
+        assert_eq!(found[field], value, "{found}");
+    }
+    let told = home.ok(&["lookup", "old@x.test"]);
+    assert!(told.contains("imported from old-esp (import b1) by eve: =asked\n"), "{told}");
+    let story = home.ok(&["explain", "old@x.test"]);
+    assert!(story.contains("imported from old-esp: hard"), "{story}");
+    assert!(story.contains("    import b1, row 1\n"), "{story}");
+    assert!(story.contains("quarantined long-term, as by old-esp"), "{story}");
+    let row = &home.json(&[
+        "list",
+        "--category",
+        "user_unknown",
+        "--standing",
+        "quarantined_long_term",
+        "--domain",
+        "x.test",
+    ])[0];
+    assert_eq!((&row["source"], &row["batch"]), (&"old-esp".into(), &"b1".into()));
+    let released = home.ok(&["release", "old@x.test", "--reason", "back"]);
+    assert_eq!(
+        released,
+        "ok old@x.test: clear (was quarantined_long_term)\n"
+            .replace('_', " ")
+            .replace("long term", "long-term")
+    );
+}
