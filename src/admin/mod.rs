@@ -23,6 +23,7 @@
 pub mod address;
 pub mod desk;
 pub mod events;
+pub mod figures;
 mod guard;
 mod places;
 pub mod report;

@@ -22,9 +22,10 @@ use super::wire::{
     LookupReply, LookupRequest, Ready, ReleaseReply, ReleaseRequest, Report, ReportRequest, Story,
     UndoRequest, Undone, Verified, Wrong,
 };
-use super::{Api, events, report, reports, rows, story, stream, undo};
+use super::{Api, events, figures, report, reports, rows, story, stream, undo};
 use crate::gate::Gate;
 use crate::log::Addresses;
+use crate::metrics::Observed;
 use crate::time::Timestamp;
 
 /// Where the API is.
@@ -93,9 +94,16 @@ async fn ready(State(api): Shared) -> (StatusCode, Json<Ready>) {
 }
 
 async fn metrics(State(api): Shared) -> impl IntoResponse {
-    let unlearnt = api.gate.stats().unlearnt.load(std::sync::atomic::Ordering::Relaxed);
-    let dropped = api.log.as_ref().map_or(0, crate::log::Writer::dropped);
-    api.metrics.observe(api.gate.health().ready, unlearnt, dropped);
+    let stats = api.gate.stats();
+    let read =
+        |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+    api.metrics.observe(&Observed {
+        ready: api.gate.health().ready,
+        unlearnt: read(&stats.unlearnt),
+        noted: read(&stats.noted),
+        left_out: read(&stats.left_out),
+        log_dropped: api.log.as_ref().map_or(0, crate::log::Writer::dropped),
+    });
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, kind)], api.metrics.text())
 }
@@ -281,7 +289,7 @@ struct Wanted {
 
 async fn stats(State(api): Shared, Query(wanted): Query<Wanted>) -> Answer<Figures> {
     let count = move || {
-        desk::figures(&api.gate, api.metrics.sessions(), wanted.standings, Timestamp::now())
+        figures::figures(&api.gate, api.metrics.sessions(), wanted.standings, Timestamp::now())
     };
     aside(count).await.map(Json)
 }

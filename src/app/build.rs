@@ -10,8 +10,8 @@ use super::{Parts, trust};
 use crate::admin::report::Alerts;
 use crate::config::{
     self, AddressForm, ConfigError, DownstreamTls, ListenAuth, ListenProtocol, ListenSettings,
-    ListenTls, LiveLists, LiveRules, OnStoreFailure, ReportSettings, RouteKind, Settings,
-    SourceSettings, StsSettings, WaySettings,
+    ListenTls, LiveLists, LiveRules, OnStoreFailure, Recording, ReportSettings, RouteKind,
+    Settings, SourceSettings, StsSettings, WaySettings,
 };
 use crate::credentials::{Account, Credentials};
 use crate::failure::Failure;
@@ -100,6 +100,10 @@ pub fn gate_settings(settings: &Settings) -> GateSettings {
         on_store_failure: match settings.store.on_store_failure {
             OnStoreFailure::Defer => gate::OnStoreFailure::Defer,
             OnStoreFailure::Accept => gate::OnStoreFailure::Accept,
+        },
+        record: match settings.store.record {
+            Recording::All => gate::Recording::All,
+            Recording::Known => gate::Recording::Known,
         },
         mode: match settings.policy.mode {
             config::Mode::Enforce => gate::Mode::Enforce,

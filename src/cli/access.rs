@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use crate::admin::desk::{self, Deed, Fault, Step};
+use crate::admin::figures;
 use crate::admin::wire::{
     ActRequest, Done, Figures, Found, ListRequest, LookupRequest, ReleaseRequest, Report,
     ReportRequest, Row, Story, UndoRequest, Undone, Verified,
@@ -149,7 +150,7 @@ impl Access {
     pub fn figures(&self) -> Result<Figures, Failure> {
         match self {
             Self::Running(client) => client.figures(),
-            Self::Direct(gate) => Ok(desk::figures(gate, 0, true, Timestamp::now())?),
+            Self::Direct(gate) => Ok(figures::figures(gate, 0, true, Timestamp::now())?),
         }
     }
 

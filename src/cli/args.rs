@@ -1,6 +1,7 @@
 //! The command line: every command and flag, in plain words.
 
 mod asked;
+mod classify;
 mod exchange;
 mod release;
 mod times;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use asked::{EventsArgs, ListArgs, ReportArgs};
+pub use classify::Classify;
 pub use exchange::{Export, ExportFormat, Import};
 pub use release::{From, Release};
 pub use times::Since;
@@ -230,20 +232,6 @@ pub struct Disposable {
 pub struct Credentials {
     #[command(subcommand)]
     pub command: super::credentials::Command,
-}
-
-/// `classify`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  rcptgate classify '550 5.1.1 no such user'
-  rcptgate classify < replies.jsonl      {\"stage\":\"rcpt\",\"reply\":\"550 5.1.1 ...\"}
-
-Replies are read as the gate of the configuration reads them: by the rules in its [classification] file and the built-in ones. Where
-no configuration is given or found, by the built-in rules.")]
-pub struct Classify {
-    /// The reply; without it, JSON lines on standard input
-    pub reply: Option<String>,
 }
 
 /// `simulate`.

@@ -40,9 +40,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::app::{self, build};
-use crate::bounce::classify::Classifier;
-use crate::config;
+use crate::app;
 use crate::failure::Failure;
 use access::Access;
 use args::{Cli, Command};
@@ -99,11 +97,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
             return disposable::run(config, &disposable.command, out);
         }
         Command::Credentials(credentials) => credentials::run(config, &credentials.command, out),
-        Command::Classify(classify) => {
-            let input = std::io::stdin().lock();
-            let rules = configured_rules(config)?;
-            classify::run(classify.reply.as_deref(), input, out, &rules)
-        }
+        Command::Classify(classify) => classify::run(config, classify, out),
         Command::Simulate(simulate) => keep::simulate(config, simulate, out),
         Command::Stats(stats) => stats::run(config, stats.json, out),
         Command::Tail(tail) => tail::run(config, tail, out),
@@ -113,13 +107,6 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
         Command::Man => shell::man(out),
     };
     done.map(|()| 0)
-}
-
-/// The rules of the configuration that is given or found; the built-in ones where there is none.
-fn configured_rules(config: Option<&Path>) -> Result<Classifier, Failure> {
-    let Ok(file) = config::find(config) else { return Ok(Classifier::builtin()) };
-    let rules = config::read(&file).and_then(|read| config::load_rules(&read.classification));
-    rules.map_err(|errors| build::faults(&errors))
 }
 
 /// The gate that the configuration names.

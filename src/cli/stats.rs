@@ -79,6 +79,8 @@ pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failu
             ("learnt", figures.learnt),
             ("unlearnt", figures.unlearnt),
             ("late", figures.late),
+            ("noted only", figures.noted),
+            ("left out", figures.left_out),
             ("without effect", figures.ignored),
             ("failures", figures.failures),
             ("recoveries", figures.recoveries),

@@ -86,6 +86,7 @@ fn ordered(decree: &Decree) -> String {
     }
 }
 
+/// Why the journal cannot be read, as a failure of a command.
 pub(super) fn unreadable(error: JournalError) -> Failure {
     match &error {
         JournalError::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {

@@ -320,11 +320,13 @@ fn import_sources(top: &Table<'_, '_>) -> Vec<ImportSource> {
 fn store(table: Table<'_, '_>) -> StoreSettings {
     let default = StoreSettings::default();
     let failure = [("defer", OnStoreFailure::Defer), ("accept", OnStoreFailure::Accept)];
+    let record = [("all", Recording::All), ("known", Recording::Known)];
     let settings = StoreSettings {
         cache: table.size("cache", default.cache, 1 << 20..=64 << 30),
         segment_bytes: table.size("segment_bytes", default.segment_bytes, 4096..=4 << 30),
         durable_wait: table.span("durable_wait", default.durable_wait, WAIT),
         on_store_failure: table.choice("on_store_failure", default.on_store_failure, &failure, &[]),
+        record: table.choice("record", default.record, &record, &[]),
     };
     table.done();
     settings

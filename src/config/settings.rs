@@ -12,7 +12,7 @@ use crate::log::Format;
 use crate::smtp::extensions::Extension;
 
 pub use super::bounds::{
-    LimitSettings, OnStoreFailure, ReportSettings, StoreSettings, TimeoutSettings,
+    LimitSettings, OnStoreFailure, Recording, ReportSettings, StoreSettings, TimeoutSettings,
 };
 pub use super::ways::DownstreamSettings;
 use super::ways::WaySettings;

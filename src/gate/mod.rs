@@ -48,7 +48,7 @@ pub use learn::{About, Ack, Draft, Durable, Learning, Unlearnt};
 pub use open::{OpenReport, Opened, rebuild};
 pub use order::{Disobeyed, Obeyed, Obeying, OrderDraft};
 pub use preview::{Moved, Preview};
-pub use settings::{GateSettings, Mode, OnStoreFailure};
+pub use settings::{GateSettings, Mode, OnStoreFailure, Recording};
 pub use stats::Stats;
 pub use verify::VerifyReport;
 
@@ -163,14 +163,22 @@ impl Gate {
         Obeying::new(sent.map(|()| waiting))
     }
 
+    /// Hands the writer something to write down.
     fn send(&self, task: writer::Task) -> Result<(), Unlearnt> {
-        match &self.0.tasks {
+        let waiting = &self.0.shared.waiting;
+        // Counted before it is sent, so that the writer never takes one that is not counted.
+        waiting.fetch_add(1, Ordering::Relaxed);
+        let sent = match &self.0.tasks {
             Some(tasks) => tasks.try_send(task).map_err(|refused| match refused {
                 TrySendError::Full(_) => Unlearnt::QueueFull,
                 TrySendError::Disconnected(_) => Unlearnt::WriterGone,
             }),
             None => Err(Unlearnt::WriterGone),
+        };
+        if sent.is_err() {
+            waiting.fetch_sub(1, Ordering::Relaxed);
         }
+        sent
     }
 
     /// What an order would do if it were given now. Reads the whole journal; changes nothing.

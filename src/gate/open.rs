@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -99,6 +99,7 @@ impl Gate {
             refolding: Refolding::default(),
             stats: Arc::new(stats),
             trouble: Trouble::default(),
+            waiting: AtomicUsize::new(0),
             writing: AtomicBool::new(true),
             _lock: lock,
         });

@@ -96,6 +96,7 @@ impl Writer {
                     let mut tasks = vec![first];
                     tasks.extend(self.tasks.try_iter().take(COMMIT_MAX - 1));
                     let (drafts, chunks) = parted(tasks);
+                    self.shared.waiting.fetch_sub(drafts.len(), Ordering::Relaxed);
                     // Apart, so that a panic in the one does not cost the events of the other.
                     self.contained(Self::recover_if_due);
                     self.contained(|writer| writer.take(drafts));

@@ -112,11 +112,11 @@ impl Reporter {
         let learnt = self.learnt(answered, &about.address, next_hop, learning.classification);
         match learning.durable {
             Some(durable) => {
-                let settled = async move { learnt.log(Some(durable.in_time().await)) };
+                let settled = async move { learnt.log(durable.in_time().await) };
                 Settling::Later(ticket, Box::pin(settled))
             }
             None => {
-                learnt.log(None);
+                learnt.log_unawaited(learning.noted);
                 Settling::Now(ticket)
             }
         }

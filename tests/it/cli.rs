@@ -2,6 +2,8 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
+mod classify;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

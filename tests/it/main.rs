@@ -44,6 +44,7 @@ mod round_trips;
 mod rules;
 mod security;
 mod smuggling;
+mod snippets;
 mod tidy;
 mod tls;
 mod tls_faults;

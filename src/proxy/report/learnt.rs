@@ -50,18 +50,23 @@ impl Reporter {
 }
 
 impl Learnt {
-    /// Logs what became of it; without an outcome it said nothing about the address, and nothing was written down.
-    pub(super) fn log(self, outcome: Option<Result<Ack, Unlearnt>>) {
-        if let (Some(expired), Some(Ok(ack))) = (&self.expired, &outcome) {
+    /// Logs what became of it.
+    pub(super) fn log(self, outcome: Result<Ack, Unlearnt>) {
+        if let (Some(expired), Ok(ack)) = (&self.expired, &outcome) {
             expired.count(ack.change.map_or(0, |change| change.softs));
         }
-        let (result, standing, error) = match &outcome {
-            None => ("ignored", "", String::new()),
-            Some(Ok(ack)) => {
-                ("learnt", ack.change.map_or("", |change| change.after.name()), String::new())
-            }
-            Some(Err(unlearnt)) => ("unlearnt", "", unlearnt.to_string()),
-        };
+        match outcome {
+            Ok(ack) => self.line("learnt", ack.change.map_or("", |change| change.after.name()), ""),
+            Err(unlearnt) => self.line("unlearnt", "", &unlearnt.to_string()),
+        }
+    }
+
+    /// Logs what can move no standing: written down in passing, or not at all.
+    pub(super) fn log_unawaited(self, noted: bool) {
+        self.line(if noted { "noted" } else { "ignored" }, "", "");
+    }
+
+    fn line(self, result: &str, standing: &str, error: &str) {
         tracing::info!(
             event = "learn",
             result,
