@@ -9,6 +9,7 @@ use super::wire::{
     ActRequest, Done, Figures, Found, LookupRequest, ReleaseRequest, Standings, Verified,
 };
 use crate::bounce::Category;
+use crate::event::order::Decree;
 use crate::event::{Act, List, Tenant, What};
 use crate::gate::{Ack, Draft, Durable, Gate, GateError, Mode, Unlearnt};
 use crate::journal::JournalError;
@@ -265,9 +266,17 @@ pub fn figures(
         ignored: read(&stats.ignored),
         failures: failures.into_iter().map(read).sum(),
         recoveries: read(&stats.recoveries),
-        orders: u64::try_from(gate.masks().orders().len()).unwrap_or(u64::MAX),
+        orders: orders(gate, |decree| matches!(decree, Decree::Void { .. })),
+        imports: orders(gate, |decree| matches!(decree, Decree::ImportCommit { .. })),
         refolding: u64::try_from(gate.jobs().unwrap_or(0)).unwrap_or(u64::MAX),
     })
+}
+
+/// How many orders of a kind are in force.
+fn orders(gate: &Gate, kind: impl Fn(&Decree) -> bool) -> u64 {
+    let masks = gate.masks();
+    let found = masks.orders().iter().filter(|(_, order)| kind(&order.decree));
+    u64::try_from(found.count()).unwrap_or(u64::MAX)
 }
 
 fn count_standings(gate: &Gate, now: Timestamp) -> Result<Standings, Fault> {

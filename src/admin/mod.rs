@@ -14,6 +14,8 @@
 //! | `rows` | records as a list |
 //! | `story` | the events of an address in words, for commands too |
 //! | `undo` | taking back what was learnt, for commands too |
+//! | `import` | the rows of an import, for commands too |
+//! | `upload` | the request that brings them |
 //! | `wire` | the shapes of requests and answers |
 //! | `places` | how many may be connected |
 //! | `stream` | an answer that is made while it is sent |
@@ -21,6 +23,7 @@
 pub mod address;
 pub mod desk;
 mod guard;
+pub mod import;
 mod places;
 pub mod reports;
 mod routes;
@@ -29,6 +32,7 @@ pub mod story;
 mod stream;
 pub mod token;
 pub mod undo;
+mod upload;
 pub mod wire;
 
 use std::future::Future;
@@ -57,6 +61,8 @@ pub struct Api {
     shown: Addresses,
     /// One comparison or dry run at a time: it reads all there is.
     reading: Arc<Mutex<()>>,
+    /// The sources whose lists are believed.
+    trusted: Vec<String>,
 }
 
 impl Api {
@@ -70,7 +76,14 @@ impl Api {
             log: None,
             shown: Addresses::Full,
             reading: Arc::default(),
+            trusted: Vec::new(),
         }
+    }
+
+    /// The same, which believes the lists of these sources.
+    #[must_use]
+    pub fn with_trusted(self, trusted: Vec<String>) -> Self {
+        Self { trusted, ..self }
     }
 
     /// The same, which also tells how many log lines were dropped, and shows so much of an address there.

@@ -3,6 +3,7 @@
 //! Names of standings, reasons and categories are text here: a client of another version must read an answer that it does not
 //! know every word of. Times are RFC 3339 in UTC.
 
+mod import;
 mod undo;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use crate::gate::VerifyReport;
 use crate::policy::answer::Answer;
 use crate::policy::verdict::Decision;
 use crate::time::Timestamp;
+pub use import::{ImportHead, ImportReply, ImportRow};
 pub use undo::{Move, Moved, UndoRequest, Undone};
 
 /// Addresses to look up for a tenant.
@@ -338,9 +340,12 @@ pub struct Figures {
     pub failures: u64,
     /// Times that learning resumed after a failure.
     pub recoveries: u64,
-    /// Orders in force, each an undo.
+    /// Undos in force.
     #[serde(default)]
     pub orders: u64,
+    /// Imports in force, those that were undone since too.
+    #[serde(default)]
+    pub imports: u64,
     /// Orders that are being carried out.
     #[serde(default)]
     pub refolding: u64,
@@ -368,6 +373,9 @@ pub struct Verified {
     /// Orders in the journal.
     #[serde(default)]
     pub orders: u64,
+    /// Rows of imports that were never finished, or not yet: they do not count.
+    #[serde(default)]
+    pub unfinished: u64,
     /// Addresses that have events.
     pub addresses: u64,
     /// Records in the index.
@@ -384,6 +392,7 @@ impl From<VerifyReport> for Verified {
             agrees: report.agrees(),
             events: report.events,
             orders: report.orders,
+            unfinished: report.unfinished,
             addresses: report.addresses,
             records: report.records,
             differences: report.differences,

@@ -99,6 +99,7 @@ impl Gate {
             refolding: Refolding::default(),
             stats: Arc::new(stats),
             trouble: Trouble::default(),
+            importing: AtomicBool::new(false),
             writing: AtomicBool::new(true),
             _lock: lock,
         });

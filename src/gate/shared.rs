@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) refolding: Refolding,
     pub(super) stats: Arc<Stats>,
     pub(super) trouble: Trouble,
+    /// Whether an import is under way.
+    pub(super) importing: AtomicBool,
     /// Whether the writer runs.
     pub(super) writing: AtomicBool,
     pub(super) _lock: DataLock,
