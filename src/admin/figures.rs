@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::desk::{Fault, NOBODY, mode};
 use super::wire::{Figures, Standings};
+use crate::event::order::Decree;
 use crate::gate::Gate;
 use crate::policy::{Standing, settled};
 use crate::time::Timestamp;
@@ -38,9 +39,17 @@ pub fn figures(
         ignored: read(&stats.ignored),
         failures: failures.into_iter().map(read).sum(),
         recoveries: read(&stats.recoveries),
-        orders: u64::try_from(gate.masks().orders().len()).unwrap_or(u64::MAX),
+        orders: orders(gate, |decree| matches!(decree, Decree::Void { .. })),
+        imports: orders(gate, |decree| matches!(decree, Decree::ImportCommit { .. })),
         refolding: u64::try_from(gate.jobs().unwrap_or(0)).unwrap_or(u64::MAX),
     })
+}
+
+/// How many orders of a kind are in force.
+fn orders(gate: &Gate, kind: impl Fn(&Decree) -> bool) -> u64 {
+    let masks = gate.masks();
+    let found = masks.orders().iter().filter(|(_, order)| kind(&order.decree));
+    u64::try_from(found.count()).unwrap_or(u64::MAX)
 }
 
 fn count_standings(gate: &Gate, now: Timestamp) -> Result<Standings, Fault> {

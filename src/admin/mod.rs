@@ -16,6 +16,8 @@
 //! | `events` | what bounced, out of the journal, for commands too |
 //! | `story` | the events of an address in words, for commands too |
 //! | `undo` | taking back what was learnt, for commands too |
+//! | `import` | the rows of an import, for commands too |
+//! | `upload` | the request that brings them |
 //! | `wire` | the shapes of requests and answers |
 //! | `places` | how many may be connected |
 //! | `stream` | an answer that is made while it is sent |
@@ -25,6 +27,7 @@ pub mod desk;
 pub mod events;
 pub mod figures;
 mod guard;
+pub mod import;
 mod places;
 pub mod report;
 pub mod reports;
@@ -34,6 +37,7 @@ pub mod story;
 mod stream;
 pub mod token;
 pub mod undo;
+mod upload;
 pub mod wire;
 
 use std::future::Future;
@@ -66,6 +70,8 @@ pub struct Api {
     reading: Arc<Mutex<()>>,
     /// What was counted, and the rates that are high.
     counted: Option<(Tally, Alerts)>,
+    /// The sources whose lists are believed.
+    trusted: Vec<String>,
 }
 
 impl Api {
@@ -80,7 +86,14 @@ impl Api {
             shown: Addresses::Full,
             reading: Arc::default(),
             counted: None,
+            trusted: Vec::new(),
         }
+    }
+
+    /// The same, which believes the lists of these sources.
+    #[must_use]
+    pub fn with_trusted(self, trusted: Vec<String>) -> Self {
+        Self { trusted, ..self }
     }
 
     /// The same, which also tells how many log lines were dropped, and shows so much of an address there.

@@ -22,7 +22,7 @@ use super::wire::{
     LookupReply, LookupRequest, Ready, ReleaseReply, ReleaseRequest, Report, ReportRequest, Story,
     UndoRequest, Undone, Verified, Wrong,
 };
-use super::{Api, events, figures, report, reports, rows, story, stream, undo};
+use super::{Api, events, figures, report, reports, rows, story, stream, undo, upload};
 use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::metrics::Observed;
@@ -36,8 +36,8 @@ const BODY_MAX: usize = 1 << 20;
 const BODY_WAIT: Duration = Duration::from_secs(10);
 const OPENAPI: &str = include_str!("openapi.json");
 
-type Shared = State<Arc<Api>>;
-type Answer<T> = Result<Json<T>, Fault>;
+pub(super) type Shared = State<Arc<Api>>;
+pub(super) type Answer<T> = Result<Json<T>, Fault>;
 
 /// The paths that need the token.
 pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
@@ -52,6 +52,7 @@ pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/allow", post(allow)),
         ("/release", post(release)),
         ("/undo", post(undo)),
+        ("/import", post(upload::import)),
         ("/engagements", post(engagements)),
         ("/complaints", post(complaints)),
         ("/stats", get(stats)),
@@ -357,7 +358,7 @@ async fn not_allowed() -> Response {
 }
 
 /// Runs what reads the disk where it holds up nobody's mail.
-async fn aside<T: Send + 'static>(
+pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
     let done = tokio::task::spawn_blocking(work).await;

@@ -8,10 +8,9 @@ use std::time::Duration;
 use super::desk::{self, Fault, end_of, found};
 use super::wire::{Chapter, Story, Voided};
 use crate::bounce::{Category, Effect, Scope, Stage};
-use crate::event::order::{Decree, Order};
 use crate::event::{Context, Event, EventId, Evidence, ImportKind, Imported, List, Tenant, What};
 use crate::gate::Gate;
-use crate::policy::{Policy, Record, Standing, settled, transition};
+use crate::policy::{Masked, Policy, Record, Standing, settled, transition};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
 
@@ -34,8 +33,8 @@ pub fn tell(
     let mut record = Record::default();
     let mut events = Vec::new();
     for (seq, event) in gate.history(&key)? {
-        if let Some(order) = masks.masked(seq, &event) {
-            events.push(voided(seq, event, &record, order, &policy));
+        if let Some(masked) = masks.masked(seq, &event) {
+            events.push(voided(seq, event, &record, masked, &policy));
             continue;
         }
         let before = settled(&record, event.at, &policy).into_owned();
@@ -64,24 +63,28 @@ pub fn tell(
     Ok(Story { now: answer, events, next })
 }
 
-/// An event that no longer counts: it does nothing, and the order that took it out says why.
-fn voided(seq: u64, event: Event, record: &Record, order: &Order, policy: &Policy) -> Chapter {
+/// An event that does not count: it does nothing, and the order that took it out says why.
+fn voided(seq: u64, event: Event, record: &Record, masked: Masked<'_>, policy: &Policy) -> Chapter {
     let record = settled(record, event.at, policy);
     let standing = Standing::of(&record, &event.tenant, event.at, policy);
-    let Order { id, at, act, .. } = order;
+    let order = match masked {
+        Masked::Void(order) => Some(order),
+        Masked::Unfinished => None,
+    };
     Chapter {
         seq,
         before: standing.name().to_owned(),
         after: standing.name().to_owned(),
         until: end_of(standing),
-        did: match &order.decree {
-            Decree::Void { .. } => format!("voided by {id}: {}", act.reason),
-        },
-        voided: Some(Voided {
-            id: id.to_string(),
-            at: *at,
-            reason: act.reason.clone(),
-            by: act.by.clone(),
+        did: order.map_or_else(
+            || "nothing: its import was not finished".to_owned(),
+            |order| format!("voided by {}: {}", order.id, order.act.reason),
+        ),
+        voided: order.map(|order| Voided {
+            id: order.id.to_string(),
+            at: order.at,
+            reason: order.act.reason.clone(),
+            by: order.act.by.clone(),
         }),
         event,
     }

@@ -4,6 +4,7 @@
 //! know every word of. Times are RFC 3339 in UTC.
 
 mod figures;
+mod import;
 mod reports;
 mod story;
 mod undo;
@@ -16,6 +17,7 @@ use crate::policy::answer::Answer;
 use crate::policy::verdict::Decision;
 use crate::time::Timestamp;
 pub use figures::{Figures, Standings};
+pub use import::{ImportHead, ImportReply, ImportRow};
 pub use reports::{ComplaintRequest, EngagementRequest};
 pub use story::{Chapter, Story, Voided};
 pub use undo::{Move, Moved, UndoRequest, Undone};
@@ -260,6 +262,9 @@ pub struct Verified {
     /// Orders in the journal.
     #[serde(default)]
     pub orders: u64,
+    /// Rows of imports that were never finished, or not yet: they do not count.
+    #[serde(default)]
+    pub unfinished: u64,
     /// Addresses that have events.
     pub addresses: u64,
     /// Records in the index.
@@ -276,6 +281,7 @@ impl From<VerifyReport> for Verified {
             agrees: report.agrees(),
             events: report.events,
             orders: report.orders,
+            unfinished: report.unfinished,
             addresses: report.addresses,
             records: report.records,
             differences: report.differences,

@@ -11,10 +11,11 @@ use super::client::Client;
 use crate::admin::desk::{self, Deed, Fault, Step};
 use crate::admin::figures;
 use crate::admin::wire::{
-    ActRequest, Done, Figures, Found, ListRequest, LookupRequest, ReleaseRequest, Report,
-    ReportRequest, Row, Story, UndoRequest, Undone, Verified,
+    ActRequest, Done, Figures, Found, ImportHead, ImportReply, ImportRow, ListRequest,
+    LookupRequest, ReleaseRequest, Report, ReportRequest, Row, Story, UndoRequest, Undone,
+    Verified,
 };
-use crate::admin::{report, rows, story, undo};
+use crate::admin::{import, report, rows, story, undo};
 use crate::app::{self, build};
 use crate::bounce::classify::Classifier;
 use crate::config::{self, Settings};
@@ -29,6 +30,8 @@ use crate::time::Timestamp;
 /// may have the store for a moment.
 const TURNS: u32 = 20;
 const TURN: Duration = Duration::from_millis(150);
+/// How often it is looked how far the folding of an import is.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Where answers come from.
 pub enum Access {
@@ -36,6 +39,15 @@ pub enum Access {
     Running(Client),
     /// The store, which is ours until this is dropped.
     Direct(Gate),
+}
+
+/// How far an import is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// So many rows were handed over.
+    Journaled(u64),
+    /// So many addresses were folded.
+    Folded(u64),
 }
 
 /// Rows, as they come.
@@ -142,6 +154,33 @@ impl Access {
             Self::Direct(gate) => {
                 let obeying = undo::order(gate, request, Timestamp::now())?;
                 Ok(undo::outcome(obeying.wait())?)
+            }
+        }
+    }
+
+    /// Imports rows, all or none; they are on disk and in force when this returns.
+    pub fn import(
+        &self,
+        head: &ImportHead,
+        rows: impl Iterator<Item = Result<ImportRow, Failure>>,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<ImportReply, Failure> {
+        match self {
+            Self::Running(client) => {
+                client.import(head, rows, |rows| progress(Progress::Journaled(rows)))
+            }
+            Self::Direct(gate) => {
+                let intake = import::begin(gate, head.clone(), Timestamp::now())?;
+                let kept = intake.take(gate, rows, |rows| progress(Progress::Journaled(rows)))?;
+                let Some(mut obeying) = kept.obeying else { return Ok(kept.reply) };
+                loop {
+                    if let Some(outcome) = obeying.settled() {
+                        return Ok(import::outcome(kept.reply, outcome)?);
+                    }
+                    let folded = gate.refolded().map_or(0, |tally| tally.addresses);
+                    progress(Progress::Folded(folded));
+                    std::thread::sleep(LOOK);
+                }
             }
         }
     }

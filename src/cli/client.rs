@@ -8,15 +8,17 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, SendBody};
 
 use super::access::Rows;
+use super::import;
 use crate::admin::address;
 use crate::admin::desk::Deed;
 use crate::admin::token::{self, Token, TokenFault};
 use crate::admin::wire::{
-    ActRequest, Done, Figures, Found, ListRequest, LookupReply, LookupRequest, ReleaseReply,
-    ReleaseRequest, Report, ReportRequest, Row, Story, UndoRequest, Undone, Verified, Wrong,
+    ActRequest, Done, Figures, Found, ImportHead, ImportReply, ImportRow, ListRequest, LookupReply,
+    LookupRequest, ReleaseReply, ReleaseRequest, Report, ReportRequest, Row, Story, UndoRequest,
+    Undone, Verified, Wrong,
 };
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -134,6 +136,33 @@ impl Client {
 
     pub fn undo(&self, request: &UndoRequest) -> Result<Undone, Failure> {
         self.post_for("undo", request, LONG_ANSWER)
+    }
+
+    /// Streams the rows of an import. `progress` gets those that were sent.
+    pub fn import(
+        &self,
+        head: &ImportHead,
+        rows: impl Iterator<Item = Result<ImportRow, Failure>>,
+        progress: impl FnMut(u64),
+    ) -> Result<ImportReply, Failure> {
+        let mut body = import::rows::Body::new(head, rows, progress)?;
+        let request = self.agent.post(self.url("import")).header("authorization", self.bearer());
+        let request = request.header("content-type", "application/x-ndjson");
+        let request = request.config().timeout_recv_response(Some(LONG_ANSWER));
+        let request = request.timeout_send_body(Some(LONG_ANSWER)).build();
+        let answer = request.send(SendBody::from_reader(&mut body));
+        if let Some(failure) = body.failure.take() {
+            return Err(failure);
+        }
+        read(self.judge(answer).map_err(|failure| match failure {
+            Failure::Unavailable(why) => {
+                let batch = &head.batch;
+                Failure::Unavailable(format!(
+                    "{why}; `rcptgate undo --batch {batch} --dry-run` tells whether it was imported"
+                ))
+            }
+            other => other,
+        })?)
     }
 
     pub fn figures(&self) -> Result<Figures, Failure> {

@@ -35,6 +35,13 @@ pub fn verify(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Fa
             "{state}: {} events of {} addresses in the journal, {} records in the index, {} differences",
             report.events, report.addresses, report.records, report.differences
         )?;
+        if report.unfinished > 0 {
+            let rows = report.unfinished;
+            writeln!(
+                out,
+                "  {rows} events are rows of imports that were never finished: they do not count"
+            )?;
+        }
         for words in &report.first {
             writeln!(out, "  {}", harmless(words))?;
         }
@@ -132,6 +139,14 @@ pub fn bar(what: &'static str) -> ProgressBar {
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
+/// A bar for what is counted.
+pub fn counting(what: &'static str, of: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {bar:40} {human_pos}/{human_len} {eta}");
+    ProgressBar::new(of)
+        .with_message(what)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
 /// Says what opening the store found and mended: an operator should know, whatever he came for.
 pub fn mended(report: &OpenReport) {
     let mut errors = std::io::stderr();
@@ -147,6 +162,9 @@ pub fn mended(report: &OpenReport) {
     }
     if report.finished > 0 {
         let count = report.finished;
-        let _ = writeln!(errors, "rcptgate: finished {count} undo that a stop had broken off");
+        let _ = writeln!(
+            errors,
+            "rcptgate: finished {count} undos or imports that a stop had broken off"
+        );
     }
 }

@@ -221,6 +221,7 @@ impl Simulation<'_> {
                 category: line.category,
                 detail: String::new(),
                 forced: line.forced,
+                again: false,
                 act: act(),
             }),
         }))

@@ -73,6 +73,9 @@ pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failu
         };
         writeln!(out, "undos                    {}{under_way}", figures.orders)?;
     }
+    if figures.imports > 0 {
+        writeln!(out, "imports                  {}", figures.imports)?;
+    }
     if access.running().is_some() {
         let rows = [
             ("judged", figures.judged),

@@ -83,6 +83,7 @@ fn show(located: &Located, json: bool, out: &mut Out) -> Result<(), Failure> {
 fn ordered(decree: &Decree) -> String {
     match decree {
         Decree::Void { .. } => "undo".to_owned(),
+        Decree::ImportCommit { .. } => "import".to_owned(),
     }
 }
 

@@ -89,10 +89,12 @@ struct Folding<'a> {
 
 impl Folding<'_> {
     fn event(&mut self, seq: u64, event: &Event, position: Position) -> Result<Change, StoreError> {
-        let Means { store, policy, masks, .. } = *self.means;
+        let Means { store, filter, policy, masks, .. } = *self.means;
         let key = &event.address;
         let stored = match self.records.get(key) {
             Some(stored) => stored.clone(),
+            // Of nearly all rows of an import nothing is known.
+            None if !filter.may_contain(key.as_str()) => None,
             None => store.get(key)?,
         };
         let seen = self.known.max(stored.as_ref().map_or(0, |stored| stored.seq));
@@ -118,7 +120,7 @@ impl Folding<'_> {
             return;
         }
         if !self.means.foreseen {
-            let next = Position { segment: 1, offset: 0 };
+            let next = Position::default();
             let jobs = self.batch.jobs.get_or_insert_with(|| self.means.store.jobs());
             jobs.push(Job { order: seq, next, tally: Tally::default() });
         }

@@ -2,13 +2,15 @@
 //!
 //! [`Gate::judge`] answers one RCPT from memory or from the index's cache, in microseconds and without leaving the thread.
 //! [`Gate::refused`], [`Gate::delivered`] and [`Gate::learn`] hand events to the one writer; a [`Durable`] tells when they are on disk.
-//! [`Gate::order`] hands it orders about events; an [`Obeying`] tells when they are carried out.
+//! [`Gate::order`] hands it orders about events; an [`Obeying`] tells when they are carried out. [`Gate::import`] hands it many events that
+//! count together or not at all.
 //!
 //! What can fail does so in the open: learning pauses and resumes by itself, [`Gate::health`] says why, nothing is forgotten without being
 //! counted, and the gate never starts with less than the journal holds.
 
 mod fold;
 mod id;
+mod import;
 mod index;
 mod learn;
 mod observe;
@@ -41,12 +43,14 @@ use crate::smtp::address::RecipientKey;
 use crate::smtp::reply::Reply;
 use crate::smtp::status::EnhancedStatus;
 use crate::store::StoreError;
+pub use crate::store::Tally;
 use crate::time::Timestamp;
 
 pub use fold::Change;
+pub use import::{GROUP_MAX, ImportRefused, Importing};
 pub use learn::{About, Ack, Draft, Durable, Learning, Unlearnt};
 pub use open::{OpenReport, Opened, rebuild};
-pub use order::{Disobeyed, Obeyed, Obeying, OrderDraft};
+pub use order::{Disobeyed, Obeyed, Obeying, OrderDraft, Outcome as OrderOutcome};
 pub use preview::{Moved, Preview};
 pub use settings::{GateSettings, Mode, OnStoreFailure, Recording};
 pub use stats::Stats;
@@ -104,7 +108,7 @@ pub enum GateError {
     #[error("cannot start the writer: {0}")]
     Thread(#[source] std::io::Error),
     /// What an order has to do is being done: until then records are between what they were and what they will be.
-    #[error("an undo is being carried out: try again when it is done")]
+    #[error("an undo or an import is being carried out: try again when it is done")]
     Refolding,
     /// Folding the journal panicked: a fault of this program.
     #[error("internal error while folding the journal: {0}")]
@@ -181,6 +185,18 @@ impl Gate {
         sent
     }
 
+    /// Hands a task over, and waits for room; never from async code.
+    fn send_waiting(&self, task: writer::Task) -> Result<(), Unlearnt> {
+        let tasks = self.0.tasks.as_ref().ok_or(Unlearnt::WriterGone)?;
+        let waiting = &self.0.shared.waiting;
+        let counted = usize::from(task.is_counted());
+        waiting.fetch_add(counted, Ordering::Relaxed);
+        tasks.send(task).map_err(|_| {
+            waiting.fetch_sub(counted, Ordering::Relaxed);
+            Unlearnt::WriterGone
+        })
+    }
+
     /// What an order would do if it were given now. Reads the whole journal; changes nothing.
     ///
     /// # Errors
@@ -195,6 +211,11 @@ impl Gate {
     /// The orders in force, which say of each event whether it counts.
     pub fn masks(&self) -> Arc<Masks> {
         self.0.shared.masks.load_full()
+    }
+
+    /// What the order that is being carried out has done so far; `None` when there is none.
+    pub fn refolded(&self) -> Option<Tally> {
+        self.0.shared.store().ok()?.jobs().first().map(|job| job.tally)
     }
 
     /// What orders have left to do: how many of them; `None` while the index is being opened again.

@@ -100,6 +100,7 @@ impl Gate {
             stats: Arc::new(stats),
             trouble: Trouble::default(),
             waiting: AtomicUsize::new(0),
+            importing: AtomicBool::new(false),
             writing: AtomicBool::new(true),
             _lock: lock,
         });

@@ -50,7 +50,8 @@ pub enum Disobeyed {
     },
 }
 
-pub(super) type Outcome = Result<Obeyed, Disobeyed>;
+/// What came of an order.
+pub type Outcome = Result<Obeyed, Disobeyed>;
 
 /// The promise that an order is carried out, as a future. It may be dropped: the order is carried out all the same.
 #[derive(Debug)]
@@ -59,6 +60,18 @@ pub struct Obeying(Result<oneshot::Receiver<Outcome>, Unlearnt>);
 impl Obeying {
     pub(super) const fn new(outcome: Result<oneshot::Receiver<Outcome>, Unlearnt>) -> Self {
         Self(outcome)
+    }
+
+    /// What came of it, if that is known by now; then never ask again.
+    pub fn settled(&mut self) -> Option<Outcome> {
+        match &mut self.0 {
+            Ok(waiting) => match waiting.try_recv() {
+                Ok(outcome) => Some(outcome),
+                Err(oneshot::error::TryRecvError::Empty) => None,
+                Err(oneshot::error::TryRecvError::Closed) => Some(Err(Unlearnt::WriterGone.into())),
+            },
+            Err(unlearnt) => Some(Err(unlearnt.clone().into())),
+        }
     }
 
     /// Waits without a runtime and without a limit: for commands. Never call it from async code.

@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) trouble: Trouble,
     /// Events and orders on their way to the writer; the walker's steps, one at a time, are not counted.
     pub(super) waiting: AtomicUsize,
+    /// Whether an import is under way.
+    pub(super) importing: AtomicBool,
     /// Whether the writer runs.
     pub(super) writing: AtomicBool,
     pub(super) _lock: DataLock,

@@ -1,3 +1,4 @@
+mod imports;
 mod orders;
 
 use std::fs;

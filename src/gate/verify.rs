@@ -6,7 +6,7 @@ use super::GateError;
 use super::fold::fold_history;
 use crate::event::Event;
 use crate::journal::{self, Position, Reader, Said};
-use crate::policy::{Masks, Policy, Record};
+use crate::policy::{Masked, Masks, Policy, Record};
 use crate::smtp::address::RecipientKey;
 use crate::store::Store;
 
@@ -22,6 +22,8 @@ pub struct VerifyReport {
     pub events: u64,
     /// Orders in the journal, as far.
     pub orders: u64,
+    /// Events that are rows of imports which were not finished: they do not count.
+    pub unfinished: u64,
     /// Addresses that have events.
     pub addresses: u64,
     /// Records in the index.
@@ -66,6 +68,8 @@ pub(super) fn verify(
         match &located.entry.said {
             Said::Event(event) => {
                 report.events += 1;
+                let unfinished = masks.masked(seq, event) == Some(Masked::Unfinished);
+                report.unfinished += u64::from(unfinished);
                 let key = &event.address;
                 if store.position(key, seq)? != Some(located.position) {
                     report
@@ -127,8 +131,22 @@ pub(super) fn history(
     journal: &Path,
     key: &RecipientKey,
 ) -> Result<Vec<(u64, Event)>, GateError> {
-    let positions = store.history(key)?;
-    positions.into_iter().map(|(seq, position)| read(journal, key, seq, position)).collect()
+    history_with(store, journal, key, None)
+}
+
+/// The same, where one of them is at hand already.
+pub(super) fn history_with(
+    store: &Store,
+    journal: &Path,
+    key: &RecipientKey,
+    known: Option<(u64, &Event)>,
+) -> Result<Vec<(u64, Event)>, GateError> {
+    let positions = store.history(key)?.into_iter();
+    let found = positions.map(|(seq, position)| match known {
+        Some((number, event)) if number == seq => Ok((seq, event.clone())),
+        Some(_) | None => read(journal, key, seq, position),
+    });
+    found.collect()
 }
 
 /// The one event of an address that stands there.

@@ -14,7 +14,7 @@ use super::order::{Disobeyed, Obeyed, Outcome};
 use super::refold::{self, Limits, Taken, Walk};
 use super::shared::Shared;
 use super::writer::Task;
-use crate::event::order::OrderId;
+use crate::event::order::{Decree, OrderId};
 use crate::store::{Store, StoreError, Tally};
 
 /// The shortest time between two attempts at what failed.
@@ -179,7 +179,27 @@ impl Walker {
         let finished = std::mem::take(&mut self.finished);
         for (order, tally) in &finished {
             let Tally { events, addresses, changed } = tally;
-            tracing::info!(event = "undo", result = "done", order, events, addresses, changed);
+            let masks = self.shared.masks.load();
+            let decree = masks.order(*order).map(|given| &given.decree);
+            match decree {
+                Some(Decree::ImportCommit { batch, .. }) => tracing::info!(
+                    event = "import",
+                    result = "folded",
+                    batch,
+                    order,
+                    events,
+                    addresses,
+                    changed
+                ),
+                Some(Decree::Void { .. }) | None => tracing::info!(
+                    event = "undo",
+                    result = "done",
+                    order,
+                    events,
+                    addresses,
+                    changed
+                ),
+            }
         }
         self.shared.refolding.answer(|waiting| {
             let (id, seq) = (waiting.id.clone(), waiting.seq);

@@ -47,6 +47,21 @@ struct Segment {
     offset: u64,
 }
 
+/// Where the segment begins that holds the first entry whose sequence is at least `seq`, if there is one.
+///
+/// # Errors
+/// As [`Reader::open`], and for a broken first line.
+pub fn segment_of(dir: &Path, seq: u64) -> Result<Position, JournalError> {
+    for segment in segment::list(dir)?.into_iter().rev() {
+        let start = Position { segment, offset: 0 };
+        let first = Reader::at(dir, start)?.next().transpose()?;
+        if first.is_some_and(|first| first.entry.seq <= seq) {
+            return Ok(start);
+        }
+    }
+    Ok(Position { segment: 1, offset: 0 })
+}
+
 impl Reader {
     /// Reads from the first line of the first segment.
     ///
@@ -82,16 +97,7 @@ impl Reader {
         dir: &Path,
         seq: u64,
     ) -> Result<impl Iterator<Item = Result<Located, JournalError>> + use<>, JournalError> {
-        let mut start = 1;
-        for number in segment::list(dir)?.into_iter().rev() {
-            let first =
-                Self::at(dir, Position { segment: number, offset: 0 })?.next().transpose()?;
-            if first.is_some_and(|first| first.entry.seq <= seq) {
-                start = number;
-                break;
-            }
-        }
-        let reader = Self::at(dir, Position { segment: start, offset: 0 })?;
+        let reader = Self::at(dir, segment_of(dir, seq)?)?;
         Ok(reader.skip_while(move |found| found.as_ref().is_ok_and(|found| found.entry.seq < seq)))
     }
 

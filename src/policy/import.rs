@@ -46,9 +46,7 @@ fn quarantine(
     until: Option<Timestamp>,
 ) -> Record {
     let released = record.import_released.max(record.released);
-    if is_role(&event.address)
-        || released.is_some_and(|released| released >= imported.since(event.at))
-    {
+    if is_role(&event.address) || stays_released(released, event, imported) {
         return record;
     }
     let entry = Import {
@@ -66,7 +64,20 @@ fn quarantine(
     record
 }
 
+/// Whether an operator's release answers an entry: one that is dated later is news. One without a date may be as old as the one that was
+/// released, so it is none, unless the operator says so.
+fn stays_released(released: Option<Timestamp>, event: &Event, imported: &Imported) -> bool {
+    released.is_some_and(|released| match imported.dated {
+        Some(_) => released >= imported.since(event.at),
+        None => !imported.again || released >= event.at,
+    })
+}
+
 fn blacklist(mut record: Record, event: &Event, imported: &Imported) -> Record {
+    let released = record.blacklist_released.get(&event.tenant).copied();
+    if stays_released(released, event, imported) {
+        return record;
+    }
     let entry = record.blacklists.entry(event.tenant.clone()).or_insert_with(|| Blacklisting {
         origin: Origin::Import,
         complained: None,

@@ -18,7 +18,7 @@ pub mod verdict;
 
 pub use episode::{settle, settled};
 pub use import::end_of_soft;
-pub use mask::Masks;
+pub use mask::{Masked, Masks};
 pub use record::Record;
 pub use settings::{Policy, PolicyFault};
 pub use standing::Standing;

@@ -49,6 +49,8 @@ pub struct Record {
     pub imported: Option<Import>,
     /// When one of that kind was last released: what is dated before it comes back by no import.
     pub import_released: Option<Timestamp>,
+    /// When the address was last released from the blacklist of a tenant, which holds for imports as `import_released` does.
+    pub blacklist_released: BTreeMap<Tenant, Timestamp>,
 }
 
 /// Bounces in a row.

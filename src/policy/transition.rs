@@ -170,6 +170,8 @@ fn release(record: Record, event: &Event, from: List, policy: &Policy) -> Record
         List::Blacklist => {
             if record.blacklists.get(&event.tenant).is_some_and(|entry| entry.note.since <= at) {
                 record.blacklists.remove(&event.tenant);
+                let released = record.blacklist_released.entry(event.tenant.clone()).or_insert(at);
+                *released = (*released).max(at);
             }
         }
         List::Allow => record.allowed = record.allowed.filter(|note| note.since > at),

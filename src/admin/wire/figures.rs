@@ -28,8 +28,10 @@ pub struct Figures {
     /// Events whose reply no longer waited for them.
     pub late: u64,
     /// Refusals that move no standing and were written down all the same.
+    #[serde(default)]
     pub noted: u64,
     /// Such refusals that were left out because too much waited for the disk.
+    #[serde(default)]
     pub left_out: u64,
     /// Replies that said nothing about the address.
     pub ignored: u64,
@@ -37,9 +39,12 @@ pub struct Figures {
     pub failures: u64,
     /// Times that learning resumed after a failure.
     pub recoveries: u64,
-    /// Orders in force, each an undo.
+    /// Undos in force.
     #[serde(default)]
     pub orders: u64,
+    /// Imports in force, those that were undone since too.
+    #[serde(default)]
+    pub imports: u64,
     /// Orders that are being carried out.
     #[serde(default)]
     pub refolding: u64,

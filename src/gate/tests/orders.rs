@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::select::{Conditions, Selector};
+use crate::policy::Masked;
 use crate::store::Tally;
 
 fn order(conditions: Conditions) -> OrderDraft {
@@ -34,6 +35,7 @@ fn what_is_void_no_longer_counts_and_what_comes_after_does() {
     let history = gate.history(&key("gone@gmail.com")).expect("read");
     let masks = gate.masks();
     let masked = masks.masked(history[0].0, &history[0].1).expect("masked");
+    let Masked::Void(masked) = masked else { panic!("{masked:?}") };
     assert_eq!((&masked.id, &masked.act.reason[..]), (&obeyed.id, "an outage"));
     learnt(&gate, hard("gone@gmail.com"));
     check(&gate, &["gone@gmail.com", "manual@a.test"], 4);

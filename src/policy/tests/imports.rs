@@ -127,6 +127,59 @@ fn what_was_released_comes_back_by_no_older_entry() {
 }
 
 #[test]
+fn after_a_release_an_entry_without_a_date_counts_only_when_that_is_said() {
+    let again = |kind| Do::Import(Imported { again: true, ..imported(kind) });
+    let story = [
+        (0, import(ImportKind::Hard)),
+        (1, IMPORTED),
+        (DAY, Do::Release(List::Quarantine)),
+        (2 * DAY, import(ImportKind::Hard)),
+        (30 * DAY, import(ImportKind::Soft)),
+        (30 * DAY, PASSES),
+        (31 * DAY, again(ImportKind::Hard)),
+        (31 * DAY, IMPORTED),
+    ];
+    check("support@plain.test", &story);
+}
+
+#[test]
+fn what_left_the_blacklist_comes_back_by_no_older_entry() {
+    const LISTED: Do = Do::Ask("refuse", "blacklist");
+    for kind in [ImportKind::Complaint, ImportKind::Unsubscribe] {
+        let again = Do::Import(Imported { again: true, ..imported(kind) });
+        let story = [
+            (0, dated(kind, 0)),
+            (0, LISTED),
+            (DAY, Do::Release(List::Blacklist)),
+            (2 * DAY, dated(kind, DAY)),
+            (2 * DAY, import(kind)),
+            (2 * DAY, PASSES),
+            (3 * DAY, again),
+            (3 * DAY, LISTED),
+            (4 * DAY, Do::Release(List::Blacklist)),
+            (5 * DAY, dated(kind, 4 * DAY + 1)),
+            (5 * DAY, LISTED),
+        ];
+        check("sorry@plain.test", &story);
+    }
+    // Of somebody who was never on it there was nothing to release.
+    check(
+        "other@plain.test",
+        &[(0, Do::Release(List::Blacklist)), (1, import(ImportKind::Complaint)), (1, LISTED)],
+    );
+    // The recipient's own word is no import.
+    check(
+        "sorry@plain.test",
+        &[
+            (0, dated(ImportKind::Complaint, 0)),
+            (1, Do::Release(List::Blacklist)),
+            (2, Do::Complaint),
+            (2, LISTED),
+        ],
+    );
+}
+
+#[test]
 fn the_longer_entry_stands_then_the_newer_in_any_order() {
     let entries = [
         Imported { dated: Some(at(DAY)), detail: "old".into(), ..imported(ImportKind::Hard) },
