@@ -10,6 +10,7 @@
 //! | `token` | the secret |
 //! | `address` | where it listens, when the system chose |
 //! | `desk` | the questions and acts themselves, for commands too |
+//! | `figures` | figures since the start, for commands too |
 //! | `reports` | what other systems report: openings, complaints |
 //! | `rows` | records as a list |
 //! | `story` | the events of an address in words, for commands too |
@@ -22,6 +23,7 @@
 
 pub mod address;
 pub mod desk;
+pub mod figures;
 mod guard;
 pub mod import;
 mod places;

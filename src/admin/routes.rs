@@ -22,7 +22,7 @@ use super::wire::{
     LookupRequest, Ready, ReleaseReply, ReleaseRequest, Story, UndoRequest, Undone, Verified,
     Wrong,
 };
-use super::{Api, reports, rows, story, stream, undo, upload};
+use super::{Api, figures, reports, rows, story, stream, undo, upload};
 use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::time::Timestamp;
@@ -260,7 +260,7 @@ struct Wanted {
 
 async fn stats(State(api): Shared, Query(wanted): Query<Wanted>) -> Answer<Figures> {
     let count = move || {
-        desk::figures(&api.gate, api.metrics.sessions(), wanted.standings, Timestamp::now())
+        figures::figures(&api.gate, api.metrics.sessions(), wanted.standings, Timestamp::now())
     };
     aside(count).await.map(Json)
 }

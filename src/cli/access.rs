@@ -13,7 +13,7 @@ use crate::admin::wire::{
     ActRequest, Done, Figures, Found, ImportHead, ImportReply, ImportRow, ListRequest,
     LookupRequest, ReleaseRequest, Row, Story, UndoRequest, Undone, Verified,
 };
-use crate::admin::{import, rows, story, undo};
+use crate::admin::{figures, import, rows, story, undo};
 use crate::app::{self, build};
 use crate::bounce::classify::Classifier;
 use crate::config::{self, Settings};
@@ -172,7 +172,7 @@ impl Access {
     pub fn figures(&self) -> Result<Figures, Failure> {
         match self {
             Self::Running(client) => client.figures(),
-            Self::Direct(gate) => Ok(desk::figures(gate, 0, true, Timestamp::now())?),
+            Self::Direct(gate) => Ok(figures::figures(gate, 0, true, Timestamp::now())?),
         }
     }
 
