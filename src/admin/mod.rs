@@ -10,6 +10,7 @@
 //! | `token` | the secret |
 //! | `address` | where it listens, when the system chose |
 //! | `desk` | the questions and acts themselves, for commands too |
+//! | `figures` | figures since the start, for commands too |
 //! | `reports` | what other systems report: openings, complaints |
 //! | `rows` | records as a list |
 //! | `report` | what became of recipients, as rates, for commands too |

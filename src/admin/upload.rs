@@ -3,13 +3,15 @@
 //! A thread of its own journals the rows; a few pieces of the body wait for it, and the connection waits for those. What is committed is
 //! only a body that came to its end with the number of rows that its first line says: a caller that breaks off has changed nothing.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
+use futures_core::Stream as _;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
@@ -84,15 +86,14 @@ enum Piece {
 }
 
 /// Hands a body on, piece by piece. One that breaks off has no [`Piece::End`].
-async fn feed(mut body: Body, pieces: mpsc::Sender<Piece>) {
+async fn feed(body: Body, pieces: mpsc::Sender<Piece>) {
+    let mut body = body.into_data_stream();
+    let mut next = async || poll_fn(|context| Pin::new(&mut body).poll_next(context)).await;
     let mut drained = 0;
-    while let Ok(frame) = tokio::time::timeout(STALL_MAX, body.frame()).await {
+    while let Ok(frame) = tokio::time::timeout(STALL_MAX, next()).await {
         let piece = match frame {
             None => Piece::End,
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(bytes) => Piece::Bytes(bytes),
-                Err(_trailers) => continue,
-            },
+            Some(Ok(bytes)) => Piece::Bytes(bytes),
             Some(Err(_broken)) => return,
         };
         let (last, length) = match &piece {

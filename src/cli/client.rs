@@ -154,15 +154,13 @@ impl Client {
         if let Some(failure) = body.failure.take() {
             return Err(failure);
         }
-        read(self.judge(answer).map_err(|failure| match failure {
-            Failure::Unavailable(why) => {
-                let batch = &head.batch;
-                Failure::Unavailable(format!(
-                    "{why}; `rcptgate undo --batch {batch} --dry-run` tells whether it was imported"
-                ))
-            }
-            other => other,
-        })?)
+        if let Err(error) = &answer {
+            let (address, batch) = (self.address, &head.batch);
+            return Err(Failure::Unavailable(format!(
+                "the admin API at {address} broke off: {error}; `rcptgate undo --batch {batch} --dry-run` tells whether it was imported"
+            )));
+        }
+        read(self.judge(answer)?)
     }
 
     pub fn figures(&self) -> Result<Figures, Failure> {

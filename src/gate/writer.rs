@@ -33,16 +33,21 @@ const UNFLUSHED_MAX: usize = 20_000;
 /// sled cannot be opened on a full disk, and for as long as it is not closed look-ups go on.
 const PROBE_BYTES: usize = 8 << 20;
 
+/// The sequence of the first row that was taken in.
+type RowsTaken = Result<Option<u64>, Unlearnt>;
+/// The step, unless the index was another one meanwhile.
+type StepTaken = Result<Option<Taken>, GateError>;
+
 /// What the writer has to do.
 pub(super) enum Task {
     /// Take in an event.
     Learn { event: Event, done: oneshot::Sender<Outcome> },
     /// Take in some rows of an import, all of them or none; says the sequence of the first.
-    Bulk { events: Vec<Event>, done: oneshot::Sender<Result<Option<u64>, Unlearnt>> },
+    Bulk { events: Vec<Event>, done: oneshot::Sender<RowsTaken> },
     /// Take in an order.
     Order { order: Order, done: oneshot::Sender<order::Outcome> },
     /// Write a step of what an order has to do.
-    Refold { chunk: Chunk, done: oneshot::Sender<Result<Option<Taken>, GateError>> },
+    Refold { chunk: Chunk, done: oneshot::Sender<StepTaken> },
 }
 
 impl Task {
@@ -153,7 +158,7 @@ impl Writer {
     }
 
     /// Takes lines in and tells whoever waits for one; says the sequence of the first one too, or why not all of them are on disk.
-    fn take(&mut self, drafts: Vec<Draft>) -> Result<Option<u64>, Unlearnt> {
+    fn take(&mut self, drafts: Vec<Draft>) -> RowsTaken {
         if drafts.is_empty() {
             return Ok(None);
         }
@@ -372,8 +377,8 @@ impl Writer {
 #[derive(Default)]
 struct Parted {
     drafts: Vec<Draft>,
-    chunks: Vec<(Chunk, oneshot::Sender<Result<Option<Taken>, GateError>>)>,
-    bulks: Vec<(Vec<Draft>, oneshot::Sender<Result<Option<u64>, Unlearnt>>)>,
+    chunks: Vec<(Chunk, oneshot::Sender<StepTaken>)>,
+    bulks: Vec<(Vec<Draft>, oneshot::Sender<RowsTaken>)>,
 }
 
 impl Parted {
