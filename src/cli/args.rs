@@ -1,6 +1,7 @@
 //! The command line: every command and flag, in plain words.
 
 mod exchange;
+mod replay;
 mod times;
 mod undo;
 
@@ -15,6 +16,7 @@ use crate::admin::rows::STANDINGS;
 use crate::bounce::Category;
 use crate::event::List;
 pub use exchange::{Export, ExportFormat, Import};
+pub use replay::Replay;
 pub use times::Since;
 use times::{length, since};
 pub use undo::Undo;
@@ -78,6 +80,8 @@ pub enum Command {
     Classify(Classify),
     /// Fold events from standard input under a policy, and answer its questions
     Simulate(Simulate),
+    /// Fold the journal under another policy, or its replies by other rules, and say whose standing would be another
+    Replay(Replay),
     /// Show figures of the gate
     Stats(Json),
     /// Show what is learnt as it is learnt

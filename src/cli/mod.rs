@@ -25,6 +25,7 @@ mod list;
 mod lookup;
 mod out;
 mod release;
+mod replay;
 mod shell;
 pub mod simulate;
 mod stats;
@@ -101,6 +102,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
             classify::run(classify.reply.as_deref(), input, out, &rules)
         }
         Command::Simulate(simulate) => keep::simulate(config, simulate, out),
+        Command::Replay(replay) => replay::run(config, replay, out),
         Command::Stats(stats) => stats::run(config, stats.json, out),
         Command::Tail(tail) => tail::run(config, tail, out),
         Command::Verify(verify) => keep::verify(config, verify.json, out),
