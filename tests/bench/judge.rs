@@ -3,7 +3,6 @@
 use std::cell::OnceCell;
 use std::hint::black_box;
 use std::path::Path;
-use std::time::Instant;
 
 use criterion::{Criterion, criterion_group};
 use rcptgate::app::open_gate;
@@ -74,14 +73,14 @@ fn filled(records: usize) -> (Gate, tempfile::TempDir) {
     let (journal, index) = (settings.journal_dir(), settings.index_dir());
     write_journal(&journal, settings.segment_bytes, records);
     let policy = Policy::preset("quarantine").expect("the preset");
-    let begin = Instant::now();
+    let begin = Timestamp::now();
     let (gate, report) =
         open_gate(settings, policy, Classifier::builtin(), Lists::embedded(), |_, _| {})
             .expect("a gate");
     assert_eq!(report.records, u64::try_from(records).expect("a count"));
     eprintln!(
         "{records} addresses: index built in {:.0} s, {} MiB beside {} MiB of journal; {}",
-        begin.elapsed().as_secs_f64(),
+        Timestamp::now().since(begin).as_secs_f64(),
         bytes_in(&index) >> 20,
         bytes_in(&journal) >> 20,
         resident()

@@ -103,10 +103,13 @@ pub struct Report {
     open: Open,
 }
 
+/// A cause, and the standings before and after.
+type Kind = (&'static str, Option<&'static str>, &'static str);
+
 /// What is counted until the end.
 #[derive(Clone, Debug, Default)]
 struct Open {
-    moves: BTreeMap<(&'static str, Option<&'static str>, &'static str), (u64, Vec<String>)>,
+    moves: BTreeMap<Kind, (u64, Vec<String>)>,
     domains: Places,
     receivers: Places,
 }
