@@ -92,7 +92,7 @@ pub(super) fn found(
         found.batch = Some(entry.batch.clone());
     }
     let imported = imported.map(|entry| &entry.note);
-    let notes = [record.allowed.as_ref(), blacklist, manual, imported];
+    let notes = [record.allowed.as_deref(), blacklist, manual, imported];
     if let Some(note) =
         notes.into_iter().flatten().find(|note| Some(&note.id) == decision.id.as_ref())
     {

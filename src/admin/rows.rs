@@ -236,7 +236,7 @@ fn watched(row: &mut Row, record: &Record) {
 
 fn note_of<'a>(record: &'a Record, tenant: &Tenant, decision: &Decision) -> Option<&'a Note> {
     match decision.reason {
-        Reason::Allowed => record.allowed.as_ref(),
+        Reason::Allowed => record.allowed.as_deref(),
         Reason::Blacklist => record.blacklists.get(tenant).map(|entry| &entry.note),
         Reason::Manual => record.manual.as_ref().map(|manual| &manual.note),
         Reason::Imported => record.imported.as_ref().map(|entry| &entry.note),

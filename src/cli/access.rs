@@ -193,11 +193,11 @@ impl Access {
         }
     }
 
-    /// Compares index and journal.
-    pub fn verify(&self) -> Result<Verified, Failure> {
+    /// Compares index and journal. `progress` gets what is done and about how much there is, unless a running gate does it.
+    pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Verified, Failure> {
         match self {
             Self::Running(client) => client.verify(),
-            Self::Direct(gate) => Ok(desk::verify(gate)?),
+            Self::Direct(gate) => Ok(gate.verify_with(progress).map_err(Fault::from)?.into()),
         }
     }
 

@@ -4,6 +4,7 @@ mod asked;
 mod classify;
 mod exchange;
 mod release;
+mod replay;
 mod times;
 mod undo;
 
@@ -17,6 +18,7 @@ pub use asked::{EventsArgs, ListArgs, ReportArgs};
 pub use classify::Classify;
 pub use exchange::{Export, ExportFormat, Import};
 pub use release::{From, Release};
+pub use replay::Replay;
 pub use times::Since;
 use times::{length, since};
 pub use undo::Undo;
@@ -84,6 +86,8 @@ pub enum Command {
     Classify(Classify),
     /// Fold events from standard input under a policy, and answer its questions
     Simulate(Simulate),
+    /// Fold the journal under another policy, or its replies by other rules, and say whose standing would be another
+    Replay(Replay),
     /// Show figures of the gate
     Stats(Json),
     /// Show what is learnt as it is learnt

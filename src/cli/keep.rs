@@ -23,7 +23,11 @@ pub fn verify(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Fa
     let access = super::access(config)?;
     let spinner = ProgressBar::new_spinner().with_message("comparing index and journal");
     spinner.enable_steady_tick(Duration::from_millis(120));
-    let report = access.verify();
+    let report = access.verify(&mut |done, total| {
+        spinner.set_style(style("{msg} {bar:40} {percent}% {eta}"));
+        spinner.set_length(total);
+        spinner.set_position(done);
+    });
     spinner.finish_and_clear();
     let report = report?;
     if json {
@@ -117,7 +121,7 @@ pub fn simulate(config: Option<&Path>, args: &Simulate, out: &mut Out) -> Result
 }
 
 /// A preset, else a file.
-fn named(name: &str) -> Result<PolicySource, Failure> {
+pub fn named(name: &str) -> Result<PolicySource, Failure> {
     if Policy::presets().any(|preset| preset == name) {
         return Ok(PolicySource::Preset(name.to_owned()));
     }
@@ -133,10 +137,12 @@ fn named(name: &str) -> Result<PolicySource, Failure> {
 
 /// A bar for what goes through the journal; shown only to a person, and only once there is something to show.
 pub fn bar(what: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {bar:40} {bytes}/{total_bytes} {eta}");
-    ProgressBar::no_length()
-        .with_message(what)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let style = style("{msg} {bar:40} {bytes}/{total_bytes} {eta}");
+    ProgressBar::no_length().with_message(what).with_style(style)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// A bar for what is counted.

@@ -26,6 +26,7 @@ mod list;
 mod lookup;
 mod out;
 mod release;
+mod replay;
 mod report;
 mod shell;
 pub mod simulate;
@@ -99,6 +100,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
         Command::Credentials(credentials) => credentials::run(config, &credentials.command, out),
         Command::Classify(classify) => classify::run(config, classify, out),
         Command::Simulate(simulate) => keep::simulate(config, simulate, out),
+        Command::Replay(replay) => replay::run(config, replay, out),
         Command::Stats(stats) => stats::run(config, stats.json, out),
         Command::Tail(tail) => tail::run(config, tail, out),
         Command::Verify(verify) => keep::verify(config, verify.json, out),

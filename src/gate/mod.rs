@@ -282,13 +282,25 @@ impl Gate {
     /// # Errors
     /// When the index or the journal cannot be read, or an order is being carried out.
     pub fn verify(&self) -> Result<VerifyReport, GateError> {
+        self.verify_with(&mut |_, _| {})
+    }
+
+    /// The same; `progress` gets what is done and about how much there is, in lines and records.
+    ///
+    /// # Errors
+    /// As [`Gate::verify`].
+    pub fn verify_with(
+        &self,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<VerifyReport, GateError> {
         let shared = &self.0.shared;
         let (store, policy, masks) =
             (shared.store()?, shared.policy.load_full(), shared.masks.load_full());
         if !store.jobs().is_empty() {
             return Err(GateError::Refolding);
         }
-        let report = verify::verify(&store, &shared.settings.journal_dir(), &policy, &masks)?;
+        let journal = shared.settings.journal_dir();
+        let report = verify::verify(&store, &journal, &policy, &masks, progress)?;
         if !report.agrees() && *shared.masks.load_full() != *masks {
             return Err(GateError::Refolding);
         }

@@ -12,6 +12,8 @@ use crate::store::Store;
 
 /// Most differences that are named.
 const NAMED_MAX: usize = 10;
+/// Lines and records between two words about how far it is.
+const SHOWN_EVERY: u64 = 1024;
 /// How often an address that learns something while it is compared is compared again.
 const TURNS: u32 = 5;
 
@@ -48,16 +50,26 @@ impl VerifyReport {
     }
 }
 
-/// Compares in three passes, none of which holds more than one address's events: every event is found through the index, every address's
+/// `progress` gets what is done and about how much there is, in lines and records. Compares in three passes, none of which holds more than one address's events: every event is found through the index, every address's
 /// events fold to its record, every record has events.
 pub(super) fn verify(
     store: &Store,
     journal: &Path,
     policy: &Policy,
     masks: &Masks,
+    progress: &mut dyn FnMut(u64, u64),
 ) -> Result<VerifyReport, GateError> {
     let mut report = VerifyReport::default();
     let end = store.applied().map_or(0, |applied| applied.seq);
+    // The lines of the journal, each of them again through the index, and the records.
+    let total = end.saturating_mul(2).saturating_add(store.count());
+    let mut done = 0;
+    let mut step = || {
+        done += 1;
+        if done % SHOWN_EVERY == 0 {
+            progress(done.min(total), total);
+        }
+    };
     let mut orders = store.orders()?.into_iter();
     for located in Reader::open(journal)? {
         let located = located?;
@@ -65,6 +77,7 @@ pub(super) fn verify(
         if seq > end {
             break;
         }
+        step();
         match &located.entry.said {
             Said::Event(event) => {
                 report.events += 1;
@@ -87,6 +100,7 @@ pub(super) fn verify(
     let mut previous = None;
     for found in store.histories() {
         let (key, _, _) = found?;
+        step();
         if previous.as_ref() != Some(&key) {
             report.addresses += 1;
             compare(store, journal, (policy, masks), &key, &mut report)?;
@@ -96,6 +110,7 @@ pub(super) fn verify(
     for found in store.scan(None) {
         let (key, stored) = found?;
         report.records += 1;
+        step();
         if store.position(&key, stored.seq)?.is_none() {
             report.differs(|| format!("{key} has a record and no event {}", stored.seq));
         }

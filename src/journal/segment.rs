@@ -1,5 +1,6 @@
 //! The files of the journal: their names, their order, and one line of them.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -164,6 +165,17 @@ pub(super) fn parse_order(line: &[u8]) -> Result<Option<Entry>, String> {
     let Numbered::<Order> { seq, said } =
         serde_json::from_slice(line).map_err(|fault| format!("not an order: {fault}"))?;
     Ok(Some(Entry { seq, said: said.into() }))
+}
+
+/// The address that a line is about, and nothing else of it; `None` of an order, and of what is no line of a journal.
+pub(super) fn address(line: &[u8]) -> Option<Cow<'_, str>> {
+    serde_json::from_slice::<About<'_>>(line).ok()?.address
+}
+
+#[derive(Deserialize)]
+struct About<'a> {
+    #[serde(borrow)]
+    address: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]

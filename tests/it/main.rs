@@ -38,6 +38,7 @@ mod policies;
 mod pool;
 mod proxy_header;
 mod reload;
+mod replay;
 mod report;
 mod rig;
 mod round_trips;

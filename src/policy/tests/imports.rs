@@ -106,6 +106,9 @@ fn an_active_entry_clears_what_was_learnt_and_nothing_else() {
             (1, Do::Ask("refuse", "manual")),
         ],
     );
+    // What has lapsed by itself leaves nothing to answer.
+    let lapsed = [(0, Do::Deferred(None)), (3 * DAY + 1, import(ImportKind::Active))];
+    assert!(check("once@plain.test", &lapsed).is_blank());
     let record = check("new@plain.test", &[(0, import(ImportKind::Active))]);
     assert!(record.is_blank());
 }
