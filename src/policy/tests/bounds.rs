@@ -79,6 +79,14 @@ fn printable(text: &str, max: usize) -> String {
     text.chars().take(max).map(plain).collect()
 }
 
+#[test]
+fn a_line_is_cut_where_its_fields_would_be() {
+    for length in TEXT_MAX - 20..TEXT_MAX + 5 {
+        let text = format!("550-5.1.1 {}\n550-5.1.1\n550 5.1.1 end", "x".repeat(length));
+        assert_eq!(one_line(&text), line_of_fields(&text), "{length}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn a_reply_on_one_line_says_what_its_fields_say(
