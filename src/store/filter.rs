@@ -1,7 +1,7 @@
 //! A filter in memory that says of most addresses that nothing is known of them, without touching the disk.
 //!
 //! A blocked Bloom filter: an address sets one bit in each of the eight words of one 64-byte block, so that asking costs one cache line.
-//! False "maybe": under one in a hundred. False "no": never. Addresses are not taken out; the next start builds it anew.
+//! False "maybe": a few in a thousand. False "no": never. Addresses are not taken out; the next start builds it anew.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,9 +12,10 @@ use foldhash::quality::RandomState;
 
 /// Words of a block: 64 bytes, a cache line.
 const WORDS: usize = 8;
-/// Bits of memory for each address; with eight set, some 0.5 % of strangers are taken for known.
-const BITS_PER_ADDRESS: u64 = 12;
-/// Addresses that the smallest layer has room for (96 KiB).
+/// Bits of memory for each address. With eight set some 0.15 % of strangers are taken for known; each of them costs a look into the
+/// index, tens of microseconds when that is not in memory, where a stranger otherwise costs well under one.
+const BITS_PER_ADDRESS: u64 = 16;
+/// Addresses that the smallest layer has room for (128 KiB).
 const ROOM_MIN: u64 = 1 << 16;
 /// Odd, as [`bits`] needs: 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -158,7 +159,7 @@ mod tests {
         let mistaken = (0..100_000)
             .filter(|number| filter.may_contain(&format!("stranger{number}@a.test")))
             .count();
-        assert!(mistaken < 2_000, "{mistaken} of 100000");
+        assert!(mistaken < 600, "{mistaken} of 100000");
         assert_eq!(filter.layers(), 2);
     }
 }
