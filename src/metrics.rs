@@ -89,6 +89,9 @@ pub struct Metrics {
     ready: Gauge<i64, AtomicI64>,
     unlearnt: Counter,
     log_dropped: Counter,
+    outages: Gauge<i64, AtomicI64>,
+    unresolved: Gauge<i64, AtomicI64>,
+    held: Counter,
 }
 
 impl Default for Metrics {
@@ -187,6 +190,19 @@ impl Metrics {
             "Log lines dropped because nobody reads them",
             log_dropped.clone(),
         );
+        let (outages, unresolved) = (Gauge::default(), Gauge::default());
+        registry.register(
+            "outages_open",
+            "Receivers that refuse now what they used to accept",
+            Gauge::clone(&outages),
+        );
+        registry.register(
+            "outages_unresolved",
+            "Outages of receivers, those open among them, that await an operator's word",
+            Gauge::clone(&unresolved),
+        );
+        let held = Counter::default();
+        registry.register("held", "Evidence that an outage kept from counting", held.clone());
         let nothing_known = Decided { verdict: "forward", reason: NOTHING_KNOWN };
         let passed = decisions.get_or_create_owned(&nothing_known);
         let question = |kind| questions.get_or_create_owned(&Kind { kind });
@@ -214,6 +230,9 @@ impl Metrics {
             ready,
             unlearnt,
             log_dropped,
+            outages,
+            unresolved,
+            held,
         }
     }
 
@@ -306,6 +325,13 @@ impl Metrics {
         self.log_dropped.inner().store(log_dropped, Ordering::Relaxed);
     }
 
+    /// What the gate knows of outages, read when somebody asks.
+    pub fn outages(&self, open: usize, unresolved: usize, held: u64) {
+        self.outages.set(i64::try_from(open).unwrap_or(i64::MAX));
+        self.unresolved.set(i64::try_from(unresolved).unwrap_or(i64::MAX));
+        self.held.inner().store(held, Ordering::Relaxed);
+    }
+
     /// Client sessions open now.
     pub fn sessions(&self) -> i64 {
         self.sessions.get()
@@ -337,7 +363,11 @@ mod tests {
         metrics.finished("delivered", "dane", true);
         metrics.finished("refused", "none", false);
         metrics.observe(true, 3, 0);
+        metrics.outages(1, 2, 30);
         let text = metrics.text();
+        for line in ["outages_open 1", "outages_unresolved 2", "held_total 30"] {
+            assert!(text.contains(&format!("rcptgate_{line}")), "{text}");
+        }
         assert!(text.contains("rcptgate_rcpt_total{verdict=\"refuse\",reason=\"quarantine\"} 1"));
         assert!(text.contains("rcptgate_accepted_client_gone_total 1"), "{text}");
         assert!(text.contains("rcptgate_unlearnt_total 3"), "{text}");

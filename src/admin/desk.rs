@@ -9,6 +9,7 @@ use super::wire::{
     ActRequest, Done, Figures, Found, LookupRequest, ReleaseRequest, Standings, Verified,
 };
 use crate::bounce::Category;
+use crate::event::order::Decree;
 use crate::event::{Act, List, Tenant, What};
 use crate::gate::{Ack, Draft, Durable, Gate, GateError, Mode, Unlearnt};
 use crate::journal::JournalError;
@@ -249,6 +250,10 @@ pub fn figures(
 
     let (health, stats) = (gate.health(), gate.stats());
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let (masks, outages) = (gate.masks(), gate.outages());
+    let undos = masks.orders().iter();
+    let undos = undos.filter(|(_, order)| matches!(order.decree, Decree::Void { .. })).count();
     let failures = [&stats.read_failures, &stats.journal_failures, &stats.index_failures];
     Ok(Figures {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -265,8 +270,11 @@ pub fn figures(
         ignored: read(&stats.ignored),
         failures: failures.into_iter().map(read).sum(),
         recoveries: read(&stats.recoveries),
-        orders: u64::try_from(gate.masks().orders().len()).unwrap_or(u64::MAX),
-        refolding: u64::try_from(gate.jobs().unwrap_or(0)).unwrap_or(u64::MAX),
+        orders: count(undos),
+        outages: count(outages.open),
+        unresolved: count(outages.unresolved),
+        held: read(&stats.held),
+        refolding: count(gate.jobs().unwrap_or(0)),
     })
 }
 

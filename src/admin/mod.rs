@@ -10,6 +10,7 @@
 //! | `token` | the secret |
 //! | `address` | where it listens, when the system chose |
 //! | `desk` | the questions and acts themselves, for commands too |
+//! | `outages` | outages of receivers, and what they were, for commands too |
 //! | `reports` | what other systems report: openings, complaints |
 //! | `rows` | records as a list |
 //! | `story` | the events of an address in words, for commands too |
@@ -21,6 +22,7 @@
 pub mod address;
 pub mod desk;
 mod guard;
+pub mod outages;
 mod places;
 pub mod reports;
 mod routes;

@@ -1,7 +1,10 @@
 //! What each path does.
 
+mod orders;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -19,10 +22,9 @@ use super::desk::{self, Deed, Fault, Step};
 use super::guard::{self, Guard};
 use super::wire::{
     ActRequest, ComplaintRequest, Done, EngagementRequest, Figures, ListRequest, LookupReply,
-    LookupRequest, Ready, ReleaseReply, ReleaseRequest, Story, UndoRequest, Undone, Verified,
-    Wrong,
+    LookupRequest, Ready, ReleaseReply, ReleaseRequest, Story, Verified, Wrong,
 };
-use super::{Api, reports, rows, story, stream, undo};
+use super::{Api, reports, rows, story, stream};
 use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::time::Timestamp;
@@ -48,7 +50,10 @@ pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/blacklist", post(blacklist)),
         ("/allow", post(allow)),
         ("/release", post(release)),
-        ("/undo", post(undo)),
+        ("/undo", post(orders::undo)),
+        ("/outages", get(orders::outages)),
+        ("/outages/{id}/apply", post(orders::apply)),
+        ("/outages/{id}/void", post(orders::void)),
         ("/engagements", post(engagements)),
         ("/complaints", post(complaints)),
         ("/stats", get(stats)),
@@ -91,9 +96,11 @@ async fn ready(State(api): Shared) -> (StatusCode, Json<Ready>) {
 }
 
 async fn metrics(State(api): Shared) -> impl IntoResponse {
-    let unlearnt = api.gate.stats().unlearnt.load(std::sync::atomic::Ordering::Relaxed);
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let (stats, outages) = (api.gate.stats(), api.gate.outages());
     let dropped = api.log.as_ref().map_or(0, crate::log::Writer::dropped);
-    api.metrics.observe(api.gate.health().ready, unlearnt, dropped);
+    api.metrics.observe(api.gate.health().ready, count(&stats.unlearnt), dropped);
+    api.metrics.outages(outages.open, outages.unresolved, count(&stats.held));
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, kind)], api.metrics.text())
 }
@@ -282,31 +289,6 @@ async fn read_all<T: Send + 'static>(
         read(&api.gate)
     };
     aside(work).await
-}
-
-async fn undo(State(api): Shared, Content(request): Content<UndoRequest>) -> Answer<Undone> {
-    if request.dry_run {
-        let preview = move |gate: &Gate| undo::preview(gate, &request, Timestamp::now());
-        return read_all(api, preview).await.map(Json);
-    }
-    let (shown, obeying) = (api.shown, undo::order(&api.gate, &request, Timestamp::now())?);
-    // It goes on when the caller leaves, and is logged then too.
-    let carried_out = tokio::spawn(async move {
-        let undone = undo::outcome(obeying.await)?;
-        tracing::info!(
-            event = "undo",
-            result = "in_force",
-            select = serde_json::to_string(&request.select).unwrap_or_default(),
-            events = undone.events,
-            addresses = undone.addresses,
-            changed = undone.changed,
-            by = request.by,
-            reason = &*shown.scrub(&request.reason),
-            id = undone.id,
-        );
-        Ok(Json(undone))
-    });
-    carried_out.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
 }
 
 async fn reload(State(api): Shared) -> Answer<serde_json::Value> {

@@ -3,15 +3,19 @@
 //! Names of standings, reasons and categories are text here: a client of another version must read an answer that it does not
 //! know every word of. Times are RFC 3339 in UTC.
 
+mod outages;
+mod story;
 mod undo;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, List, Tenant};
+use crate::event::{List, Tenant};
 use crate::gate::VerifyReport;
 use crate::policy::answer::Answer;
 use crate::policy::verdict::Decision;
 use crate::time::Timestamp;
+pub use outages::{OutageReply, OutageRow, ResolveRequest};
+pub use story::{Chapter, Holding, Story, Voided};
 pub use undo::{Move, Moved, UndoRequest, Undone};
 
 /// Addresses to look up for a tenant.
@@ -105,51 +109,6 @@ impl Found {
             ..Self::default()
         }
     }
-}
-
-/// The whole story of one address.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Story {
-    /// What it comes to.
-    pub now: Found,
-    /// What happened, in order.
-    pub events: Vec<Chapter>,
-    /// What will move the standing next, in words.
-    pub next: Vec<String>,
-}
-
-/// One event and what it did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Chapter {
-    /// Its place among all events.
-    pub seq: u64,
-    /// The event, as the journal has it.
-    pub event: Event,
-    /// The standing before, for the event's tenant and at its time.
-    pub before: String,
-    /// The standing after.
-    pub after: String,
-    /// Until when the standing after holds, if there is an end.
-    pub until: Option<Timestamp>,
-    /// What it did, in words.
-    pub did: String,
-    /// The order by which it no longer counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub voided: Option<Voided>,
-}
-
-/// The order that took an event out of the standing of its address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Voided {
-    /// Its name.
-    pub id: String,
-    /// When it was given.
-    pub at: Timestamp,
-    /// Why.
-    pub reason: String,
-    /// Who.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub by: String,
 }
 
 /// Which records are wanted; all that is given must fit.
@@ -338,9 +297,18 @@ pub struct Figures {
     pub failures: u64,
     /// Times that learning resumed after a failure.
     pub recoveries: u64,
-    /// Orders in force, each an undo.
+    /// Undos in force.
     #[serde(default)]
     pub orders: u64,
+    /// Outages of receivers that last.
+    #[serde(default)]
+    pub outages: u64,
+    /// Outages, those that last among them, of which nobody has said what they were.
+    #[serde(default)]
+    pub unresolved: u64,
+    /// Evidence that was held, since the start.
+    #[serde(default)]
+    pub held: u64,
     /// Orders that are being carried out.
     #[serde(default)]
     pub refolding: u64,

@@ -36,6 +36,7 @@ use crate::proxy::route::{RouteSettings, Routes};
 use crate::proxy::{Door, DoorSettings, PoolLimits, listener};
 use crate::routing::target::Targets;
 use crate::store::StoreError;
+use crate::time::Timestamp;
 use crate::tls::{Certificate, Connector};
 
 use limits::{affordable, raise_descriptors};
@@ -193,6 +194,7 @@ impl Running {
         let Parts { gate, policy, classifier, lists, .. } = parts;
         let monitor = gate.mode == Mode::Monitor;
         let (gate, report) = open_gate(gate, policy, classifier, lists, progress)?;
+        gate.keep_watch(Timestamp::now())?;
         let metrics = Arc::new(Metrics::new());
         let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
         let routes = Routes::new(parts.routes, parts.rest);

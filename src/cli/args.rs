@@ -1,6 +1,7 @@
 //! The command line: every command and flag, in plain words.
 
 mod exchange;
+mod outages;
 mod times;
 mod undo;
 
@@ -15,6 +16,7 @@ use crate::admin::rows::STANDINGS;
 use crate::bounce::Category;
 use crate::event::List;
 pub use exchange::{Export, ExportFormat, Import};
+pub use outages::{OutageCommand, Outages, Resolve};
 pub use times::Since;
 use times::{length, since};
 pub use undo::Undo;
@@ -66,6 +68,8 @@ pub enum Command {
     Release(Release),
     /// Take back what was learnt, by what it was and when: after an outage, a wrong rule, a wrong import
     Undo(Undo),
+    /// Receivers that refused of a sudden what they used to accept: see what is held, apply it or void it
+    Outages(Outages),
     /// Bring in what another system knew: bounces, complaints, unsubscribes; from CSV or JSON lines
     Import(Box<Import>),
     /// Write all standings out, in a form that `import` reads back

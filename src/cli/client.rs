@@ -15,11 +15,13 @@ use crate::admin::address;
 use crate::admin::desk::Deed;
 use crate::admin::token::{self, Token, TokenFault};
 use crate::admin::wire::{
-    ActRequest, Done, Figures, Found, ListRequest, LookupReply, LookupRequest, ReleaseReply,
-    ReleaseRequest, Row, Story, UndoRequest, Undone, Verified, Wrong,
+    ActRequest, Done, Figures, Found, ListRequest, LookupReply, LookupRequest, OutageReply,
+    ReleaseReply, ReleaseRequest, ResolveRequest, Row, Story, UndoRequest, Undone, Verified, Wrong,
 };
 use crate::config::Settings;
+use crate::event::plain_word;
 use crate::failure::Failure;
+use crate::policy::outage::Resolution;
 
 /// How long connecting may take: the gate is on this machine or near it.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -134,6 +136,24 @@ impl Client {
 
     pub fn undo(&self, request: &UndoRequest) -> Result<Undone, Failure> {
         self.post_for("undo", request, LONG_ANSWER)
+    }
+
+    pub fn outages(&self) -> Result<OutageReply, Failure> {
+        self.get("outages", std::iter::empty(), LONG_ANSWER)
+    }
+
+    pub fn resolve_outage(
+        &self,
+        id: &str,
+        word: Resolution,
+        request: &ResolveRequest,
+    ) -> Result<Undone, Failure> {
+        let word = match word {
+            Resolution::Apply => "apply",
+            Resolution::Void => "void",
+        };
+        let plain = plain_word(id).map_err(|why| Failure::Usage(format!("{id:?}: {why}")))?;
+        self.post_for(&format!("outages/{plain}/{word}"), request, LONG_ANSWER)
     }
 
     pub fn figures(&self) -> Result<Figures, Failure> {

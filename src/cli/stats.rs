@@ -73,12 +73,24 @@ pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failu
         };
         writeln!(out, "undos                    {}{under_way}", figures.orders)?;
     }
+    if figures.unresolved > 0 {
+        let lasting = match figures.outages {
+            0 => String::new(),
+            count => format!(", {} on", out.paint(Tone::Bad, &count.to_string())),
+        };
+        writeln!(
+            out,
+            "outages                  {} to be resolved{lasting}: see `rcptgate outages`",
+            figures.unresolved
+        )?;
+    }
     if access.running().is_some() {
         let rows = [
             ("judged", figures.judged),
             ("learnt", figures.learnt),
             ("unlearnt", figures.unlearnt),
             ("late", figures.late),
+            ("held by outages", figures.held),
             ("without effect", figures.ignored),
             ("failures", figures.failures),
             ("recoveries", figures.recoveries),

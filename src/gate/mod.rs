@@ -11,6 +11,7 @@ mod fold;
 mod id;
 mod index;
 mod learn;
+mod lookout;
 mod observe;
 mod open;
 mod order;
@@ -23,15 +24,15 @@ mod verify;
 mod walker;
 mod writer;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
 use crate::bounce::classify::Classifier;
-use crate::event::order::{Decree, Order, OrderId};
+use crate::event::order::Decree;
 use crate::event::{Event, EventId, Tenant};
 use crate::journal::{self, JournalError};
 use crate::policy::verdict::{Decision, Listing, Verdict};
@@ -44,15 +45,13 @@ use crate::time::Timestamp;
 
 pub use fold::Change;
 pub use learn::{About, Ack, Draft, Durable, Learning, Unlearnt};
+pub use lookout::{Kept, Tally as OutageTally};
 pub use open::{OpenReport, Opened, rebuild};
 pub use order::{Disobeyed, Obeyed, Obeying, OrderDraft};
 pub use preview::{Moved, Preview};
 pub use settings::{GateSettings, Mode, OnStoreFailure};
 pub use stats::Stats;
 pub use verify::VerifyReport;
-
-/// Most orders that wait to be carried out.
-const JOBS_MAX: usize = 64;
 
 /// What the lists say about a recipient.
 pub type ListingOf = Arc<dyn Fn(&RecipientKey) -> Listing + Send + Sync>;
@@ -68,6 +67,8 @@ struct Inner {
     tasks: Option<SyncSender<writer::Task>>,
     writer: Option<JoinHandle<()>>,
     walker: Option<JoinHandle<()>>,
+    /// Of the lookout, once it is kept.
+    keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Whether the gate does all that it should.
@@ -151,25 +152,14 @@ impl Gate {
     /// Takes an order in. Never waits: the promise is kept when the order is on disk and the addresses that it touches have been folded
     /// again, which takes long when they are many and goes on beside the mail. Events that come meanwhile lose nothing.
     pub fn order(&self, draft: OrderDraft) -> Obeying {
-        let (done, waiting) = oneshot::channel();
-        let OrderDraft { at, decree, act } = draft;
-        let order = Order { id: OrderId(id::new(at)), at, decree, act };
-        let crowded = self.0.shared.store().is_ok_and(|store| store.jobs().len() >= JOBS_MAX);
-        let sent = match crowded {
-            true => Err(Unlearnt::QueueFull),
-            false => self.send(writer::Task::Order { order, done }),
-        };
-        Obeying::new(sent.map(|()| waiting))
+        match &self.0.tasks {
+            Some(tasks) => order::give(&self.0.shared, tasks, draft),
+            None => Obeying::new(Err(Unlearnt::WriterGone)),
+        }
     }
 
     fn send(&self, task: writer::Task) -> Result<(), Unlearnt> {
-        match &self.0.tasks {
-            Some(tasks) => tasks.try_send(task).map_err(|refused| match refused {
-                TrySendError::Full(_) => Unlearnt::QueueFull,
-                TrySendError::Disconnected(_) => Unlearnt::WriterGone,
-            }),
-            None => Err(Unlearnt::WriterGone),
-        }
+        self.0.tasks.as_ref().map_or(Err(Unlearnt::WriterGone), |tasks| writer::send(tasks, task))
     }
 
     /// What an order would do if it were given now. Reads the whole journal; changes nothing.
@@ -321,7 +311,12 @@ fn unknown(decision: Decision, listing: &Listing, on_failure: OnStoreFailure) ->
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The walker first: it has a way to the writer, which ends when nobody has one.
+        // Those first that have a way to the writer, which ends when nobody has one.
+        self.shared.lookout.end();
+        let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(keeper) = keeper {
+            let _ = keeper.join();
+        }
         self.shared.refolding.end();
         if let Some(walker) = self.walker.take() {
             let _ = walker.join();

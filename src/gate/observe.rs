@@ -27,9 +27,14 @@ impl Gate {
         let receiver = about.context.receiver.as_deref();
         let classification = shared.classifier.load().classify(stage, reply, recipients, receiver);
         let evidence = evidence(about, stage, reply, &classification);
-        let worth_keeping = is_about_one_recipient(stage, reply, recipients)
-            && (shared.policy.load().heeds(&evidence)
-                || matches!(shared.look_up(&about.address), Ok(Some(_))));
+        let about_one = is_about_one_recipient(stage, reply, recipients);
+        let policy = shared.policy.load();
+        if about_one {
+            // Before it is learnt: what raises the alarm is held by it.
+            self.watch_refusal(&about.address, &evidence, now, &policy);
+        }
+        let worth_keeping = about_one
+            && (policy.heeds(&evidence) || matches!(shared.look_up(&about.address), Ok(Some(_))));
         if !worth_keeping {
             Stats::add(&shared.stats.ignored, 1);
             return Learning { classification, durable: None };
@@ -47,7 +52,8 @@ impl Gate {
         }
     }
 
-    /// A 2yz to end-of-data. It becomes an event if it changes anything; nobody waits for it.
+    /// A 2yz to end-of-data. It becomes an event if it changes anything; nobody waits for it. The outage guard is told of it, and of all that
+    /// become none, by [`Gate::accepted`].
     pub fn delivered(&self, about: &About, reply: &Reply, now: Timestamp) {
         if self.awaits_delivery(&about.address) {
             let delivery = Delivery { reply: reply.to_string(), context: about.context.clone() };

@@ -13,8 +13,9 @@ use super::fold::Means;
 use super::order::{Disobeyed, Obeyed, Outcome};
 use super::refold::{self, Limits, Taken, Walk};
 use super::shared::Shared;
+use super::stats::Stats;
 use super::writer::Task;
-use crate::event::order::OrderId;
+use crate::event::order::{Decree, OrderId};
 use crate::store::{Store, StoreError, Tally};
 
 /// The shortest time between two attempts at what failed.
@@ -179,7 +180,21 @@ impl Walker {
         let finished = std::mem::take(&mut self.finished);
         for (order, tally) in &finished {
             let Tally { events, addresses, changed } = tally;
-            tracing::info!(event = "undo", result = "done", order, events, addresses, changed);
+            let masks = self.shared.masks.load();
+            let order_of = masks.order(*order).map(|order| &order.decree);
+            if matches!(order_of, Some(Decree::Outage { .. })) {
+                Stats::add(&self.shared.stats.held, usize::try_from(*events).unwrap_or(usize::MAX));
+            }
+            let kind = order_of.map_or("", Decree::name);
+            tracing::info!(
+                event = "undo",
+                result = "done",
+                kind,
+                order,
+                events,
+                addresses,
+                changed
+            );
         }
         self.shared.refolding.answer(|waiting| {
             let (id, seq) = (waiting.id.clone(), waiting.seq);

@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -41,6 +41,14 @@ pub(super) enum Task {
     Order { order: Order, done: oneshot::Sender<order::Outcome> },
     /// Write a step of what an order has to do.
     Refold { chunk: Chunk, done: oneshot::Sender<Result<Option<Taken>, GateError>> },
+}
+
+/// Hands a task to the writer, unless too many wait.
+pub(super) fn send(tasks: &SyncSender<Task>, task: Task) -> Result<(), Unlearnt> {
+    tasks.try_send(task).map_err(|refused| match refused {
+        TrySendError::Full(_) => Unlearnt::QueueFull,
+        TrySendError::Disconnected(_) => Unlearnt::WriterGone,
+    })
 }
 
 /// A line on its way to the journal, and who waits for it.
@@ -188,6 +196,8 @@ impl Writer {
             match done {
                 Done::Event(done) => {
                     let change = changes.get(place).copied().flatten();
+                    let held = change.is_some_and(|change| change.held);
+                    Stats::add(&self.shared.stats.held, usize::from(held));
                     // Whoever asked may have stopped waiting.
                     let _ = done.send(Ok(Ack { id: EventId(id), seq, change }));
                 }
@@ -213,7 +223,9 @@ impl Writer {
                 // Before the index knows it: whoever finds its job there needs it.
                 Said::Order(order) => {
                     let masks = self.shared.masks.load().with(entry.seq, order.clone());
-                    self.shared.masks.store(Arc::new(masks));
+                    let masks = Arc::new(masks);
+                    self.shared.masks.store(Arc::clone(&masks));
+                    self.shared.lookout.hear(&masks);
                 }
             }
         }

@@ -56,7 +56,7 @@ fn observe(mut record: Record, event: &Event, evidence: &Evidence, policy: &Poli
         return record;
     }
     record = settle(record, event.at, policy);
-    if record.learnt.as_ref().is_some_and(|learnt| learnt.until.is_none()) {
+    if record.is_gone() {
         return record;
     }
     match effect {
@@ -109,13 +109,19 @@ fn hard(record: &mut Record, event: &Event, evidence: &Evidence, policy: &Policy
 }
 
 /// A proof that the mailbox works: counts, steps and the learnt quarantine go, whatever is not newer than the proof.
-fn clear(record: Record, event: &Event, delivery: Option<&Delivery>, policy: &Policy) -> Record {
-    if !record.awaits_delivery() {
+fn clear(
+    mut record: Record,
+    event: &Event,
+    delivery: Option<&Delivery>,
+    policy: &Policy,
+) -> Record {
+    let at = event.at;
+    record.held = record.held.filter(|held| *held > at);
+    if !record.can_be_cleared() {
         return record;
     }
-    let at = event.at;
     let mut record = settle(record, at, policy);
-    if !record.awaits_delivery() {
+    if !record.can_be_cleared() {
         return record;
     }
     record.reset(at);

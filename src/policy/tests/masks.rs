@@ -6,7 +6,7 @@ use super::properties::{any_history, fold};
 use super::*;
 use crate::event::order::{Decree, Order, OrderId};
 use crate::event::select::{Conditions, Selector};
-use crate::policy::Masks;
+use crate::policy::{Masked, Masks};
 
 fn void(name: &str, conditions: Conditions) -> Order {
     let select = Selector::new(conditions).expect("a selector");
@@ -23,7 +23,11 @@ fn bounce(secs: i64) -> Event {
 }
 
 fn by(masks: &Masks, seq: u64, secs: i64) -> Option<String> {
-    masks.masked(seq, &bounce(secs)).map(|order| order.id.0.clone())
+    masks.masked(seq, &bounce(secs), &Policy::default()).map(|masked| match masked {
+        Masked::Undone(order) => order.id.0.clone(),
+        Masked::Held(outage) => format!("held by {}", outage.id),
+        Masked::Voided(outage) => format!("voided with {}", outage.id),
+    })
 }
 
 #[test]
@@ -48,7 +52,7 @@ fn of_several_orders_the_first_one_is_named_and_only_that_one_moved_anything() {
     assert_eq!(named(1, 120).as_deref(), Some("o5"));
     assert_eq!(named(7, 120).as_deref(), Some("o9"));
     assert_eq!(named(7, 160), None);
-    let moved = |order, seq, secs| masks.moved(order, seq, &bounce(secs));
+    let moved = |order, seq, secs| masks.moved(order, seq, &bounce(secs), &Policy::default());
     assert!(moved(5, 1, 120) && moved(9, 7, 120) && moved(9, 1, 50));
     // Void already, later than the order, not meant, or no such order.
     assert!(!moved(9, 1, 120) && !moved(5, 7, 120) && !moved(5, 1, 50) && !moved(6, 1, 120));
@@ -82,10 +86,7 @@ proptest! {
         let numbered = || (0_u64..).step_by(2).zip(&history);
         let folded = numbered().fold(Record::default(), |record, (seq, (secs, what))| {
             let event = event(*secs, "a@example.test", what.clone());
-            match masks.masked(seq, &event) {
-                Some(_) => record,
-                None => transition(record, &event, &policy),
-            }
+            masks.step(record, seq, &event, &policy).0
         });
         let left: Vec<(i64, What)> = numbered()
             .filter(|(seq, (secs, what))| !windows.iter().any(|(order, window)| {

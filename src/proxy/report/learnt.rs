@@ -52,7 +52,9 @@ impl Learnt {
         let (result, standing, error) = match &outcome {
             None => ("ignored", "", String::new()),
             Some(Ok(ack)) => {
-                ("learnt", ack.change.map_or("", |change| change.after.name()), String::new())
+                let held = ack.change.is_some_and(|change| change.held);
+                let standing = ack.change.map_or("", |change| change.after.name());
+                (if held { "held" } else { "learnt" }, standing, String::new())
             }
             Some(Err(unlearnt)) => ("unlearnt", "", unlearnt.to_string()),
         };
