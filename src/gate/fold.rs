@@ -17,8 +17,8 @@ pub struct Change {
     pub before: Standing,
     /// After.
     pub after: Standing,
-    /// Whether an outage keeps the event from counting.
-    pub held: bool,
+    /// The sequence of the outage that keeps the event from counting.
+    pub held: Option<u64>,
 }
 
 /// What is folded into, and how.
@@ -86,10 +86,13 @@ impl Folding<'_> {
         let record = stored.map_or_else(Record::default, |stored| stored.record);
         let before = standing(&record, event, policy);
         if seq <= seen {
-            return Ok(Change { before, after: before, held: false });
+            return Ok(Change { before, after: before, held: None });
         }
         let (record, masked) = masks.step(record, seq, event, policy);
-        let held = matches!(masked, Some(Masked::Held(_)));
+        let held = match masked {
+            Some(Masked::Held(outage)) => Some(outage.first_order()),
+            Some(Masked::Undone(_) | Masked::Voided(_)) | None => None,
+        };
         let after = standing(&record, event, policy);
         // Of a masked event too: the sequence says up to where the history is in the record.
         let stored = (!record.is_blank()).then_some(Stored { record, seq });

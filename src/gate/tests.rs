@@ -103,7 +103,7 @@ fn what_was_acknowledged_is_on_disk_and_known() {
     }
     let ack = learnt(&gate, hard("gone@gmail.com"));
     let (before, after) = (Standing::Clear, Standing::QuarantinedLongTerm);
-    let expected = Change { before, after, held: false };
+    let expected = Change { before, after, held: None };
     assert_eq!(ack.change, Some(expected));
     let history = gate.history(&key("gone@gmail.com")).expect("read");
     assert_eq!(history.len(), 1);

@@ -196,7 +196,8 @@ impl Writer {
             match done {
                 Done::Event(done) => {
                     let change = changes.get(place).copied().flatten();
-                    let held = change.is_some_and(|change| change.held);
+                    // One that is before the order is counted when the order is carried out.
+                    let held = change.and_then(|change| change.held).is_some_and(|by| by < seq);
                     Stats::add(&self.shared.stats.held, usize::from(held));
                     // Whoever asked may have stopped waiting.
                     let _ = done.send(Ok(Ack { id: EventId(id), seq, change }));

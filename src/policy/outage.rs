@@ -62,6 +62,11 @@ impl Outage {
         self.as_of(u64::MAX).unwrap_or(NOTHING)
     }
 
+    /// The sequence of the order that began it.
+    pub fn first_order(&self) -> u64 {
+        self.states.first().map_or(0, |(seq, _)| *seq)
+    }
+
     /// The sequence of the latest order about it.
     pub fn last_order(&self) -> u64 {
         self.states.last().map_or(0, |(seq, _)| *seq)

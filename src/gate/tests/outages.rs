@@ -36,7 +36,7 @@ fn refuse(gate: &Gate, address: &str, receiver: &str, at: Timestamp) -> bool {
     let reply = Reply::from_text("550 5.1.1 The email account does not exist").expect("a reply");
     let learning = gate.refused(&about(address, receiver), Stage::Rcpt, &reply, 1, at);
     let ack = learning.durable.expect("kept").wait().expect("learnt");
-    ack.change.expect("folded").held
+    ack.change.expect("folded").held.is_some()
 }
 
 /// A `250` to the end of data.

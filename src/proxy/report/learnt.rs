@@ -52,7 +52,7 @@ impl Learnt {
         let (result, standing, error) = match &outcome {
             None => ("ignored", "", String::new()),
             Some(Ok(ack)) => {
-                let held = ack.change.is_some_and(|change| change.held);
+                let held = ack.change.is_some_and(|change| change.held.is_some());
                 let standing = ack.change.map_or("", |change| change.after.name());
                 (if held { "held" } else { "learnt" }, standing, String::new())
             }
