@@ -52,10 +52,16 @@ async fn a_next_hop_that_goes_mad_costs_no_address_its_standing() {
     for number in 0..30 {
         assert_eq!(client.write_to(&user(number)).await, NOBODY);
     }
-    let alarm = served.logged(&["event=outage", "result=began"]);
-    assert!(alarm.contains("key=\"domain gmail.com\"") && alarm.contains("refused=20"), "{alarm}");
-    served.logged(&["event=learn", "result=held", "recipient=user29@gmail.com"]);
-    served.logged(&["event=undo", "result=done", "kind=outage"]);
+    // In any order: the addresses are folded again beside the mail.
+    let mut wanted = vec![
+        ["event=outage", "result=began", "refused=20", "key=\"domain gmail.com\""],
+        ["event=learn", "result=held", "recipient=user29@gmail.com", ""],
+        ["event=undo", "result=done", "kind=outage", "events=19"],
+    ];
+    while !wanted.is_empty() {
+        let line = served.logged(&["event="]);
+        wanted.retain(|words| !words.iter().all(|word| line.contains(word)));
+    }
     let story = home.ok(&["explain", &user(3)]);
     assert!(story.contains("(held)") && story.contains("held by outage "), "{story}");
     assert!(home.ok(&["stats"]).contains("1 to be resolved, 1 on: see `rcptgate outages`"));
