@@ -79,8 +79,12 @@ async fn a_next_hop_that_goes_mad_costs_no_address_its_standing() {
         "{text}"
     );
     void(&home, id);
+    client.quit().await;
+    // At its end it writes who is known to be good.
+    assert!(!home.path("data/known-good").exists());
+    served.terminate();
+    assert!(home.path("data/known-good").exists());
     // The same of a store that no gate has.
-    drop(served);
     assert_eq!(home.json(&["outages", "list"])[0]["outages"][0]["state"], "voided");
     let again = home.run(&["outages", "void", id, "--reason", "r", "--yes"]);
     assert_eq!((again.code, again.err.contains("voided already")), (65, true), "{again:?}");

@@ -45,7 +45,7 @@ pub fn refusal<'a>(
 ) -> Option<Observation<'a>> {
     let is_news =
         policy.effect_of(evidence) == Effect::Hard && !record.is_some_and(Record::is_gone);
-    is_news.then(|| Observation {
+    is_news.then_some(Observation {
         address,
         receiver: evidence.context.receiver.as_deref(),
         at,
