@@ -129,3 +129,41 @@ fn seed(now: Timestamp) -> u64 {
         Err(_) => now.as_millis().unsigned_abs(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::policy::guard::{Observation, Outcome};
+    use crate::smtp::address::RecipientKey;
+
+    #[test]
+    fn what_is_usual_is_kept_with_who_is_good_and_nothing_damaged_is_taken() {
+        let settings = OutageSettings { capacity: 1000, ..OutageSettings::default() };
+        let mut guard = Guard::new(settings.clone(), 7);
+        let start = Timestamp::from_secs(1_764_000_000);
+        for number in 0..200 {
+            let address = RecipientKey::parse(&format!("u{number}@a.test")).expect("an address");
+            // A window later the first hours have become what is usual.
+            let at = start.plus(Duration::from_secs(number * 240));
+            let (address, outcome) = (&address, Outcome::Accepted);
+            guard.observe(&Observation { address, receiver: None, at, outcome });
+        }
+        let kept = Kept::of(&guard);
+        let [(_, usual)] = kept.histories[..] else { panic!("{:?}", kept.histories) };
+        assert!(usual.accepted > 90.0, "{usual:?}");
+        let bytes = kept.to_bytes();
+        let read = |bytes: &[u8]| Kept::from_bytes(bytes, &settings);
+        let back = read(&bytes).expect("read");
+        assert!(back.known == kept.known && back.histories == kept.histories);
+        for place in [0, 13, 20, 30, bytes.len() / 2, bytes.len() - 20, bytes.len() - 1] {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 1;
+            assert!(read(&damaged).is_err(), "damaged at {place}");
+        }
+        for length in [0, 3, 16, 40, bytes.len() - 1] {
+            assert!(read(&bytes[..length]).is_err(), "cut at {length}");
+        }
+    }
+}
