@@ -91,8 +91,9 @@ fn signed(imported: &Imported) -> Act {
 }
 
 /// As a release does, but the next hard bounce is one like any other, and nothing is lifted that a person or an import ordered.
-fn reset(record: Record, at: Timestamp, policy: &Policy) -> Record {
-    if !record.awaits_delivery() {
+fn reset(mut record: Record, at: Timestamp, policy: &Policy) -> Record {
+    record.held = record.held.filter(|held| *held > at);
+    if !record.can_be_cleared() {
         return record;
     }
     let mut record = settle(record, at, policy);

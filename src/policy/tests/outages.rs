@@ -77,6 +77,29 @@ fn an_outage_holds_by_date_until_it_is_resolved() {
 }
 
 #[test]
+fn an_order_moves_what_it_holds_and_lets_go_and_what_it_makes_void() {
+    let orders = [
+        began(10, 100),
+        ended(20, 300),
+        said(30, 500, Resolution::Void, 10),
+        said(40, 500, Resolution::Apply, 10),
+    ];
+    let masks = Masks::new(orders);
+    let check = |order, expected: &str| {
+        let moved = |secs| masks.moved(order, 1, &hard(secs, "a@example.test"), &Policy::default());
+        let found: String = (0..5).map(|step| if moved(step * 100) { 'm' } else { '-' }).collect();
+        assert_eq!(found, expected, "by the order of sequence {order}");
+    };
+    check(10, "-mmmm");
+    check(20, "---mm");
+    // Of what is void, nothing is remembered as held.
+    check(30, "-mm--");
+    check(40, "-mm--");
+    assert!(!masks.moved(10, 11, &hard(200, "a@example.test"), &Policy::default()), "later");
+    assert!(!masks.moved(10, 1, &hard(200, "a@other.test"), &Policy::default()), "not meant");
+}
+
+#[test]
 fn only_hard_evidence_under_the_key_is_held() {
     let masks = Masks::new([began(10, 0)]);
     let policy = Policy::default();
