@@ -23,6 +23,7 @@ pub mod routing;
 pub mod session;
 pub mod smtp;
 pub mod store;
+pub mod tally;
 pub mod time;
 pub mod tls;
 pub mod watch;

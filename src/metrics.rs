@@ -88,6 +88,8 @@ pub struct Metrics {
     client_gone: Counter,
     ready: Gauge<i64, AtomicI64>,
     unlearnt: Counter,
+    noted: Counter,
+    left_out: Counter,
     log_dropped: Counter,
     outages: Gauge<i64, AtomicI64>,
     unresolved: Gauge<i64, AtomicI64>,
@@ -98,6 +100,21 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What others count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Whether the gate is ready.
+    pub ready: bool,
+    /// Events that the disk did not take.
+    pub unlearnt: u64,
+    /// Refusals without effect that were written down.
+    pub noted: u64,
+    /// Those that were left out.
+    pub left_out: u64,
+    /// Lines of the log that were dropped.
+    pub log_dropped: u64,
 }
 
 impl Metrics {
@@ -184,6 +201,11 @@ impl Metrics {
         registry.register("ready", "Whether the gate is ready (1) or not (0)", ready.clone());
         let unlearnt = Counter::default();
         registry.register("unlearnt", "Events that the disk did not take", unlearnt.clone());
+        let (noted, left_out) = (Counter::default(), Counter::default());
+        let help = "Refusals that move no standing and were written down all the same";
+        registry.register("noted", help, noted.clone());
+        let help = "Such refusals that were left out because too much waited for the disk";
+        registry.register("noted_left_out", help, left_out.clone());
         let log_dropped = Counter::default();
         registry.register(
             "log_dropped",
@@ -229,6 +251,8 @@ impl Metrics {
             client_gone,
             ready,
             unlearnt,
+            noted,
+            left_out,
             log_dropped,
             outages,
             unresolved,
@@ -319,10 +343,12 @@ impl Metrics {
     }
 
     /// What others count, read when somebody asks.
-    pub fn observe(&self, ready: bool, unlearnt: u64, log_dropped: u64) {
-        self.ready.set(i64::from(ready));
-        self.unlearnt.inner().store(unlearnt, Ordering::Relaxed);
-        self.log_dropped.inner().store(log_dropped, Ordering::Relaxed);
+    pub fn observe(&self, observed: &Observed) {
+        self.ready.set(i64::from(observed.ready));
+        self.unlearnt.inner().store(observed.unlearnt, Ordering::Relaxed);
+        self.noted.inner().store(observed.noted, Ordering::Relaxed);
+        self.left_out.inner().store(observed.left_out, Ordering::Relaxed);
+        self.log_dropped.inner().store(observed.log_dropped, Ordering::Relaxed);
     }
 
     /// What the gate knows of outages, read when somebody asks.
@@ -362,7 +388,7 @@ mod tests {
         metrics.decided("refuse", "quarantine");
         metrics.finished("delivered", "dane", true);
         metrics.finished("refused", "none", false);
-        metrics.observe(true, 3, 0);
+        metrics.observe(&Observed { ready: true, unlearnt: 3, noted: 5, ..Observed::default() });
         metrics.outages(1, 2, 30);
         let text = metrics.text();
         for line in ["outages_open 1", "outages_unresolved 2", "held_total 30"] {
@@ -371,6 +397,7 @@ mod tests {
         assert!(text.contains("rcptgate_rcpt_total{verdict=\"refuse\",reason=\"quarantine\"} 1"));
         assert!(text.contains("rcptgate_accepted_client_gone_total 1"), "{text}");
         assert!(text.contains("rcptgate_unlearnt_total 3"), "{text}");
+        assert!(text.contains("rcptgate_noted_total 5"), "{text}");
         assert!(text.contains("rcptgate_message_tls_total{tls=\"dane\"} 1"), "{text}");
         // What was not delivered was protected by nothing.
         assert!(!text.contains("tls=\"none\""), "{text}");

@@ -2,7 +2,7 @@
 //!
 //! The HTTP side calls these, and so do the commands when no gate runs and they have the store to themselves.
 
-mod figures;
+mod fault;
 
 use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as NameFault, StrDeserializer};
@@ -10,35 +10,17 @@ use serde::de::value::{Error as NameFault, StrDeserializer};
 use super::wire::{ActRequest, Done, Found, LookupRequest, ReleaseRequest, Verified};
 use crate::bounce::Category;
 use crate::event::{Act, List, Tenant, What};
-use crate::gate::{Ack, Draft, Durable, Gate, GateError, Mode, Unlearnt};
-use crate::journal::JournalError;
+use crate::gate::{Ack, Draft, Durable, Gate, Mode, Unlearnt};
 use crate::policy::{Record, Standing, settled};
 use crate::smtp::address::RecipientKey;
-use crate::store::StoreError;
 use crate::time::Timestamp;
-pub use figures::figures;
+
+pub use fault::Fault;
 
 /// Most addresses of one request: each release waits in the writer's queue, beside the events of mail.
 pub const BATCH_MAX: usize = 500;
 /// Longest reason and name of a person, in bytes.
 pub(super) const WORDS_MAX: usize = 1000;
-
-/// Why a request came to nothing, by whose fault it is.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// The request makes no sense.
-    #[error("{0}")]
-    Bad(String),
-    /// It may work later.
-    #[error("{0}")]
-    Later(String),
-    /// Reading or writing failed.
-    #[error("{0}")]
-    Disk(String),
-    /// A fault of this program.
-    #[error("{0}")]
-    Internal(String),
-}
 
 /// The acts on one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +92,7 @@ pub(super) fn found(
         found.batch = Some(entry.batch.clone());
     }
     let imported = imported.map(|entry| &entry.note);
-    let notes = [record.allowed.as_ref(), blacklist, manual, imported];
+    let notes = [record.allowed.as_deref(), blacklist, manual, imported];
     if let Some(note) =
         notes.into_iter().flatten().find(|note| Some(&note.id) == decision.id.as_ref())
     {
@@ -259,7 +241,7 @@ pub(super) const fn end_of(standing: Standing) -> Option<Timestamp> {
     }
 }
 
-fn mode(gate: &Gate) -> &'static str {
+pub(super) fn mode(gate: &Gate) -> &'static str {
     match gate.mode() {
         Mode::Enforce => "enforce",
         Mode::Monitor => "monitor",
@@ -318,35 +300,4 @@ pub fn category(name: &str) -> Option<Category> {
 
     let name: StrDeserializer<'_, NameFault> = name.into_deserializer();
     Category::deserialize(name).ok()
-}
-
-impl From<GateError> for Fault {
-    fn from(error: GateError) -> Self {
-        match error {
-            GateError::Store(error) => error.into(),
-            GateError::Journal(error) => error.into(),
-            GateError::JournalBehind { .. } => Self::Disk(error.to_string()),
-            GateError::Refolding => Self::Later(error.to_string()),
-            GateError::Thread(_) | GateError::Panicked(_) => Self::Internal(error.to_string()),
-        }
-    }
-}
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Paused | StoreError::Locked { .. } => Self::Later(error.to_string()),
-            StoreError::Io { .. }
-            | StoreError::Damaged { .. }
-            | StoreError::Format { .. }
-            | StoreError::Failed(_)
-            | StoreError::Panicked { .. } => Self::Disk(error.to_string()),
-        }
-    }
-}
-
-impl From<JournalError> for Fault {
-    fn from(error: JournalError) -> Self {
-        Self::Disk(error.to_string())
-    }
 }

@@ -52,7 +52,7 @@ pub(super) async fn check(
         caller.is_known();
     }
     if *request.method() != Method::GET && !is_json(headers) {
-        let why = "a request that does something has Content-Type: application/json";
+        let why = "a request that does something has Content-Type: application/json, or application/x-ndjson for many lines";
         return wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
     }
     let mut answer = next.run(request).await.into_response();
@@ -104,7 +104,9 @@ impl Guard {
 fn is_json(headers: &HeaderMap) -> bool {
     only(headers, &CONTENT_TYPE).is_some_and(|value| {
         let kind = value.split(';').next().unwrap_or("");
-        kind.trim().eq_ignore_ascii_case("application/json")
+        ["application/json", "application/x-ndjson"]
+            .iter()
+            .any(|json| kind.trim().eq_ignore_ascii_case(json))
     })
 }
 

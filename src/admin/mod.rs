@@ -10,20 +10,29 @@
 //! | `token` | the secret |
 //! | `address` | where it listens, when the system chose |
 //! | `desk` | the questions and acts themselves, for commands too |
+//! | `figures` | figures since the start, for commands too |
 //! | `outages` | outages of receivers, and what they were, for commands too |
 //! | `reports` | what other systems report: openings, complaints |
 //! | `rows` | records as a list |
+//! | `report` | what became of recipients, as rates, for commands too |
+//! | `events` | what bounced, out of the journal, for commands too |
 //! | `story` | the events of an address in words, for commands too |
 //! | `undo` | taking back what was learnt, for commands too |
+//! | `import` | the rows of an import, for commands too |
+//! | `upload` | the request that brings them |
 //! | `wire` | the shapes of requests and answers |
 //! | `places` | how many may be connected |
 //! | `stream` | an answer that is made while it is sent |
 
 pub mod address;
 pub mod desk;
+pub mod events;
+pub mod figures;
 mod guard;
+pub mod import;
 pub mod outages;
 mod places;
+pub mod report;
 pub mod reports;
 mod routes;
 pub mod rows;
@@ -31,6 +40,7 @@ pub mod story;
 mod stream;
 pub mod token;
 pub mod undo;
+mod upload;
 pub mod wire;
 
 use std::future::Future;
@@ -43,6 +53,8 @@ use tokio::sync::Mutex;
 use crate::gate::Gate;
 use crate::log::{Addresses, Writer};
 use crate::metrics::Metrics;
+use crate::tally::Tally;
+use report::Alerts;
 use token::Token;
 
 /// Reads lists and policy again, or says why the old ones stay in force.
@@ -59,6 +71,10 @@ pub struct Api {
     shown: Addresses,
     /// One comparison or dry run at a time: it reads all there is.
     reading: Arc<Mutex<()>>,
+    /// What was counted, and the rates that are high.
+    counted: Option<(Tally, Alerts)>,
+    /// The sources whose lists are believed.
+    trusted: Vec<String>,
 }
 
 impl Api {
@@ -72,13 +88,27 @@ impl Api {
             log: None,
             shown: Addresses::Full,
             reading: Arc::default(),
+            counted: None,
+            trusted: Vec::new(),
         }
+    }
+
+    /// The same, which believes the lists of these sources.
+    #[must_use]
+    pub fn with_trusted(self, trusted: Vec<String>) -> Self {
+        Self { trusted, ..self }
     }
 
     /// The same, which also tells how many log lines were dropped, and shows so much of an address there.
     #[must_use]
     pub fn with_log(self, log: Writer, shown: Addresses) -> Self {
         Self { log: Some(log), shown, ..self }
+    }
+
+    /// The same, which also reports what was counted, and warns from these rates on.
+    #[must_use]
+    pub fn with_tally(self, tally: Tally, alerts: Alerts) -> Self {
+        Self { counted: Some((tally, alerts)), ..self }
     }
 }
 

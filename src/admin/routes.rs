@@ -21,12 +21,14 @@ use serde::de::DeserializeOwned;
 use super::desk::{self, Deed, Fault, Step};
 use super::guard::{self, Guard};
 use super::wire::{
-    ActRequest, ComplaintRequest, Done, EngagementRequest, Figures, ListRequest, LookupReply,
-    LookupRequest, Ready, ReleaseReply, ReleaseRequest, Story, Verified, Wrong,
+    ActRequest, ComplaintRequest, Done, EngagementRequest, EventsRequest, Figures, ListRequest,
+    LookupReply, LookupRequest, Ready, ReleaseReply, ReleaseRequest, Report, ReportRequest, Story,
+    Verified, Wrong,
 };
-use super::{Api, reports, rows, story, stream};
+use super::{Api, events, figures, report, reports, rows, story, stream, upload};
 use crate::gate::Gate;
 use crate::log::Addresses;
+use crate::metrics::Observed;
 use crate::time::Timestamp;
 
 /// Where the API is.
@@ -37,8 +39,8 @@ const BODY_MAX: usize = 1 << 20;
 const BODY_WAIT: Duration = Duration::from_secs(10);
 const OPENAPI: &str = include_str!("openapi.json");
 
-type Shared = State<Arc<Api>>;
-type Answer<T> = Result<Json<T>, Fault>;
+pub(super) type Shared = State<Arc<Api>>;
+pub(super) type Answer<T> = Result<Json<T>, Fault>;
 
 /// The paths that need the token.
 pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
@@ -46,6 +48,8 @@ pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/lookup", get(look_up_one).post(look_up)),
         ("/explain", get(explain)),
         ("/list", get(list)),
+        ("/report", get(tallied)),
+        ("/events", get(happened)),
         ("/quarantine", post(quarantine)),
         ("/blacklist", post(blacklist)),
         ("/allow", post(allow)),
@@ -54,6 +58,7 @@ pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/outages", get(orders::outages)),
         ("/outages/{id}/apply", post(orders::apply)),
         ("/outages/{id}/void", post(orders::void)),
+        ("/import", post(upload::import)),
         ("/engagements", post(engagements)),
         ("/complaints", post(complaints)),
         ("/stats", get(stats)),
@@ -96,11 +101,16 @@ async fn ready(State(api): Shared) -> (StatusCode, Json<Ready>) {
 }
 
 async fn metrics(State(api): Shared) -> impl IntoResponse {
-    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let (stats, outages) = (api.gate.stats(), api.gate.outages());
-    let dropped = api.log.as_ref().map_or(0, crate::log::Writer::dropped);
-    api.metrics.observe(api.gate.health().ready, count(&stats.unlearnt), dropped);
-    api.metrics.outages(outages.open, outages.unresolved, count(&stats.held));
+    api.metrics.observe(&Observed {
+        ready: api.gate.health().ready,
+        unlearnt: read(&stats.unlearnt),
+        noted: read(&stats.noted),
+        left_out: read(&stats.left_out),
+        log_dropped: api.log.as_ref().map_or(0, crate::log::Writer::dropped),
+    });
+    api.metrics.outages(outages.open, outages.unresolved, read(&stats.held));
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, kind)], api.metrics.text())
 }
@@ -135,6 +145,26 @@ async fn explain(State(api): Shared, Query(about): Query<About>) -> Answer<Story
 async fn list(State(api): Shared, Query(request): Query<ListRequest>) -> Result<Response, Fault> {
     let rows = aside(move || rows::rows(&api.gate, &request, Timestamp::now())).await?;
     Ok(stream::lines(rows))
+}
+
+async fn tallied(State(api): Shared, Query(request): Query<ReportRequest>) -> Answer<Report> {
+    let make = move || {
+        let question = report::question(&request)?;
+        let Some((tally, alerts)) = &api.counted else {
+            return Err(Fault::Later("nothing is counted here".to_owned()));
+        };
+        let sum = tally.sum(&question).map_err(|error| Fault::Disk(error.to_string()))?;
+        Ok(report::report(&sum, &request, *alerts))
+    };
+    aside(make).await.map(Json)
+}
+
+async fn happened(
+    State(api): Shared,
+    Query(request): Query<EventsRequest>,
+) -> Result<Response, Fault> {
+    let events = aside(move || events::events(&api.gate.journal_dir(), &request)).await?;
+    Ok(stream::lines(events))
 }
 
 async fn quarantine(state: Shared, request: Content<ActRequest>) -> Answer<Done> {
@@ -266,7 +296,7 @@ struct Wanted {
 
 async fn stats(State(api): Shared, Query(wanted): Query<Wanted>) -> Answer<Figures> {
     let count = move || {
-        desk::figures(&api.gate, api.metrics.sessions(), wanted.standings, Timestamp::now())
+        figures::figures(&api.gate, api.metrics.sessions(), wanted.standings, Timestamp::now())
     };
     aside(count).await.map(Json)
 }
@@ -309,7 +339,7 @@ async fn not_allowed() -> Response {
 }
 
 /// Runs what reads the disk where it holds up nobody's mail.
-async fn aside<T: Send + 'static>(
+pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
     let done = tokio::task::spawn_blocking(work).await;

@@ -2,7 +2,8 @@
 
 use super::desk::{Fault, NOBODY, category, tenant};
 use super::wire::{ListRequest, Row};
-use crate::event::Tenant;
+use crate::bounce::{Category, Effect};
+use crate::event::{Event, Tenant, What};
 use crate::gate::Gate;
 use crate::policy::record::{Note, Record};
 use crate::policy::verdict::{Decision, Listing, Reason};
@@ -26,11 +27,20 @@ pub fn rows(
     let filter = Filter::new(request)?;
     let limit = request.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let policy = gate.policy();
+    let asked = gate.clone();
     let records = gate.scan(filter.domain.as_deref())?;
     let rows = records.flat_map(move |found| match found {
         Ok((key, record)) => {
-            let rows = rows_of(&key, &settled(&record, now, &policy), &filter, now, &policy);
-            rows.into_iter().map(Ok).collect::<Vec<_>>()
+            let mut rows = rows_of(&key, &settled(&record, now, &policy), &filter, now, &policy);
+            let named = rows
+                .iter_mut()
+                .filter(|row| filter.stands(row))
+                .try_for_each(|row| name_cause(row, &asked, &key, &record));
+            rows.retain(|row| filter.fits(row));
+            match named {
+                Ok(()) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
+                Err(fault) => vec![Err(fault)],
+            }
         }
         Err(error) => vec![Err(error.into())],
     });
@@ -43,6 +53,8 @@ struct Filter {
     domain: Option<String>,
     tenant: Option<Tenant>,
     since: Option<Timestamp>,
+    recurring: u32,
+    inactive: bool,
 }
 
 impl Filter {
@@ -67,18 +79,76 @@ impl Filter {
             None => None,
         };
         let tenant = request.tenant.as_deref().map(|name| tenant(Some(name))).transpose()?;
-        Ok(Self { standing, category, domain, tenant, since: request.since })
+        Ok(Self {
+            standing,
+            category,
+            domain,
+            tenant,
+            since: request.since,
+            recurring: request.recurring.unwrap_or(0),
+            inactive: request.inactive,
+        })
+    }
+
+    fn stands(&self, row: &Row) -> bool {
+        match &self.standing {
+            Some(wanted) => row.standing == *wanted,
+            None => row.standing != Standing::Clear.name(),
+        }
     }
 
     fn fits(&self, row: &Row) -> bool {
-        let standing = match &self.standing {
-            Some(wanted) => row.standing == *wanted,
-            None => row.standing != Standing::Clear.name(),
-        };
-        standing
+        self.stands(row)
             && self.category.is_none_or(|wanted| row.category.as_deref() == Some(wanted))
             && self.since.is_none_or(|wanted| row.since.is_some_and(|since| since >= wanted))
+            && row.softs >= self.recurring
+            && (!self.inactive || is_inactive(row))
     }
+}
+
+/// Whether a list would be better without the address: its mailbox is there and not used, or is known not to be there.
+fn is_inactive(row: &Row) -> bool {
+    let of = |category: Category| row.category.as_deref() == Some(category.name());
+    let unknown = of(Category::UserUnknown) || of(Category::DomainUnknown);
+    of(Category::MailboxInactive) || unknown && row.standing == Standing::QuarantinedLongTerm.name()
+}
+
+/// Names the bounce that an address is on watch for, which the record has not kept: it is the latest that counts, in the journal.
+fn name_cause(
+    row: &mut Row,
+    gate: &Gate,
+    key: &RecipientKey,
+    record: &Record,
+) -> Result<(), Fault> {
+    if row.standing != Standing::OnWatch.name() || row.category.is_some() {
+        return Ok(());
+    }
+    let (masks, policy) = (gate.masks(), gate.policy());
+    let counts = |seq: u64, event: &Event| {
+        masks.masked(seq, event, &policy).is_none()
+            && record.cleared.is_none_or(|cleared| event.at >= cleared)
+    };
+    let latest = gate.history(key)?.into_iter().rev().find_map(|(seq, event)| match &event.what {
+        What::Reply(evidence)
+            if policy.effect_of(evidence) != Effect::None && counts(seq, &event) =>
+        {
+            Some((evidence.category, evidence.reply.replace('\n', " "), event.id.to_string()))
+        }
+        What::Reply(_)
+        | What::Delivered(_)
+        | What::Complaint { .. }
+        | What::Engaged
+        | What::Quarantine { .. }
+        | What::Blacklist { .. }
+        | What::Allow { .. }
+        | What::Release { .. }
+        | What::Imported(_) => None,
+    });
+    if let Some((category, cause, id)) = latest {
+        row.category = Some(category.name().to_owned());
+        (row.cause, row.id) = (Some(cause), Some(id));
+    }
+    Ok(())
 }
 
 fn rows_of(
@@ -105,7 +175,6 @@ fn rows_of(
             }
         }
     }
-    rows.retain(|row| filter.fits(row));
     rows
 }
 
@@ -126,6 +195,8 @@ fn row(
         since: decision.since,
         until: decision.until,
         id: decision.id.as_ref().map(ToString::to_string),
+        hards: record.hard.count,
+        softs: record.soft.count,
         ..Row::default()
     };
     if let Some(note) = note_of(record, tenant, &decision) {
@@ -165,7 +236,7 @@ fn watched(row: &mut Row, record: &Record) {
 
 fn note_of<'a>(record: &'a Record, tenant: &Tenant, decision: &Decision) -> Option<&'a Note> {
     match decision.reason {
-        Reason::Allowed => record.allowed.as_ref(),
+        Reason::Allowed => record.allowed.as_deref(),
         Reason::Blacklist => record.blacklists.get(tenant).map(|entry| &entry.note),
         Reason::Manual => record.manual.as_ref().map(|manual| &manual.note),
         Reason::Imported => record.imported.as_ref().map(|entry| &entry.note),

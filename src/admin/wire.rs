@@ -3,7 +3,10 @@
 //! Names of standings, reasons and categories are text here: a client of another version must read an answer that it does not
 //! know every word of. Times are RFC 3339 in UTC.
 
+mod figures;
+mod import;
 mod outages;
+mod reports;
 mod story;
 mod undo;
 
@@ -14,7 +17,10 @@ use crate::gate::VerifyReport;
 use crate::policy::answer::Answer;
 use crate::policy::verdict::Decision;
 use crate::time::Timestamp;
+pub use figures::{Figures, Standings};
+pub use import::{ImportHead, ImportReply, ImportRow};
 pub use outages::{OutageReply, OutageRow, ResolveRequest};
+pub use reports::{ComplaintRequest, EngagementRequest};
 pub use story::{Chapter, Holding, Story, Voided};
 pub use undo::{Move, Moved, UndoRequest, Undone};
 
@@ -130,6 +136,12 @@ pub struct ListRequest {
     /// Standings that began then or later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// Addresses with so many soft bounces in a row at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurring: Option<u32>,
+    /// Addresses to clean out: mailboxes that are not used, and long-term those that do not exist.
+    #[serde(default)]
+    pub inactive: bool,
     /// So many rows at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
@@ -169,6 +181,12 @@ pub struct Row {
     /// The import that brought it.
     #[serde(default)]
     pub batch: Option<String>,
+    /// Hard bounces that count against the address.
+    #[serde(default)]
+    pub hards: u32,
+    /// Soft bounces in a row.
+    #[serde(default)]
+    pub softs: u32,
 }
 
 /// An operator's act on one address. Which fields it takes depends on the act.
@@ -209,36 +227,6 @@ pub struct ReleaseRequest {
     pub by: String,
 }
 
-/// Recipients who opened a message or clicked in one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EngagementRequest {
-    /// The addresses, [`super::desk::BATCH_MAX`] at most.
-    pub addresses: Vec<String>,
-    /// Whose message it was; `default` without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<String>,
-    /// When; now without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Timestamp>,
-}
-
-/// Recipients who called a message of one tenant spam.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ComplaintRequest {
-    /// The addresses, [`super::desk::BATCH_MAX`] at most.
-    pub addresses: Vec<String>,
-    /// Whose message it was.
-    pub tenant: String,
-    /// When; now without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Timestamp>,
-    /// Where the complaint came from, such as the name of a feedback loop.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
-}
-
 /// One result for each address of a release or report, in the same order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseReply {
@@ -266,66 +254,6 @@ pub struct Done {
     pub blacklisted: Vec<Tenant>,
 }
 
-/// Figures of a gate.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figures {
-    /// The version of the program.
-    pub version: String,
-    /// `enforce` or `monitor`.
-    pub mode: String,
-    /// Whether everything works.
-    pub ready: bool,
-    /// What does not.
-    pub why: Vec<String>,
-    /// Addresses that have a record; none while the index is being opened again.
-    pub records: Option<u64>,
-    /// Records by standing, when that was asked for: it reads all of them.
-    pub standings: Option<Standings>,
-    /// Client sessions open now.
-    pub sessions: i64,
-    /// RCPTs judged since the start.
-    pub judged: u64,
-    /// Events learnt since the start.
-    pub learnt: u64,
-    /// Events that could not be learnt.
-    pub unlearnt: u64,
-    /// Events whose reply no longer waited for them.
-    pub late: u64,
-    /// Replies that said nothing about the address.
-    pub ignored: u64,
-    /// Look-ups, writes to the journal and writes to the index that failed.
-    pub failures: u64,
-    /// Times that learning resumed after a failure.
-    pub recoveries: u64,
-    /// Undos in force.
-    #[serde(default)]
-    pub orders: u64,
-    /// Outages of receivers that last.
-    #[serde(default)]
-    pub outages: u64,
-    /// Outages, those that last among them, of which nobody has said what they were.
-    #[serde(default)]
-    pub unresolved: u64,
-    /// Evidence that was held, since the start.
-    #[serde(default)]
-    pub held: u64,
-    /// Orders that are being carried out.
-    #[serde(default)]
-    pub refolding: u64,
-}
-
-/// How many records have which standing. A blacklist counts once for each tenant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names of the standings")]
-pub struct Standings {
-    pub clear: u64,
-    pub on_watch: u64,
-    pub quarantined: u64,
-    pub quarantined_long_term: u64,
-    pub blacklisted: u64,
-    pub allowed: u64,
-}
-
 /// What a comparison of index and journal found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
@@ -336,6 +264,9 @@ pub struct Verified {
     /// Orders in the journal.
     #[serde(default)]
     pub orders: u64,
+    /// Rows of imports that were never finished, or not yet: they do not count.
+    #[serde(default)]
+    pub unfinished: u64,
     /// Addresses that have events.
     pub addresses: u64,
     /// Records in the index.
@@ -352,6 +283,7 @@ impl From<VerifyReport> for Verified {
             agrees: report.agrees(),
             events: report.events,
             orders: report.orders,
+            unfinished: report.unfinished,
             addresses: report.addresses,
             records: report.records,
             differences: report.differences,
@@ -375,6 +307,10 @@ pub struct Wrong {
     /// What, in a sentence.
     pub error: String,
 }
+
+mod report;
+
+pub use report::{CauseRow, EventsRequest, Happened, Report, ReportRequest, Share, Tallied};
 
 #[cfg(test)]
 mod tests;

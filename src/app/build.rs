@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Parts, trust};
+use crate::admin::report::Alerts;
 use crate::config::{
     self, AddressForm, ConfigError, DownstreamTls, ListenAuth, ListenProtocol, ListenSettings,
-    ListenTls, LiveLists, LiveRules, OnStoreFailure, RouteKind, Settings, SourceSettings,
-    StsSettings, WaySettings,
+    ListenTls, LiveLists, LiveRules, OnStoreFailure, Recording, ReportSettings, RouteKind,
+    Settings, SourceSettings, StsSettings, WaySettings,
 };
 use crate::credentials::{Account, Credentials};
 use crate::failure::Failure;
@@ -22,6 +23,7 @@ use crate::proxy::source::Source;
 use crate::proxy::{DoorSettings, PoolLimits, Timeouts};
 use crate::routing::target::Targets;
 use crate::session::{Auth, ClientTls, Limits, Protocol};
+use crate::tally;
 use crate::tls::{Certificate, Connector, Trust};
 
 /// Pipelined commands of a client whose replies are owed, at the most.
@@ -73,8 +75,20 @@ pub fn parts(settings: &Settings, rules: &LiveRules) -> Result<(Parts, LiveLists
             None => Targets::default(),
         },
         addresses: addresses(settings)?,
+        tally: tally_settings(settings),
     };
     Ok((parts, live))
+}
+
+/// The rates from which on a report warns.
+pub const fn alerts(settings: &Settings) -> Alerts {
+    Alerts { hard: settings.report.hard_alert, soft: settings.report.soft_alert }
+}
+
+/// Where recipients are counted.
+pub fn tally_settings(settings: &Settings) -> tally::Settings {
+    let ReportSettings { keys, days, .. } = settings.report;
+    tally::Settings { keys, days, ..tally::Settings::new(&settings.data_dir) }
 }
 
 /// The settings of the store, the journal and the judgement.
@@ -86,6 +100,10 @@ pub fn gate_settings(settings: &Settings) -> GateSettings {
         on_store_failure: match settings.store.on_store_failure {
             OnStoreFailure::Defer => gate::OnStoreFailure::Defer,
             OnStoreFailure::Accept => gate::OnStoreFailure::Accept,
+        },
+        record: match settings.store.record {
+            Recording::All => gate::Recording::All,
+            Recording::Known => gate::Recording::Known,
         },
         mode: match settings.policy.mode {
             config::Mode::Enforce => gate::Mode::Enforce,

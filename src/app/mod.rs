@@ -6,6 +6,7 @@
 
 pub mod build;
 mod certificates;
+mod counting;
 mod limits;
 mod serve;
 pub mod trust;
@@ -36,6 +37,7 @@ use crate::proxy::route::{RouteSettings, Routes};
 use crate::proxy::{Door, DoorSettings, PoolLimits, listener};
 use crate::routing::target::Targets;
 use crate::store::StoreError;
+use crate::tally::{self, Tally};
 use crate::time::Timestamp;
 use crate::tls::{Certificate, Connector};
 
@@ -79,6 +81,8 @@ pub struct Parts {
     pub sts: Option<(mta_sts::Settings, Connector)>,
     /// How the log shows addresses.
     pub addresses: Addresses,
+    /// Where recipients are counted.
+    pub tally: tally::Settings,
 }
 
 /// A gate whose listeners accept.
@@ -87,6 +91,8 @@ pub struct Running {
     pub gate: Gate,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Counts what became of recipients.
+    pub tally: Tally,
     /// Where it listens, in the order of the parts.
     pub doors: Vec<SocketAddr>,
     /// What opening the gate found and mended.
@@ -197,6 +203,7 @@ impl Running {
         gate.keep_watch(Timestamp::now())?;
         let metrics = Arc::new(Metrics::new());
         let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
+        let tally = counting::start(parts.tally, &halt).await?;
         let routes = Routes::new(parts.routes, parts.rest);
         let certificates =
             parts.doors.iter().filter_map(|(_, settings)| settings.acceptor.clone()).collect();
@@ -232,6 +239,7 @@ impl Running {
                 gate: gate.clone(),
                 outbound: Arc::clone(&outbound),
                 metrics: Arc::clone(&metrics),
+                tally: tally.clone(),
                 addresses: parts.addresses,
                 settings: DoorSettings { monitor, ..settings },
                 drain: drain.clone(),
@@ -243,6 +251,7 @@ impl Running {
         Ok(Self {
             gate,
             metrics,
+            tally,
             doors,
             report,
             addresses,
@@ -266,5 +275,6 @@ impl Running {
         }
         self.halt.cancel();
         let _ = tokio::time::timeout(HALT_MAX, self.sessions.wait()).await;
+        counting::write(&self.tally).await;
     }
 }

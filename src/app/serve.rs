@@ -126,8 +126,12 @@ fn start_admin(
     let (gate, live) = (running.gate.clone(), Arc::clone(live));
     let shown = running.addresses;
     let reload: admin::Reload = Arc::new(move || reload(&gate, &live));
+    let trusted = settings.import_sources.iter().filter(|source| source.trust);
+    let trusted = trusted.map(|source| source.name.clone()).collect();
     let api = admin::Api::new(running.gate.clone(), Arc::clone(&running.metrics), token, reload)
-        .with_log(log.clone(), shown);
+        .with_trusted(trusted)
+        .with_log(log.clone(), shown)
+        .with_tally(running.tally.clone(), build::alerts(settings));
     let halt = running.halt.clone();
     tokio::spawn(async move {
         if let Err(error) = admin::serve(listener, api, halt.cancelled_owned()).await {

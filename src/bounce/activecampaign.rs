@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::smtp::status::EnhancedStatus;
 
@@ -11,7 +11,7 @@ use crate::smtp::status::EnhancedStatus;
 pub const NO_CODE: EnhancedStatus = EnhancedStatus::new(9, 1, 1);
 
 /// ActiveCampaign's two types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Bounced at once.

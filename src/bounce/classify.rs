@@ -85,23 +85,19 @@ impl Classifier {
         recipients: u32,
         receiver: Option<&str>,
     ) -> Classification {
-        if !matches!(reply.severity(), Severity::Transient | Severity::Permanent) {
-            return nothing("not-a-failure");
+        match before_words(stage, reply) {
+            Some(found) => found,
+            None => self.read(stage, reply, receiver).meaning(recipients),
         }
-        if stage == Stage::Lookup {
-            return no_mail_there(reply);
-        }
+    }
+
+    /// Reads the words of a refusal, and its codes.
+    pub(super) fn read(&self, stage: Stage, reply: &Reply, receiver: Option<&str>) -> Reading<'_> {
         let normal = normalize(reply);
         // A report of what another host said at MAIL is about the sender, wherever the report itself comes up.
         let stage = normal.stage.unwrap_or(stage);
-        let Some(hit) = self.hit(&normal, stage, receiver) else { return nothing("none") };
-        let category = category_at(stage, hit.rule.category, normal.transient);
-        let scope = scope_at(stage, category, recipients, hit);
-        let effect = match scope {
-            Scope::Recipient | Scope::Domain => category.effect(),
-            Scope::Session | Scope::Message => Effect::None,
-        };
-        Classification { category, scope, effect, rule: hit.rule.name.clone() }
+        let decisive = self.hit(&normal, stage, receiver);
+        Reading { normal, stage, decisive }
     }
 
     /// How many rules there are, and whose.
@@ -114,7 +110,6 @@ impl Classifier {
         self.rules.names()
     }
 
-    #[cfg(test)]
     pub(super) fn compiled(&self) -> &Rules {
         &self.rules
     }
@@ -125,14 +120,49 @@ impl Classifier {
     }
 
     /// Text decides before codes, and the quoted reply before the one that quotes it.
-    fn hit(&self, normal: &Normal, stage: Stage, receiver: Option<&str>) -> Option<Hit<'_>> {
-        let hits: Vec<_> = normal
-            .layers
-            .iter()
-            .filter_map(|layer| self.rules.find(layer, stage, receiver))
+    fn hit(&self, normal: &Normal, stage: Stage, receiver: Option<&str>) -> Option<Decisive<'_>> {
+        let layers = normal.layers.iter().enumerate();
+        let hits: Vec<_> = layers
+            .filter_map(|(layer, text)| Some((layer, self.rules.find(text, stage, receiver)?)))
             .collect();
-        let whole = hits.last().filter(|hit| hit.rule.whole);
-        whole.or_else(|| hits.iter().find(|hit| hit.by_text)).or_else(|| hits.first()).copied()
+        let whole = hits.last().filter(|(_, hit)| hit.rule.whole);
+        whole.or_else(|| hits.iter().find(|(_, hit)| hit.by_text)).or_else(|| hits.first()).copied()
+    }
+}
+
+/// The place of a layer among the layers, and the rule that decided by it.
+pub(super) type Decisive<'a> = (usize, Hit<'a>);
+
+/// A refusal that was read.
+#[derive(Debug)]
+pub(super) struct Reading<'a> {
+    pub(super) normal: Normal,
+    /// The command that was answered, which the text may tell better.
+    pub(super) stage: Stage,
+    pub(super) decisive: Option<Decisive<'a>>,
+}
+
+impl Reading<'_> {
+    /// What it means.
+    pub(super) fn meaning(&self, recipients: u32) -> Classification {
+        let Some((_, hit)) = self.decisive else { return nothing("none") };
+        let category = category_at(self.stage, hit.rule.category, self.normal.transient);
+        let scope = scope_at(self.stage, category, recipients, hit);
+        let effect = match scope {
+            Scope::Recipient | Scope::Domain => category.effect(),
+            Scope::Session | Scope::Message => Effect::None,
+        };
+        Classification { category, scope, effect, rule: hit.rule.name.clone() }
+    }
+}
+
+/// What is known without a look at the words.
+pub(super) fn before_words(stage: Stage, reply: &Reply) -> Option<Classification> {
+    match reply.severity() {
+        Severity::Completion | Severity::Intermediate => Some(nothing("not-a-failure")),
+        Severity::Transient | Severity::Permanent => {
+            (stage == Stage::Lookup).then(|| no_mail_there(reply))
+        }
     }
 }
 

@@ -3,9 +3,11 @@
 
 pub mod activecampaign;
 pub mod classify;
+pub mod explain;
 pub mod labels;
 pub mod normalize;
 pub mod rules;
+pub mod unmatched;
 
 use std::fmt;
 

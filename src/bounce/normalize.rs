@@ -3,10 +3,13 @@
 //! Receivers echo addresses, name hosts, quote each other and wrap lines where they like; a word list must not see a `spam` in
 //! somebody's host name nor miss a `User unknown` that was cut in two. Everything here is one pass over a bounded text.
 
+mod pieces;
+
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use unicode_normalization::UnicodeNormalization as _;
+
+pub use pieces::Kind;
 
 use super::Stage;
 use crate::smtp::reply::{Reply, ReplyCode, Severity};
@@ -28,6 +31,15 @@ pub struct Layer {
     pub words: String,
     /// The same text in lower case with nothing taken out, for the few rules that read a link.
     pub raw: String,
+}
+
+impl Layer {
+    /// What stands in the text and not in the words, in order: addresses, hosts, links, ids, codes.
+    pub fn taken_out(&self) -> impl Iterator<Item = (Kind, &str)> {
+        pieces::of(&self.raw)
+            .map(|piece| (Kind::of(piece), pieces::bare(piece)))
+            .filter(|(kind, _)| *kind != Kind::Words)
+    }
 }
 
 /// A reply taken apart.
@@ -245,11 +257,7 @@ fn quoted(text: &str) -> Option<Quoted<'_>> {
 /// The words of a folded text.
 fn words(raw: &str) -> String {
     let mut out = Words::default();
-    for word in raw.split(' ') {
-        for piece in word.split(['<', '>', '(', ')', '[', ']', '{', '}', '"', '|', ',', ';']) {
-            out.piece(piece);
-        }
-    }
+    pieces::of(raw).for_each(|piece| out.piece(piece));
     out.text
 }
 
@@ -261,23 +269,18 @@ struct Words {
 impl Words {
     /// Takes a piece of text without spaces or brackets: an address, a name, a number, or words joined by punctuation.
     fn piece(&mut self, piece: &str) {
-        let bare = piece.trim_matches(|character: char| !character.is_alphanumeric());
-        if piece.contains("://") || bare.starts_with("www.") {
-            self.push("<www>");
-        } else if piece.contains('@') {
-            // An address, whole or masked. Nothing is put in its place: `User <x> unknown` is to read `user unknown`.
-        } else if is_address_literal(bare) {
-            self.push("<ip>");
-        } else if is_host(bare) {
-            self.push("<fqdn>");
-        } else if is_id(bare) {
-            self.push("<id>");
-        } else if EnhancedStatus::leading(bare.as_bytes()).is_some() {
-            // Read already where it counts.
-        } else {
-            bare.split(|character: char| !character.is_alphanumeric())
+        let bare = pieces::bare(piece);
+        match Kind::of(piece) {
+            Kind::Link => self.push("<www>"),
+            Kind::Ip => self.push("<ip>"),
+            Kind::Host => self.push("<fqdn>"),
+            Kind::Id => self.push("<id>"),
+            // Nothing is put in an address's place: `User <x> unknown` is to read `user unknown`. A status is read already where it counts.
+            Kind::Address | Kind::Status => {}
+            Kind::Words => bare
+                .split(|character: char| !character.is_alphanumeric())
                 .filter(|word| !word.is_empty())
-                .for_each(|word| self.word(word));
+                .for_each(|word| self.word(word)),
         }
         // One dot ends a sentence; three lead from an echoed address to the cause.
         let ends = piece.ends_with(['.', '!', '?']) && !piece.ends_with("..");
@@ -317,37 +320,6 @@ impl Words {
         }
         self.text.push_str(word);
     }
-}
-
-fn is_address_literal(piece: &str) -> bool {
-    let piece = piece.strip_prefix("ipv6:").unwrap_or(piece);
-    let without_port = piece.rsplit_once(':').map_or(piece, |(host, _)| host);
-    piece.parse::<IpAddr>().is_ok() || without_port.parse::<IpAddr>().is_ok()
-}
-
-/// Top levels that are nobody's and yet in use: RFC 6761, RFC 6762, and ICANN's choice for private networks.
-const RESERVED: &[&str] = &[".example", ".test", ".local", ".internal"];
-
-/// A domain name under a top level that exists; `resolver.adr.recipnotfound` and `here.this` are words.
-fn is_host(piece: &str) -> bool {
-    let piece = piece.rsplit_once(':').map_or(piece, |(host, _)| host);
-    let piece = piece.split_once('/').map_or(piece, |(host, _)| host);
-    piece.len() <= 253
-        && piece.contains('.')
-        && piece.split('.').all(is_label)
-        && (psl::suffix(piece.as_bytes()).is_some_and(|suffix| suffix.is_known())
-            || RESERVED.iter().any(|suffix| piece.ends_with(suffix)))
-}
-
-fn is_label(label: &str) -> bool {
-    !label.is_empty()
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-}
-
-/// A queue or session id: long, and with more than a few digits among letters.
-fn is_id(piece: &str) -> bool {
-    let digits = piece.bytes().filter(u8::is_ascii_digit).count();
-    piece.len() >= 12 && digits >= 4 && piece.is_ascii()
 }
 
 /// At most `room` octets, cut between two characters.

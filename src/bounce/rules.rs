@@ -5,10 +5,12 @@
 
 mod compile;
 mod dead;
+mod matching;
 mod pattern;
 mod prefilter;
 mod read;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use super::{Category, Scope, Stage, host_of};
 use prefilter::{Needs, Prefilter};
 
 pub use compile::{Draft, compile};
+pub use matching::Matched;
 pub use pattern::{CodePattern, StatusPattern};
 pub use read::Text;
 
@@ -76,6 +79,29 @@ pub struct Rule {
     raw: Option<Regex>,
     except: Option<Regex>,
     needs: Option<Needs>,
+    /// Its conditions as they were written, for explanations.
+    written: Vec<Condition>,
+}
+
+/// One condition of a rule as it was written.
+#[derive(Debug)]
+struct Condition {
+    kind: Field,
+    line: usize,
+    text: String,
+}
+
+/// The field of a rule that a condition stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// A pattern over the words.
+    Text,
+    /// A pattern over the text as it came.
+    Raw,
+    /// The start of a reply code.
+    Codes,
+    /// A pattern over the enhanced code.
+    Status,
 }
 
 /// A reply that a rule must win, or must not.
@@ -102,7 +128,7 @@ pub struct Rules {
     prefilter: Prefilter,
     noise: Option<regex::Regex>,
     specimens: Vec<Specimen>,
-    /// The lists of words and the phrases taken out, for rules that come before these.
+    /// The lists of words and the phrases taken out, for rules that come before these and for explanations.
     lists: BTreeMap<String, Vec<String>>,
     noises: Vec<String>,
 }
@@ -130,16 +156,21 @@ pub struct Hit<'a> {
 impl Rules {
     /// The first rule that matches.
     pub fn find(&self, layer: &Layer, stage: Stage, receiver: Option<&str>) -> Option<Hit<'_>> {
-        let words = match &self.noise {
-            Some(noise) => noise.replace_all(&layer.words, " "),
-            None => layer.words.as_str().into(),
-        };
+        let words = self.without_noise(layer);
         let possible = self.prefilter.possible(&words, &layer.raw);
         self.rules
             .iter()
             .zip(possible)
             .find(|(rule, possible)| *possible && rule.matches(&words, layer, stage, receiver))
             .map(|(rule, _)| Hit { rule, by_text: rule.reads_text() })
+    }
+
+    /// The words of a layer that patterns are matched against.
+    pub fn without_noise<'a>(&self, layer: &'a Layer) -> Cow<'a, str> {
+        match &self.noise {
+            Some(noise) => noise.replace_all(&layer.words, " "),
+            None => layer.words.as_str().into(),
+        }
     }
 
     /// The rule of that name.
@@ -176,7 +207,7 @@ impl Rules {
 }
 
 impl Rule {
-    fn reads_text(&self) -> bool {
+    pub(super) fn reads_text(&self) -> bool {
         self.text.is_some() || self.raw.is_some()
     }
 

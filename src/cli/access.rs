@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use super::client::Client;
 use crate::admin::desk::{self, Deed, Fault, Step};
+use crate::admin::figures;
 use crate::admin::wire::{
-    ActRequest, Done, Figures, Found, ListRequest, LookupRequest, OutageReply, ReleaseRequest,
-    ResolveRequest, Row, Story, UndoRequest, Undone, Verified,
+    ActRequest, Done, Figures, Found, ImportHead, ImportReply, ImportRow, ListRequest,
+    LookupRequest, OutageReply, ReleaseRequest, Report, ReportRequest, ResolveRequest, Row, Story,
+    UndoRequest, Undone, Verified,
 };
-use crate::admin::{outages, rows, story, undo};
+use crate::admin::{import, outages, report, rows, story, undo};
 use crate::app::{self, build};
 use crate::bounce::classify::Classifier;
 use crate::config::{self, Settings};
@@ -22,12 +24,15 @@ use crate::gate::{Gate, GateError, GateSettings};
 use crate::policy::outage::Resolution;
 use crate::store::StoreError;
 use crate::store::lock::DataLock;
+use crate::tally;
 use crate::time::Timestamp;
 
 /// How often, and how far apart, a gate is looked for that has the lock and does not answer: it may be starting, or another command
 /// may have the store for a moment.
 const TURNS: u32 = 20;
 const TURN: Duration = Duration::from_millis(150);
+/// How often it is looked how far the folding of an import is.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Where answers come from.
 pub enum Access {
@@ -35,6 +40,15 @@ pub enum Access {
     Running(Client),
     /// The store, which is ours until this is dropped.
     Direct(Gate),
+}
+
+/// How far an import is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// So many rows were handed over.
+    Journaled(u64),
+    /// So many addresses were folded.
+    Folded(u64),
 }
 
 /// Rows, as they come.
@@ -94,6 +108,20 @@ impl Access {
             Self::Direct(gate) => {
                 let rows = rows::rows(gate, request, Timestamp::now())?;
                 Ok(Box::new(rows.map(|row| row.map_err(Failure::from))))
+            }
+        }
+    }
+
+    /// What became of recipients, as these settings keep it.
+    pub fn report(&self, settings: &Settings, request: &ReportRequest) -> Result<Report, Failure> {
+        match self {
+            Self::Running(client) => client.report(request),
+            Self::Direct(_) => {
+                let folder = build::tally_settings(settings).folder;
+                let sum = tally::sum(&folder, &report::question(request)?);
+                let sum =
+                    sum.map_err(|error| Failure::Io(format!("{}: {error}", folder.display())))?;
+                Ok(report::report(&sum, request, build::alerts(settings)))
             }
         }
     }
@@ -158,19 +186,46 @@ impl Access {
         }
     }
 
+    /// Imports rows, all or none; they are on disk and in force when this returns.
+    pub fn import(
+        &self,
+        head: &ImportHead,
+        rows: impl Iterator<Item = Result<ImportRow, Failure>>,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<ImportReply, Failure> {
+        match self {
+            Self::Running(client) => {
+                client.import(head, rows, |rows| progress(Progress::Journaled(rows)))
+            }
+            Self::Direct(gate) => {
+                let intake = import::begin(gate, head.clone(), Timestamp::now())?;
+                let kept = intake.take(gate, rows, |rows| progress(Progress::Journaled(rows)))?;
+                let Some(mut obeying) = kept.obeying else { return Ok(kept.reply) };
+                loop {
+                    if let Some(outcome) = obeying.settled() {
+                        return Ok(import::outcome(kept.reply, outcome)?);
+                    }
+                    let folded = gate.refolded().map_or(0, |tally| tally.addresses);
+                    progress(Progress::Folded(folded));
+                    std::thread::sleep(LOOK);
+                }
+            }
+        }
+    }
+
     /// The figures, with the standings counted.
     pub fn figures(&self) -> Result<Figures, Failure> {
         match self {
             Self::Running(client) => client.figures(),
-            Self::Direct(gate) => Ok(desk::figures(gate, 0, true, Timestamp::now())?),
+            Self::Direct(gate) => Ok(figures::figures(gate, 0, true, Timestamp::now())?),
         }
     }
 
-    /// Compares index and journal.
-    pub fn verify(&self) -> Result<Verified, Failure> {
+    /// Compares index and journal. `progress` gets what is done and about how much there is, unless a running gate does it.
+    pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Verified, Failure> {
         match self {
             Self::Running(client) => client.verify(),
-            Self::Direct(gate) => Ok(desk::verify(gate)?),
+            Self::Direct(gate) => Ok(gate.verify_with(progress).map_err(Fault::from)?.into()),
         }
     }
 

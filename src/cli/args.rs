@@ -1,22 +1,26 @@
 //! The command line: every command and flag, in plain words.
 
+mod asked;
+mod classify;
 mod exchange;
 mod outages;
+mod release;
+mod replay;
 mod times;
 mod undo;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::admin::rows::STANDINGS;
-use crate::bounce::Category;
-use crate::event::List;
+pub use asked::{EventsArgs, ListArgs, ReportArgs};
+pub use classify::Classify;
 pub use exchange::{Export, ExportFormat, Import};
 pub use outages::{OutageCommand, Outages, Resolve};
+pub use release::{From, Release};
+pub use replay::Replay;
 pub use times::Since;
 use times::{length, since};
 pub use undo::Undo;
@@ -58,6 +62,10 @@ pub enum Command {
     Explain(Explain),
     /// List the records: who is quarantined, blacklisted, allowed or on watch
     List(ListArgs),
+    /// Report what became of recipients: rates of hard and soft bounces and of blocks, by day, receiver, tenant, campaign or cause
+    Report(ReportArgs),
+    /// Print what bounced: each with its code, reason and what other platforms call it, across all campaigns
+    Events(EventsArgs),
     /// Refuse an address to everybody
     Quarantine(Quarantine),
     /// Refuse an address to one tenant
@@ -82,6 +90,8 @@ pub enum Command {
     Classify(Classify),
     /// Fold events from standard input under a policy, and answer its questions
     Simulate(Simulate),
+    /// Fold the journal under another policy, or its replies by other rules, and say whose standing would be another
+    Replay(Replay),
     /// Show figures of the gate
     Stats(Json),
     /// Show what is learnt as it is learnt
@@ -158,40 +168,6 @@ pub struct Explain {
     pub json: bool,
 }
 
-/// `list`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  rcptgate list --standing blacklisted --tenant acme
-  rcptgate list --category user_unknown --since 7d
-  rcptgate list --domain example.com --json | jq -r .address")]
-pub struct ListArgs {
-    /// Only this standing; without it all but clear
-    #[arg(long, value_name = "S", value_parser = PossibleValuesParser::new(STANDINGS))]
-    pub standing: Option<String>,
-    /// Only records whose cause is of this category
-    #[arg(long, value_name = "C", value_parser = PossibleValuesParser::new(CATEGORIES.map(Category::name)))]
-    pub category: Option<String>,
-    /// Only this domain, without its sub-domains
-    #[arg(long, value_name = "D")]
-    pub domain: Option<String>,
-    /// As this tenant sees it; without, what all tenants share and every tenant's blacklist
-    #[arg(long, value_name = "T")]
-    pub tenant: Option<String>,
-    /// Only standings that began since then: a time, a date, or a span such as 36h or 7d
-    #[arg(long, value_name = "T|7d", value_parser = since)]
-    pub since: Option<Since>,
-    /// So many at most
-    #[arg(long, value_name = "N")]
-    pub limit: Option<u64>,
-    /// Print one JSON line for each record
-    #[arg(long, conflicts_with = "csv")]
-    pub json: bool,
-    /// Print comma-separated values with a heading
-    #[arg(long)]
-    pub csv: bool,
-}
-
 /// Who signs an act, and why.
 #[derive(Debug, Args)]
 pub struct Signed {
@@ -252,56 +228,6 @@ pub struct Allow {
     pub signed: Signed,
 }
 
-/// `release`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  rcptgate release someone@example.com --reason 'mailbox exists again'
-  rcptgate release --file addresses.txt --reason 'receiver had an outage' --yes
-  rcptgate release someone@example.com --from blacklist --tenant acme --reason 'subscribed again'
-
-The next hard bounce of a released address is believed at once.")]
-pub struct Release {
-    /// The addresses
-    #[arg(value_name = "ADDRESS", required_unless_present = "file")]
-    pub addresses: Vec<String>,
-    /// A file of addresses, one a line; - is standard input
-    #[arg(long, value_name = "F", conflicts_with = "addresses")]
-    pub file: Option<PathBuf>,
-    /// From which list
-    #[arg(long, value_enum, default_value = "quarantine", value_name = "LIST")]
-    pub from: From,
-    /// From whose blacklist
-    #[arg(long, value_name = "T")]
-    pub tenant: Option<String>,
-    /// Release more than ten, after their causes have been shown
-    #[arg(long)]
-    pub yes: bool,
-    #[command(flatten)]
-    pub signed: Signed,
-}
-
-/// The lists that an address can be taken off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum From {
-    /// What refuses it to everybody, learnt or ordered
-    Quarantine,
-    /// What refuses it to one tenant
-    Blacklist,
-    /// What keeps it from being refused
-    Allow,
-}
-
-impl std::convert::From<From> for List {
-    fn from(from: From) -> Self {
-        match from {
-            From::Quarantine => Self::Quarantine,
-            From::Blacklist => Self::Blacklist,
-            From::Allow => Self::Allow,
-        }
-    }
-}
-
 /// `disposable`.
 #[derive(Debug, Args)]
 pub struct Disposable {
@@ -314,20 +240,6 @@ pub struct Disposable {
 pub struct Credentials {
     #[command(subcommand)]
     pub command: super::credentials::Command,
-}
-
-/// `classify`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  rcptgate classify '550 5.1.1 no such user'
-  rcptgate classify < replies.jsonl      {\"stage\":\"rcpt\",\"reply\":\"550 5.1.1 ...\"}
-
-Replies are read as the gate of the configuration reads them: by the rules in its [classification] file and the built-in ones. Where
-no configuration is given or found, by the built-in rules.")]
-pub struct Classify {
-    /// The reply; without it, JSON lines on standard input
-    pub reply: Option<String>,
 }
 
 /// `simulate`.
@@ -365,25 +277,6 @@ pub struct Completions {
     /// The shell
     pub shell: Shell,
 }
-
-/// The categories that `list` filters by: those that can be behind a standing come first.
-const CATEGORIES: [Category; 15] = [
-    Category::UserUnknown,
-    Category::DomainUnknown,
-    Category::MailboxFull,
-    Category::MailboxInactive,
-    Category::Deferred,
-    Category::Throttled,
-    Category::Technical,
-    Category::Blocked,
-    Category::AuthFailed,
-    Category::SpamContent,
-    Category::MessageRejected,
-    Category::Policy,
-    Category::Undetermined,
-    Category::Complaint,
-    Category::AutoReply,
-];
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
 //! `rcptgate check`: says everything that is wrong with a configuration, its lists, its policy and its rules, and opens nothing.
+//! It also reads the end of the journal, if there is one, for the replies that no rule understands; that never fails.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,8 +7,9 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde_json::json;
 
+use super::classify::unmatched;
 use crate::app::trust;
-use crate::bounce::rules::Counts;
+use crate::bounce::classify::Classifier;
 use crate::config::{
     self, ConfigError, ListenAuth, ListenTls, Mode, PolicySource, RouteKind, Settings, WaySettings,
 };
@@ -22,15 +24,18 @@ pub fn run(given: Option<&Path>, json: bool, out: &mut impl Write) -> Result<(),
     let checked = config::find(given).map_err(|error| vec![error]).and_then(|file| {
         let (settings, rules) = config::load_all(&file)?;
         let lists = config::load_lists(&settings.lists)?;
-        Ok((settings, lists, rules.current().counts()))
+        Ok((settings, lists, rules.current()))
     });
     match checked {
-        Ok((settings, ..)) if json => {
+        Ok((settings, _, rules)) if json => {
             let (file, cautions) = (settings.file.display().to_string(), cautions(&settings));
-            writeln!(out, "{}", json!({"ok": true, "file": file, "cautions": cautions}))?;
+            let unmatched = unmatched::glance(&settings, &rules);
+            let told =
+                json!({"ok": true, "file": file, "cautions": cautions, "undetermined": unmatched});
+            writeln!(out, "{told}")?;
             Ok(())
         }
-        Ok((settings, lists, rules)) => Ok(summary(&settings, &lists, rules, out)?),
+        Ok((settings, lists, rules)) => Ok(summary(&settings, &lists, &rules, out)?),
         Err(errors) => {
             if json {
                 writeln!(out, "{}", json!({"ok": false, "errors": errors}))?;
@@ -47,7 +52,7 @@ fn refused(errors: &[ConfigError]) -> Failure {
 fn summary(
     settings: &Settings,
     lists: &crate::lists::Lists,
-    rules: Counts,
+    rules: &Classifier,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     writeln!(out, "{}: ok", settings.file.display())?;
@@ -97,12 +102,18 @@ fn summary(
         ),
         lists.allow.len(),
     )?;
+    let counts = rules.counts();
     let own = match &settings.classification.file {
-        Some(file) => format!("{} of {}, ", rules.own, file.display()),
+        Some(file) => format!("{} of {}, ", counts.own, file.display()),
         None => String::new(),
     };
-    writeln!(out, "  rules       {own}{} built in, {} off", rules.builtin, rules.off)?;
+    writeln!(out, "  rules       {own}{} built in, {} off", counts.builtin, counts.off)?;
     writeln!(out, "  data_dir    {}", settings.data_dir.display())?;
+    if let Some(count) = unmatched::glance(settings, rules) {
+        let whence = "undetermined replies of the last 7 days (in the last 64 MiB of the journal)";
+        let see = if count > 0 { "; see rcptgate classify --unmatched" } else { "" };
+        writeln!(out, "  journal     {count} {whence}{see}")?;
+    }
     for caution in cautions(settings) {
         writeln!(out, "  caution: {caution}")?;
     }

@@ -1,12 +1,21 @@
-//! `rcptgate classify`: what a reply means, without a gate.
+//! `rcptgate classify`: what a reply means, without a gate; why; and which replies of the journal nobody understands.
+
+mod story;
+pub(super) mod unmatched;
 
 use std::io::{BufRead, Read as _, Write};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::args;
+use super::out::Out;
+use crate::app::build;
 use crate::bounce::classify::{Classifier, read_reply, status_of};
+use crate::bounce::explain::{self, DecidedBy};
 use crate::bounce::labels::{Labels, description, labels};
 use crate::bounce::{Category, Effect, Scope, Stage};
+use crate::config::{self, ClassificationSettings, LiveRules};
 use crate::failure::Failure;
 
 /// Octets of an input line; the longest reply that the gate takes is 16 KiB, and JSON may escape every octet as six.
@@ -33,26 +42,68 @@ struct Answer<'a> {
     rule: &'a str,
     labels: Labels,
     description: &'static str,
+    decided_by: DecidedBy,
+    /// The words that rules were asked about, of the reply that decided.
+    normalized: String,
 }
 
-/// Classifies one reply given as an argument, or JSON lines from `input`, one line of JSON out for each.
+/// Does what the arguments ask for.
+///
+/// # Errors
+/// `Usage` for a stage that there is none of; as `lines` and `unmatched::run`; `Config` with every fault of a configuration or of a file of
+/// rules.
+pub fn run(config: Option<&Path>, asked: &args::Classify, out: &mut Out) -> Result<(), Failure> {
+    let rules = rules(config, asked.rules.as_deref())?;
+    let classifier = rules.current();
+    if asked.unmatched {
+        return unmatched::run(config, asked, &classifier, out);
+    }
+    let Some(reply) = &asked.reply else {
+        return lines(std::io::stdin().lock(), out, &classifier);
+    };
+    let stage = stage(asked.stage.as_deref()).map_err(Failure::Usage)?;
+    // A shell user types the line break of a reply as logs show it.
+    let reply = reply.replace("\\r\\n", "\n").replace("\\n", "\n");
+    let (recipients, receiver) = (asked.recipients, asked.receiver.clone());
+    let question = Question { reply, stage: None, recipients, receiver };
+    if asked.explain {
+        let explained = match read_reply(stage, &question.reply) {
+            Some(reply) => {
+                classifier.explain(stage, &reply, recipients, question.receiver.as_deref())
+            }
+            None => explain::without_code(),
+        };
+        story::tell(&question.reply, &explained, rules.file().map(PathBuf::as_path), out)?;
+    } else {
+        answer(&question, stage, &classifier, out)?;
+    }
+    Ok(out.flush()?)
+}
+
+/// The operator's rules before the built-in ones: those of the file that is to be tried, else those of the configuration that is given or
+/// found. Where there is none, the built-in ones alone.
+fn rules(config: Option<&Path>, tried: Option<&Path>) -> Result<LiveRules, Failure> {
+    let choice = match tried {
+        Some(file) => Ok(ClassificationSettings { file: Some(file.to_owned()) }),
+        None => match config::find(config) {
+            Ok(file) => config::read(&file).map(|settings| settings.classification),
+            Err(_none) => Ok(ClassificationSettings::default()),
+        },
+    };
+    let rules = choice.and_then(|choice| LiveRules::open(&choice));
+    rules.map_err(|errors| build::faults(&errors))
+}
+
+/// Classifies JSON lines from `input`, one line of JSON out for each.
 ///
 /// # Errors
 /// `Data` with its line number for a line that is not the JSON wanted; answers to the lines before it stand. `Io` when
 /// reading or writing fails.
-pub fn run(
-    reply: Option<&str>,
+fn lines(
     mut input: impl BufRead,
     mut output: impl Write,
     classifier: &Classifier,
 ) -> Result<(), Failure> {
-    if let Some(reply) = reply {
-        // A shell user types the line break of a reply as logs show it.
-        let reply = reply.replace("\\r\\n", "\n").replace("\\n", "\n");
-        let question = Question { reply, stage: None, recipients: one(), receiver: None };
-        answer(&question, Stage::Rcpt, classifier, &mut output)?;
-        return Ok(output.flush()?);
-    }
     let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();
@@ -114,11 +165,10 @@ fn answer(
 ) -> Result<(), Failure> {
     let reply = read_reply(stage, &question.reply);
     let status = reply.as_ref().and_then(status_of);
-    let found = match &reply {
-        Some(reply) => {
-            classifier.classify(stage, reply, question.recipients, question.receiver.as_deref())
-        }
-        None => Classifier::without_code(),
+    let (recipients, receiver) = (question.recipients, question.receiver.as_deref());
+    let (found, decided_by, normalized) = match &reply {
+        Some(reply) => classifier.classify_with_words(stage, reply, recipients, receiver),
+        None => (Classifier::without_code(), DecidedBy::NoCode, String::new()),
     };
     let answer = Answer {
         category: found.category,
@@ -127,6 +177,8 @@ fn answer(
         rule: &found.rule,
         labels: labels(found.category, status, &found.rule),
         description: description(found.category),
+        decided_by,
+        normalized,
     };
     let line = serde_json::to_string(&answer)
         .map_err(|error| Failure::Internal(format!("answer as JSON: {error}")))?;
@@ -134,65 +186,4 @@ fn answer(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What is written, and how it ends.
-    fn ask(reply: Option<&str>, input: &[u8]) -> (Vec<String>, Result<(), String>) {
-        let mut output = Vec::new();
-        let result = run(reply, input, &mut output, &Classifier::builtin());
-        let output = String::from_utf8(output).expect("JSON is UTF-8");
-        (output.lines().map(str::to_owned).collect(), result.map_err(|failure| failure.to_string()))
-    }
-
-    fn field(line: &str, name: &str) -> String {
-        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-        line.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
-    }
-
-    #[test]
-    fn one_reply_as_argument() {
-        let (lines, result) = ask(Some(r"550-5.1.1 No such\n550 5.1.1 user"), b"ignored");
-        assert_eq!(result, Ok(()));
-        assert_eq!(
-            lines,
-            [concat!(
-                r#"{"category":"user_unknown","scope":"recipient","effect":"hard","rule":"no-such-user","labels":"#,
-                r#"{"marketo":2,"salesforce":"hard","salesforce_cause":null,"activecampaign":{"code":"5.1.1","type":"hard","means":"No such recipient"},"quarantine":"long_term"},"#,
-                r#""description":"No such mailbox: it never existed, was closed or has moved"}"#
-            )]
-        );
-    }
-
-    #[test]
-    fn lines_in_lines_out() {
-        let input = br#"{"stage":"rcpt","reply":"550 5.1.1 user unknown"}
-
-{"reply":"452 4.2.2 mailbox full","more":1}
-{"stage":"DATA","reply":"550 user unknown","recipients":2}
-{"stage":"end_of_data","reply":"550 user unknown","recipients":1}
-{"stage":"-","reply":"nothing to go by"}
-{"stage":"dsn","reply":"5.1.1 unknown user"}"#;
-        let (lines, result) = ask(None, input);
-        assert_eq!(result, Ok(()));
-        let effects: Vec<_> = lines.iter().map(|line| field(line, "effect")).collect();
-        assert_eq!(effects, ["hard", "soft", "none", "hard", "none", "hard"]);
-        assert_eq!(field(&lines[4], "category"), "undetermined");
-    }
-
-    #[test]
-    fn a_bad_line_is_named_and_the_answers_before_it_stand() {
-        let check = |bad: &[u8], fault: &str| {
-            let (lines, result) = ask(None, &[b"{\"reply\":\"550 no\"}\n", bad].concat());
-            assert_eq!(lines.len(), 1);
-            assert_eq!(result, Err(fault.to_owned()));
-        };
-        check(b"{\"reply\":", "line 2: EOF while parsing a value at column 9");
-        check(b"{}", "line 2: missing field `reply` at column 2");
-        check(
-            b"{\"reply\":\"550 no\",\"stage\":\"noon\"}",
-            "line 2: unknown stage \"noon\" (expected connect, ehlo, starttls, auth, mail, rcpt, data, end-of-data, rset, quit or dsn)",
-        );
-        check(&vec![b'x'; LINE_MAX as usize], "line 2: longer than 262144 octets");
-    }
-}
+mod tests;

@@ -8,15 +8,17 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, SendBody};
 
 use super::access::Rows;
+use super::import;
 use crate::admin::address;
 use crate::admin::desk::Deed;
 use crate::admin::token::{self, Token, TokenFault};
 use crate::admin::wire::{
-    ActRequest, Done, Figures, Found, ListRequest, LookupReply, LookupRequest, OutageReply,
-    ReleaseReply, ReleaseRequest, ResolveRequest, Row, Story, UndoRequest, Undone, Verified, Wrong,
+    ActRequest, Done, Figures, Found, ImportHead, ImportReply, ImportRow, ListRequest, LookupReply,
+    LookupRequest, OutageReply, ReleaseReply, ReleaseRequest, Report, ReportRequest,
+    ResolveRequest, Row, Story, UndoRequest, Undone, Verified, Wrong,
 };
 use crate::config::Settings;
 use crate::event::plain_word;
@@ -99,11 +101,7 @@ impl Client {
     }
 
     pub fn list(&self, request: &ListRequest) -> Result<Rows, Failure> {
-        let asked = serde_json::to_value(request).map_err(|fault| internal(&fault))?;
-        let words = asked.as_object().into_iter().flatten().map(|(name, value)| {
-            (name.as_str(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-        });
-        let answer = self.call_get("list", words, ANSWER)?;
+        let answer = self.call_get("list", words(request)?.into_iter(), ANSWER)?;
         let mut input = BufReader::new(answer.into_body().into_reader());
         let mut line = Vec::new();
         Ok(Box::new(std::iter::from_fn(move || {
@@ -119,6 +117,10 @@ impl Client {
                 }
             }
         })))
+    }
+
+    pub fn report(&self, request: &ReportRequest) -> Result<Report, Failure> {
+        self.get("report", words(request)?.into_iter(), LONG_ANSWER)
     }
 
     pub fn act(&self, deed: Deed, request: &ActRequest) -> Result<Done, Failure> {
@@ -139,7 +141,7 @@ impl Client {
     }
 
     pub fn outages(&self) -> Result<OutageReply, Failure> {
-        self.get("outages", std::iter::empty(), LONG_ANSWER)
+        self.get("outages", std::iter::empty::<(&str, String)>(), LONG_ANSWER)
     }
 
     pub fn resolve_outage(
@@ -156,27 +158,52 @@ impl Client {
         self.post_for(&format!("outages/{plain}/{word}"), request, LONG_ANSWER)
     }
 
+    /// Streams the rows of an import. `progress` gets those that were sent.
+    pub fn import(
+        &self,
+        head: &ImportHead,
+        rows: impl Iterator<Item = Result<ImportRow, Failure>>,
+        progress: impl FnMut(u64),
+    ) -> Result<ImportReply, Failure> {
+        let mut body = import::rows::Body::new(head, rows, progress)?;
+        let request = self.agent.post(self.url("import")).header("authorization", self.bearer());
+        let request = request.header("content-type", "application/x-ndjson");
+        let request = request.config().timeout_recv_response(Some(LONG_ANSWER));
+        let request = request.timeout_send_body(Some(LONG_ANSWER)).build();
+        let answer = request.send(SendBody::from_reader(&mut body));
+        if let Some(failure) = body.failure.take() {
+            return Err(failure);
+        }
+        if let Err(error) = &answer {
+            let (address, batch) = (self.address, &head.batch);
+            return Err(Failure::Unavailable(format!(
+                "the admin API at {address} broke off: {error}; `rcptgate undo --batch {batch} --dry-run` tells whether it was imported"
+            )));
+        }
+        read(self.judge(answer)?)
+    }
+
     pub fn figures(&self) -> Result<Figures, Failure> {
         self.get("stats", [("standings", "true".to_owned())].into_iter(), LONG_ANSWER)
     }
 
     pub fn verify(&self) -> Result<Verified, Failure> {
-        self.get("verify", std::iter::empty(), LONG_ANSWER)
+        self.get("verify", std::iter::empty::<(&str, String)>(), LONG_ANSWER)
     }
 
-    fn get<'a, T: DeserializeOwned>(
+    fn get<T: DeserializeOwned>(
         &self,
         path: &str,
-        query: impl Iterator<Item = (&'a str, String)>,
+        query: impl Iterator<Item = (impl AsRef<str>, String)>,
         wait: Duration,
     ) -> Result<T, Failure> {
         read(self.call_get(path, query, wait)?)
     }
 
-    fn call_get<'a>(
+    fn call_get(
         &self,
         path: &str,
-        query: impl Iterator<Item = (&'a str, String)>,
+        query: impl Iterator<Item = (impl AsRef<str>, String)>,
         wait: Duration,
     ) -> Result<Response<Body>, Failure> {
         let request = self.agent.get(self.url(path)).header("authorization", self.bearer());
@@ -239,6 +266,15 @@ impl Client {
             _ => Failure::Internal(why),
         })
     }
+}
+
+/// A request as the parameters of a URL.
+fn words(request: &impl Serialize) -> Result<Vec<(String, String)>, Failure> {
+    let asked = serde_json::to_value(request).map_err(|fault| internal(&fault))?;
+    let words = asked.as_object().into_iter().flatten().map(|(name, value)| {
+        (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    });
+    Ok(words.collect())
 }
 
 fn read<T: DeserializeOwned>(answer: Response<Body>) -> Result<T, Failure> {

@@ -1,27 +1,29 @@
 //! `rcptgate import`: a list of another system, checked whole before anything of it is kept.
 
+pub(super) mod rows;
 mod show;
+mod sum;
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, Write as _};
 use std::path::Path;
 
+use super::access::{Access, Progress};
 use super::acts::{by, reason};
 use super::args::Import;
 use super::out::{self, Out};
 use super::{access, keep};
 use crate::admin::desk;
+use crate::admin::wire::{ImportHead, ImportReply, ImportRow};
 use crate::app::build;
 use crate::config::{self, Settings};
-use crate::event::{Act, ImportKind, What, plain_word};
-use crate::exchange::{Format, Outcome, ReadError, Reader, Report, Terms, Wanted, survey};
+use crate::event::{Act, ImportKind, plain_word};
+use crate::exchange::{Format, ReadError, Reader, Report, Terms, Wanted, survey};
 use crate::failure::Failure;
-use crate::gate::Draft;
 use crate::policy::Policy;
 use crate::time::Timestamp;
-
-/// Drafts that are handed on at once.
-const BATCH: usize = 512;
+use rows::Rows;
+use sum::Summed;
 
 pub fn run(config: Option<&Path>, args: &Import, out: &mut Out) -> Result<(), Failure> {
     let settings = access::settings(config)?;
@@ -45,7 +47,8 @@ pub fn run(config: Option<&Path>, args: &Import, out: &mut Out) -> Result<(), Fa
         return tell(&report, &name, args, out);
     }
     let (mut file, size) = open(&args.file)?;
-    let report = look(&mut file, Some(size), args, &terms, &policy).map_err(said)?;
+    let (summed, before) = Summed::new(&mut file);
+    let report = look(summed, Some(size), args, &terms, &policy).map_err(said)?;
     tell(&report, &name, args, out)?;
     if args.dry_run {
         return Ok(());
@@ -58,55 +61,63 @@ pub fn run(config: Option<&Path>, args: &Import, out: &mut Out) -> Result<(), Fa
     }
     // The same file, whatever has its name by now.
     file.rewind()?;
-    let reader = Reader::open(&mut file, &wanted(args)).map_err(said)?;
-    let kept = keep_all(Batches { reader, terms: &terms, policy: &policy, name: &name })?;
-    let batch = &terms.batch;
-    writeln!(out, "ok {kept} entries imported as {batch}")?;
+    let (summed, now) = Summed::new(&mut file);
+    let reader = Reader::open(summed, &wanted(args)).map_err(said)?;
+    let sums = (now, before.value());
+    let rows = Rows { reader, terms: &terms, policy: &policy, name: &name, sums, over: false };
+    let kept = keep_all(&settings, &head(&terms, report.entries), rows)?;
+    done(&kept, args, out)
+}
+
+fn done(kept: &ImportReply, args: &Import, out: &mut Out) -> Result<(), Failure> {
+    if args.signed.json {
+        return Ok(out::json(out, kept)?);
+    }
+    let ImportReply { batch, rows, skipped, .. } = kept;
+    if *skipped > 0 {
+        writeln!(out, "{skipped} rows reset what is not known of their addresses: nothing to do")?;
+    }
+    match kept.id {
+        Some(_) => writeln!(
+            out,
+            "ok imported {rows} rows as batch {batch}: `rcptgate undo --batch {batch}` takes it back"
+        )?,
+        None => writeln!(out, "nothing to import")?,
+    }
     Ok(())
 }
 
-/// The entries of a file that was looked at before, in batches: the second pass over it.
-pub(super) struct Batches<'a, R: Read> {
-    reader: Reader<R>,
-    terms: &'a Terms,
-    policy: &'a Policy,
-    name: &'a str,
+fn head(terms: &Terms, rows: u64) -> ImportHead {
+    ImportHead {
+        source: terms.source.clone(),
+        batch: terms.batch.clone(),
+        rows,
+        // It was asked before the file was read.
+        trust: true,
+        reason: terms.act.reason.clone(),
+        by: terms.act.by.clone(),
+    }
 }
 
-impl<R: Read> Iterator for Batches<'_, R> {
-    type Item = Result<Vec<Draft>, Failure>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut drafts = Vec::with_capacity(BATCH);
-        while drafts.len() < BATCH {
-            match self.reader.outcome(self.terms, self.policy) {
-                Ok(None) => break,
-                Ok(Some(Ok(Outcome::Entry(entry)))) => drafts.push(Draft {
-                    at: self.terms.now,
-                    address: entry.address,
-                    tenant: entry.tenant,
-                    what: What::Imported(entry.imported),
-                }),
-                Ok(Some(Ok(Outcome::Nothing(..)))) => {}
-                Ok(Some(Err(fault))) => return Some(Err(self.changed(&fault))),
-                Err(error) => return Some(Err(self.changed(&error))),
-            }
+/// Hands all rows to the gate, and waits until they are in force.
+fn keep_all(
+    settings: &Settings,
+    head: &ImportHead,
+    rows: impl Iterator<Item = Result<ImportRow, Failure>>,
+) -> Result<ImportReply, Failure> {
+    let access = Access::open(settings)?;
+    let journaling = keep::counting("journaling", head.rows);
+    let folding = keep::counting("folding", head.rows);
+    let kept = access.import(head, rows, |progress| match progress {
+        Progress::Journaled(rows) => journaling.set_position(rows),
+        Progress::Folded(addresses) => {
+            journaling.finish_and_clear();
+            folding.set_position(addresses);
         }
-        (!drafts.is_empty()).then_some(Ok(drafts))
-    }
-}
-
-impl<R: Read> Batches<'_, R> {
-    fn changed(&self, why: &dyn std::fmt::Display) -> Failure {
-        let why = out::harmless(&why.to_string());
-        Failure::Data(format!("{}: changed while it was read: {why}", self.name))
-    }
-}
-
-/// Keeps all of it or nothing; how many entries.
-fn keep_all(batches: impl Iterator<Item = Result<Vec<Draft>, Failure>>) -> Result<u64, Failure> {
-    drop(batches);
-    Err(Failure::Unavailable("import is not connected yet: only --dry-run is".to_owned()))
+    });
+    journaling.finish_and_clear();
+    folding.finish_and_clear();
+    kept
 }
 
 fn terms(args: &Import, now: Timestamp) -> Result<Terms, Failure> {
@@ -122,6 +133,7 @@ fn terms(args: &Import, now: Timestamp) -> Result<Terms, Failure> {
         tenant,
         act: Act { reason: reason(&args.signed.reason)?, by: by(args.signed.by.as_deref()) },
         reset: args.reset,
+        again: args.again,
         force_unsubscribes: args.force_unsubscribes_into_quarantine,
     })
 }

@@ -23,7 +23,11 @@ pub fn verify(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Fa
     let access = super::access(config)?;
     let spinner = ProgressBar::new_spinner().with_message("comparing index and journal");
     spinner.enable_steady_tick(Duration::from_millis(120));
-    let report = access.verify();
+    let report = access.verify(&mut |done, total| {
+        spinner.set_style(style("{msg} {bar:40} {percent}% {eta}"));
+        spinner.set_length(total);
+        spinner.set_position(done);
+    });
     spinner.finish_and_clear();
     let report = report?;
     if json {
@@ -35,6 +39,13 @@ pub fn verify(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Fa
             "{state}: {} events of {} addresses in the journal, {} records in the index, {} differences",
             report.events, report.addresses, report.records, report.differences
         )?;
+        if report.unfinished > 0 {
+            let rows = report.unfinished;
+            writeln!(
+                out,
+                "  {rows} events are rows of imports that were never finished: they do not count"
+            )?;
+        }
         for words in &report.first {
             writeln!(out, "  {}", harmless(words))?;
         }
@@ -110,7 +121,7 @@ pub fn simulate(config: Option<&Path>, args: &Simulate, out: &mut Out) -> Result
 }
 
 /// A preset, else a file.
-fn named(name: &str) -> Result<PolicySource, Failure> {
+pub fn named(name: &str) -> Result<PolicySource, Failure> {
     if Policy::presets().any(|preset| preset == name) {
         return Ok(PolicySource::Preset(name.to_owned()));
     }
@@ -126,8 +137,18 @@ fn named(name: &str) -> Result<PolicySource, Failure> {
 
 /// A bar for what goes through the journal; shown only to a person, and only once there is something to show.
 pub fn bar(what: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {bar:40} {bytes}/{total_bytes} {eta}");
-    ProgressBar::no_length()
+    let style = style("{msg} {bar:40} {bytes}/{total_bytes} {eta}");
+    ProgressBar::no_length().with_message(what).with_style(style)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// A bar for what is counted.
+pub fn counting(what: &'static str, of: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {bar:40} {human_pos}/{human_len} {eta}");
+    ProgressBar::new(of)
         .with_message(what)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
@@ -147,6 +168,9 @@ pub fn mended(report: &OpenReport) {
     }
     if report.finished > 0 {
         let count = report.finished;
-        let _ = writeln!(errors, "rcptgate: finished {count} undo that a stop had broken off");
+        let _ = writeln!(
+            errors,
+            "rcptgate: finished {count} undos or imports that a stop had broken off"
+        );
     }
 }

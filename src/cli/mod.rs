@@ -17,6 +17,7 @@ mod client;
 pub mod credentials;
 pub mod demo;
 pub mod disposable;
+mod events;
 mod explain;
 mod export;
 mod import;
@@ -26,6 +27,8 @@ mod lookup;
 mod out;
 mod outages;
 mod release;
+mod replay;
+mod report;
 mod shell;
 pub mod simulate;
 mod stats;
@@ -39,9 +42,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::app::{self, build};
-use crate::bounce::classify::Classifier;
-use crate::config;
+use crate::app;
 use crate::failure::Failure;
 use access::Access;
 use args::{Cli, Command};
@@ -85,6 +86,8 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
         Command::Lookup(lookup) => lookup::run(config, lookup, out),
         Command::Explain(explain) => explain::run(config, explain, out),
         Command::List(list) => list::run(config, list, out),
+        Command::Report(report) => report::run(config, report, out),
+        Command::Events(events) => events::run(config, events, out),
         Command::Quarantine(quarantine) => acts::quarantine(config, quarantine, out),
         Command::Blacklist(blacklist) => acts::blacklist(config, blacklist, out),
         Command::Allow(allow) => acts::allow(config, allow, out),
@@ -97,12 +100,9 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
             return disposable::run(config, &disposable.command, out);
         }
         Command::Credentials(credentials) => credentials::run(config, &credentials.command, out),
-        Command::Classify(classify) => {
-            let input = std::io::stdin().lock();
-            let rules = configured_rules(config)?;
-            classify::run(classify.reply.as_deref(), input, out, &rules)
-        }
+        Command::Classify(classify) => classify::run(config, classify, out),
         Command::Simulate(simulate) => keep::simulate(config, simulate, out),
+        Command::Replay(replay) => replay::run(config, replay, out),
         Command::Stats(stats) => stats::run(config, stats.json, out),
         Command::Tail(tail) => tail::run(config, tail, out),
         Command::Verify(verify) => keep::verify(config, verify.json, out),
@@ -111,13 +111,6 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
         Command::Man => shell::man(out),
     };
     done.map(|()| 0)
-}
-
-/// The rules of the configuration that is given or found; the built-in ones where there is none.
-fn configured_rules(config: Option<&Path>) -> Result<Classifier, Failure> {
-    let Ok(file) = config::find(config) else { return Ok(Classifier::builtin()) };
-    let rules = config::read(&file).and_then(|read| config::load_rules(&read.classification));
-    rules.map_err(|errors| build::faults(&errors))
 }
 
 /// The gate that the configuration names.

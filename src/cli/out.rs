@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
 
 use clap::builder::styling::{AnsiColor, Style};
 
+use crate::failure::Failure;
 use crate::log::visible;
 
 /// Longest text of a stranger that is shown, in characters.
@@ -89,4 +90,26 @@ pub fn harmless(text: &str) -> String {
 pub fn json(out: &mut Out, value: &impl serde::Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;
     out.write_all(b"\n")
+}
+
+/// A share as people read it, `1.25%`; nothing where there is nothing to have a share of.
+pub fn percent(part: Option<u64>, whole: u64) -> String {
+    match part {
+        // Two decimals by whole numbers: 0.01 % is 1 in 10,000.
+        Some(part) if whole > 0 => {
+            let parts = u128::from(part) * 10_000 / u128::from(whole);
+            format!("{}.{:02}%", parts / 100, parts % 100)
+        }
+        Some(_) | None => String::new(),
+    }
+}
+
+/// A table of comma-separated values that could not be written.
+pub fn unwritten(error: csv::Error) -> Failure {
+    let told = error.to_string();
+    if let csv::ErrorKind::Io(error) = error.into_kind() {
+        return error.into();
+    }
+    // All else is about reading, or about rows of unequal length.
+    Failure::Internal(told)
 }

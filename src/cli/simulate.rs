@@ -222,6 +222,7 @@ impl Simulation<'_> {
                 category: line.category,
                 detail: String::new(),
                 forced: line.forced,
+                again: false,
                 act: act(),
             }),
         }))

@@ -73,6 +73,9 @@ pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failu
         };
         writeln!(out, "undos                    {}{under_way}", figures.orders)?;
     }
+    if figures.imports > 0 {
+        writeln!(out, "imports                  {}", figures.imports)?;
+    }
     if figures.unresolved > 0 {
         let lasting = match figures.outages {
             0 => String::new(),
@@ -90,6 +93,8 @@ pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failu
             ("learnt", figures.learnt),
             ("unlearnt", figures.unlearnt),
             ("late", figures.late),
+            ("noted only", figures.noted),
+            ("left out", figures.left_out),
             ("held by outages", figures.held),
             ("without effect", figures.ignored),
             ("failures", figures.failures),

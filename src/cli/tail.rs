@@ -83,6 +83,7 @@ fn show(located: &Located, json: bool, out: &mut Out) -> Result<(), Failure> {
 fn ordered(decree: &Decree) -> String {
     match decree {
         Decree::Void { .. } => "undo".to_owned(),
+        Decree::ImportCommit { .. } => "import".to_owned(),
         Decree::Outage { .. } => "outage".to_owned(),
         Decree::OutageEnd { .. } => "outage over".to_owned(),
         Decree::OutageApply { .. } => "outage applied".to_owned(),
@@ -90,6 +91,7 @@ fn ordered(decree: &Decree) -> String {
     }
 }
 
+/// Why the journal cannot be read, as a failure of a command.
 pub(super) fn unreadable(error: JournalError) -> Failure {
     match &error {
         JournalError::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {

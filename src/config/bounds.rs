@@ -133,6 +133,8 @@ pub struct StoreSettings {
     pub durable_wait: Duration,
     /// What a RCPT gets whose standing cannot be read.
     pub on_store_failure: OnStoreFailure,
+    /// Which refusals are written down that can move no standing.
+    pub record: Recording,
 }
 
 impl Default for StoreSettings {
@@ -142,6 +144,7 @@ impl Default for StoreSettings {
             segment_bytes: 64 << 20,
             durable_wait: Duration::from_secs(2),
             on_store_failure: OnStoreFailure::default(),
+            record: Recording::default(),
         }
     }
 }
@@ -154,4 +157,33 @@ pub enum OnStoreFailure {
     Defer,
     /// It may pass.
     Accept,
+}
+
+/// `[report]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReportSettings {
+    /// Keys that a day is counted by at most: tenant, receiver and campaign together.
+    pub keys: usize,
+    /// Days that are kept.
+    pub days: u32,
+    /// The share of hard bounces from which on a report warns, from 0 to 1.
+    pub hard_alert: f64,
+    /// Likewise of soft bounces.
+    pub soft_alert: f64,
+}
+
+impl Default for ReportSettings {
+    fn default() -> Self {
+        Self { keys: 10_000, days: 400, hard_alert: 0.01, soft_alert: 0.05 }
+    }
+}
+
+/// Which refusals are written down that can move no standing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recording {
+    /// Those about one recipient: every 5yz, and every 4yz that nobody understands.
+    #[default]
+    All,
+    /// Those of addresses that have a record.
+    Known,
 }

@@ -43,8 +43,8 @@ pub use rules::{LiveRules, load_rules};
 pub use settings::{
     AddressForm, AdminSettings, ClassificationSettings, DnsSettings, DnssecChoice, ImportSource,
     LimitSettings, ListFile, ListPaths, ListenAuth, ListenProtocol, ListenSettings, ListenTls,
-    LogSettings, Mode, OnStoreFailure, PolicyChoice, PolicySource, Settings, StoreSettings,
-    TimeoutSettings,
+    LogSettings, Mode, OnStoreFailure, PolicyChoice, PolicySource, Recording, ReportSettings,
+    Settings, StoreSettings, TimeoutSettings,
 };
 pub use values::HostPort;
 pub use ways::{

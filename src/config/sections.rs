@@ -18,7 +18,7 @@ use super::reader::Table;
 use super::settings::*;
 use super::values::{
     not_empty, parse_address, parse_extension, parse_hostname, parse_name, parse_network,
-    parse_server,
+    parse_server, parse_share,
 };
 use super::ways;
 
@@ -61,6 +61,7 @@ pub(super) fn settings(file: &Path, top: Table<'_, '_>, files: Files) -> Setting
         limits: limits(top.table("limits")),
         timeouts: timeouts(top.table("timeouts")),
         store: store(top.table("store")),
+        report: report(top.table("report")),
         import_sources: import_sources(&top),
     };
     clashes(&settings, &top);
@@ -319,11 +320,27 @@ fn import_sources(top: &Table<'_, '_>) -> Vec<ImportSource> {
 fn store(table: Table<'_, '_>) -> StoreSettings {
     let default = StoreSettings::default();
     let failure = [("defer", OnStoreFailure::Defer), ("accept", OnStoreFailure::Accept)];
+    let record = [("all", Recording::All), ("known", Recording::Known)];
     let settings = StoreSettings {
         cache: table.size("cache", default.cache, 1 << 20..=64 << 30),
         segment_bytes: table.size("segment_bytes", default.segment_bytes, 4096..=4 << 30),
         durable_wait: table.span("durable_wait", default.durable_wait, WAIT),
         on_store_failure: table.choice("on_store_failure", default.on_store_failure, &failure, &[]),
+        record: table.choice("record", default.record, &record, &[]),
+    };
+    table.done();
+    settings
+}
+
+fn report(table: Table<'_, '_>) -> ReportSettings {
+    let default = ReportSettings::default();
+    let days = usize::try_from(default.days).unwrap_or(usize::MAX);
+    let settings = ReportSettings {
+        // Each takes 400 bytes of memory.
+        keys: table.number("keys", default.keys, 100..=1_000_000),
+        days: u32::try_from(table.number("days", days, 1..=4000)).unwrap_or(default.days),
+        hard_alert: table.parsed("hard_alert", parse_share).unwrap_or(default.hard_alert),
+        soft_alert: table.parsed("soft_alert", parse_share).unwrap_or(default.soft_alert),
     };
     table.done();
     settings

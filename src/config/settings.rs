@@ -11,7 +11,9 @@ use crate::event::Tenant;
 use crate::log::Format;
 use crate::smtp::extensions::Extension;
 
-pub use super::bounds::{LimitSettings, OnStoreFailure, StoreSettings, TimeoutSettings};
+pub use super::bounds::{
+    LimitSettings, OnStoreFailure, Recording, ReportSettings, StoreSettings, TimeoutSettings,
+};
 pub use super::ways::DownstreamSettings;
 use super::ways::WaySettings;
 
@@ -52,6 +54,8 @@ pub struct Settings {
     pub timeouts: TimeoutSettings,
     /// What is kept, and how.
     pub store: StoreSettings,
+    /// What is counted for reports.
+    pub report: ReportSettings,
     /// Systems whose lists may be imported.
     pub import_sources: Vec<ImportSource>,
 }
@@ -77,6 +81,7 @@ impl Settings {
             limits: LimitSettings::default(),
             timeouts: TimeoutSettings::default(),
             store: StoreSettings::default(),
+            report: ReportSettings::default(),
             import_sources: Vec::new(),
         }
     }

@@ -110,6 +110,13 @@ pub(super) fn parse_extension(text: &str) -> Result<Extension, String> {
     })
 }
 
+/// `"5%"` or `"0.5%"`: a share, from 0 to 1.
+pub(super) fn parse_share(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    let share = number.filter(|number| (0.0..=100.0).contains(number));
+    share.map(|number| number / 100.0).ok_or_else(|| "expected a share such as \"5%\"".to_owned())
+}
+
 const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
 /// A number of octets: `"50MiB"`, `"64KiB"`, `"1GiB"`, `"2048"`.

@@ -33,6 +33,9 @@ pub struct Imported {
     /// An unsubscribe that goes into the quarantine all the same, because the operator insisted.
     #[serde(default, skip_serializing_if = "is_false")]
     pub forced: bool,
+    /// Whether it counts although an operator has released the address and it has no date of its own.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub again: bool,
     /// Who imported it, and why.
     #[serde(flatten)]
     pub act: Act,

@@ -72,6 +72,15 @@ pub enum Decree {
         /// The order that began it.
         outage: OrderId,
     },
+    /// An import is complete: its rows, which stand before the order, begin to count. Rows of an import without such an order never do.
+    ImportCommit {
+        /// The import.
+        batch: String,
+        /// How many of its rows were journaled.
+        rows: u64,
+        /// The sequence of the first of them; what is older and has the same name is left over from another import.
+        first: u64,
+    },
 }
 
 impl Decree {
@@ -83,6 +92,7 @@ impl Decree {
             Self::OutageEnd { .. } => "outage_end",
             Self::OutageApply { .. } => "outage_apply",
             Self::OutageVoid { .. } => "outage_void",
+            Self::ImportCommit { .. } => "import_commit",
         }
     }
 
@@ -93,6 +103,19 @@ impl Decree {
             Self::Outage { key, since } => format!("{key} since {since}"),
             Self::OutageEnd { key, until } => format!("{key} until {until}"),
             Self::OutageApply { outage } | Self::OutageVoid { outage } => outage.to_string(),
+            Self::ImportCommit { batch, rows, .. } => format!("batch={batch} rows={rows}"),
+        }
+    }
+
+    /// The sequence of the first event that it can be about.
+    pub const fn first(&self) -> u64 {
+        match self {
+            Self::Void { .. }
+            | Self::Outage { .. }
+            | Self::OutageEnd { .. }
+            | Self::OutageApply { .. }
+            | Self::OutageVoid { .. } => 1,
+            Self::ImportCommit { first, .. } => *first,
         }
     }
 }
@@ -115,6 +138,10 @@ mod tests {
             let order: Order = serde_json::from_str(line).expect("an order");
             assert_eq!(serde_json::to_string(&order).expect("serialises"), line);
         }
+        let line = r#"{"id":"02","at":"2026-11-23T10:00:00Z","order":"import_commit","batch":"b1","rows":3,"first":17,"reason":"moved","by":"eve"}"#;
+        let order: Order = serde_json::from_str(line).expect("an order");
+        assert_eq!(serde_json::to_string(&order).expect("serialises"), line);
+        assert_eq!((order.decree.name(), order.decree.first()), ("import_commit", 17));
     }
 
     #[test]

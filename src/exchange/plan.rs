@@ -37,6 +37,8 @@ pub struct Terms {
     pub act: Act,
     /// Whether active rows reset what was learnt.
     pub reset: bool,
+    /// Whether entries without a date count of addresses that an operator has released since.
+    pub again: bool,
     /// Whether unsubscribes go into the quarantine.
     pub force_unsubscribes: bool,
 }
@@ -168,6 +170,7 @@ impl<R: Read> Row<'_, R> {
             category,
             detail: self.detail(),
             forced,
+            again: self.terms.again,
             act: act.clone(),
         };
         match self.becomes(&address, &imported) {

@@ -18,6 +18,7 @@ fn terms() -> Terms {
         tenant: Some(Tenant("shop".to_owned())),
         act: Act { reason: "move".to_owned(), by: "eve".to_owned() },
         reset: false,
+        again: false,
         force_unsubscribes: false,
     }
 }

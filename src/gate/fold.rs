@@ -19,6 +19,8 @@ pub struct Change {
     pub after: Standing,
     /// The sequence of the outage that keeps the event from counting.
     pub held: Option<u64>,
+    /// Soft bounces that were counted with it: its own, and those of messages deferred before.
+    pub softs: u32,
 }
 
 /// What is folded into, and how.
@@ -76,30 +78,34 @@ struct Folding<'a> {
 
 impl Folding<'_> {
     fn event(&mut self, seq: u64, event: &Event, position: Position) -> Result<Change, StoreError> {
-        let Means { store, policy, masks, .. } = *self.means;
+        let Means { store, filter, policy, masks, .. } = *self.means;
         let key = &event.address;
         let stored = match self.records.get(key) {
             Some(stored) => stored.clone(),
+            // Of nearly all rows of an import nothing is known.
+            None if !filter.may_contain(key.as_str()) => None,
             None => store.get(key)?,
         };
         let seen = self.known.max(stored.as_ref().map_or(0, |stored| stored.seq));
         let record = stored.map_or_else(Record::default, |stored| stored.record);
         let before = standing(&record, event, policy);
         if seq <= seen {
-            return Ok(Change { before, after: before, held: None });
+            return Ok(Change { before, after: before, held: None, softs: 0 });
         }
+        let softs = record.soft.count;
         let (record, masked) = masks.step(record, seq, event, policy);
         let held = match masked {
             Some(Masked::Held(outage)) => Some(outage.first_order()),
-            Some(Masked::Undone(_) | Masked::Voided(_)) | None => None,
+            Some(Masked::Undone(_) | Masked::Unfinished | Masked::Voided(_)) | None => None,
         };
         let after = standing(&record, event, policy);
+        let softs = record.soft.count.saturating_sub(softs);
         // Of a masked event too: the sequence says up to where the history is in the record.
         let stored = (!record.is_blank()).then_some(Stored { record, seq });
         self.records.insert(key.clone(), stored);
         self.batch.history.push((key.clone(), seq, position));
         self.batch.through = Some(Applied { seq, position, id: event.id.0.clone() });
-        Ok(Change { before, after, held })
+        Ok(Change { before, after, held, softs })
     }
 
     fn order(&mut self, seq: u64, order: &Order, position: Position) {
@@ -107,7 +113,7 @@ impl Folding<'_> {
             return;
         }
         if !self.means.foreseen {
-            let next = Position { segment: 1, offset: 0 };
+            let next = Position::default();
             let jobs = self.batch.jobs.get_or_insert_with(|| self.means.store.jobs());
             jobs.push(Job { order: seq, next, tally: Tally::default() });
         }

@@ -44,8 +44,10 @@ pub struct About {
 pub struct Learning {
     /// What the reply means.
     pub classification: Classification,
-    /// The promise that it is on disk; `None` when it says nothing about the address and was counted only.
+    /// The promise that it is on disk; `None` when nobody needs to wait for that.
     pub durable: Option<Durable>,
+    /// Whether it is written down without anybody waiting. Neither this nor a promise: it was counted only.
+    pub noted: bool,
 }
 
 /// An event is on disk.

@@ -2,13 +2,15 @@
 //!
 //! [`Gate::judge`] answers one RCPT from memory or from the index's cache, in microseconds and without leaving the thread.
 //! [`Gate::refused`], [`Gate::delivered`] and [`Gate::learn`] hand events to the one writer; a [`Durable`] tells when they are on disk.
-//! [`Gate::order`] hands it orders about events; an [`Obeying`] tells when they are carried out.
+//! [`Gate::order`] hands it orders about events; an [`Obeying`] tells when they are carried out. [`Gate::import`] hands it many events that
+//! count together or not at all.
 //!
 //! What can fail does so in the open: learning pauses and resumes by itself, [`Gate::health`] says why, nothing is forgotten without being
 //! counted, and the gate never starts with less than the journal holds.
 
 mod fold;
 mod id;
+mod import;
 mod index;
 mod learn;
 mod lookout;
@@ -24,6 +26,7 @@ mod verify;
 mod walker;
 mod writer;
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,15 +44,17 @@ use crate::smtp::address::RecipientKey;
 use crate::smtp::reply::Reply;
 use crate::smtp::status::EnhancedStatus;
 use crate::store::StoreError;
+pub use crate::store::Tally;
 use crate::time::Timestamp;
 
 pub use fold::Change;
+pub use import::{GROUP_MAX, ImportRefused, Importing};
 pub use learn::{About, Ack, Draft, Durable, Learning, Unlearnt};
 pub use lookout::{Kept, Tally as OutageTally};
 pub use open::{OpenReport, Opened, rebuild};
-pub use order::{Disobeyed, Obeyed, Obeying, OrderDraft};
+pub use order::{Disobeyed, Obeyed, Obeying, OrderDraft, Outcome as OrderOutcome};
 pub use preview::{Moved, Preview};
-pub use settings::{GateSettings, Mode, OnStoreFailure};
+pub use settings::{GateSettings, Mode, OnStoreFailure, Recording};
 pub use stats::Stats;
 pub use verify::VerifyReport;
 
@@ -104,7 +109,7 @@ pub enum GateError {
     #[error("cannot start the writer: {0}")]
     Thread(#[source] std::io::Error),
     /// What an order has to do is being done: until then records are between what they were and what they will be.
-    #[error("an undo is being carried out: try again when it is done")]
+    #[error("an undo or an import is being carried out: try again when it is done")]
     Refolding,
     /// Folding the journal panicked: a fault of this program.
     #[error("internal error while folding the journal: {0}")]
@@ -158,8 +163,16 @@ impl Gate {
         }
     }
 
+    /// Hands the writer something to write down.
     fn send(&self, task: writer::Task) -> Result<(), Unlearnt> {
-        self.0.tasks.as_ref().map_or(Err(Unlearnt::WriterGone), |tasks| writer::send(tasks, task))
+        let tasks = self.0.tasks.as_ref().ok_or(Unlearnt::WriterGone)?;
+        writer::send(&self.0.shared, tasks, task)
+    }
+
+    /// Hands a task over, and waits for room; never from async code.
+    fn send_waiting(&self, task: writer::Task) -> Result<(), Unlearnt> {
+        let tasks = self.0.tasks.as_ref().ok_or(Unlearnt::WriterGone)?;
+        writer::send_waiting(&self.0.shared, tasks, task)
     }
 
     /// What an order would do if it were given now. Reads the whole journal; changes nothing.
@@ -176,6 +189,11 @@ impl Gate {
     /// The orders in force, which say of each event whether it counts.
     pub fn masks(&self) -> Arc<Masks> {
         self.0.shared.masks.load_full()
+    }
+
+    /// What the order that is being carried out has done so far; `None` when there is none.
+    pub fn refolded(&self) -> Option<Tally> {
+        self.0.shared.store().ok()?.jobs().first().map(|job| job.tally)
     }
 
     /// What orders have left to do: how many of them; `None` while the index is being opened again.
@@ -198,6 +216,11 @@ impl Gate {
     pub fn history(&self, key: &RecipientKey) -> Result<Vec<(u64, Event)>, GateError> {
         let store = self.0.shared.store()?;
         verify::history(&store, &self.0.shared.settings.journal_dir(), key)
+    }
+
+    /// Where the journal is, for whoever reads it himself.
+    pub fn journal_dir(&self) -> PathBuf {
+        self.0.shared.settings.journal_dir()
     }
 
     /// The records of one domain (in key form, sub-domains not included) or of all, by domain and local part. Streams.
@@ -237,13 +260,25 @@ impl Gate {
     /// # Errors
     /// When the index or the journal cannot be read, or an order is being carried out.
     pub fn verify(&self) -> Result<VerifyReport, GateError> {
+        self.verify_with(&mut |_, _| {})
+    }
+
+    /// The same; `progress` gets what is done and about how much there is, in lines and records.
+    ///
+    /// # Errors
+    /// As [`Gate::verify`].
+    pub fn verify_with(
+        &self,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<VerifyReport, GateError> {
         let shared = &self.0.shared;
         let (store, policy, masks) =
             (shared.store()?, shared.policy.load_full(), shared.masks.load_full());
         if !store.jobs().is_empty() {
             return Err(GateError::Refolding);
         }
-        let report = verify::verify(&store, &shared.settings.journal_dir(), &policy, &masks)?;
+        let journal = shared.settings.journal_dir();
+        let report = verify::verify(&store, &journal, &policy, &masks, progress)?;
         if !report.agrees() && *shared.masks.load_full() != *masks {
             return Err(GateError::Refolding);
         }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
@@ -101,6 +101,8 @@ impl Gate {
             lookout: Lookout::default(),
             stats: Arc::new(stats),
             trouble: Trouble::default(),
+            waiting: AtomicUsize::new(0),
+            importing: AtomicBool::new(false),
             writing: AtomicBool::new(true),
             _lock: lock,
         });

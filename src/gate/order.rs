@@ -17,7 +17,7 @@ use crate::store::Tally;
 use crate::time::Timestamp;
 
 /// Most orders that wait to be carried out.
-const JOBS_MAX: usize = 64;
+pub(super) const JOBS_MAX: usize = 64;
 
 /// An order before the gate gave it its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,8 @@ pub enum Disobeyed {
     },
 }
 
-pub(super) type Outcome = Result<Obeyed, Disobeyed>;
+/// What came of an order.
+pub type Outcome = Result<Obeyed, Disobeyed>;
 
 /// The promise that an order is carried out, as a future. It may be dropped: the order is carried out all the same.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ pub(super) fn give(shared: &Shared, tasks: &SyncSender<Task>, draft: OrderDraft)
     let crowded = shared.store().is_ok_and(|store| store.jobs().len() >= JOBS_MAX);
     let sent = match crowded {
         true => Err(Unlearnt::QueueFull),
-        false => writer::send(tasks, Task::Order { order, done }),
+        false => writer::send(shared, tasks, Task::Order { order, done }),
     };
     Obeying::new(sent.map(|()| waiting))
 }
@@ -87,6 +88,18 @@ impl Obeying {
 
     pub(super) const fn new(outcome: Result<oneshot::Receiver<Outcome>, Unlearnt>) -> Self {
         Self(outcome)
+    }
+
+    /// What came of it, if that is known by now; then never ask again.
+    pub fn settled(&mut self) -> Option<Outcome> {
+        match &mut self.0 {
+            Ok(waiting) => match waiting.try_recv() {
+                Ok(outcome) => Some(outcome),
+                Err(oneshot::error::TryRecvError::Empty) => None,
+                Err(oneshot::error::TryRecvError::Closed) => Some(Err(Unlearnt::WriterGone.into())),
+            },
+            Err(unlearnt) => Some(Err(unlearnt.clone().into())),
+        }
     }
 
     /// Waits without a runtime and without a limit: for commands. Never call it from async code.

@@ -14,9 +14,9 @@ use std::path::Path;
 
 use super::GateError;
 use super::fold::{Means, fold_history};
-use super::verify::{history, read};
+use super::verify::{history_with, read};
 use crate::event::Event;
-use crate::journal::{self, Reader};
+use crate::journal::{self, Position, Reader};
 use crate::policy::Record;
 use crate::smtp::address::RecipientKey;
 use crate::store::{BATCH_MAX, Batch, Job, StoreError, Stored};
@@ -106,11 +106,11 @@ pub(super) fn gather(
     limits: Limits,
 ) -> Result<Option<Chunk>, GateError> {
     let Some(job) = means.store.jobs().into_iter().next() else { return Ok(None) };
-    if !means.masks.knows(job.order) {
+    let Some(order) = means.masks.order(job.order) else {
         // The masks are of another moment than the index; without this order nothing would seem moved.
         return Err(StoreError::Paused.into());
-    }
-    let walking = walk.at(journal, job)?;
+    };
+    let walking = walk.at(journal, job, order.decree.first())?;
     let mut chunk = Chunk { job, after: job, over: false, records: Vec::new() };
     for _ in 0..limits.lines {
         if chunk.records.len() >= limits.addresses {
@@ -128,7 +128,7 @@ pub(super) fn gather(
         if let Some(event) = moved {
             chunk.after.tally.events += 1;
             if walking.recent.is_new(&event.address) {
-                chunk.records.extend(refold(means, journal, job, seq, &event.address)?);
+                chunk.records.extend(refold(means, journal, job, seq, event)?);
             }
         }
     }
@@ -143,9 +143,11 @@ fn refold(
     journal: &Path,
     job: Job,
     seq: u64,
-    address: &RecipientKey,
+    event: &Event,
 ) -> Result<Option<Refolded>, GateError> {
-    let history = history(means.store, journal, address)?;
+    // Most rows of an import are all that is known of their address: those are not read a second time.
+    let address = &event.address;
+    let history = history_with(means.store, journal, address, Some((seq, event)))?;
     let moved =
         |(seq, event): &&(u64, Event)| means.masks.moved(job.order, *seq, event, means.policy);
     if history.iter().find(moved).is_none_or(|(first, _)| *first < seq) {
@@ -216,14 +218,18 @@ pub(super) fn finish(
 }
 
 impl Walk {
-    /// The walk of this job: where it stands, or begun where the index says.
-    fn at(&mut self, journal: &Path, job: Job) -> Result<&mut Walking, GateError> {
+    /// The walk of this job: where it stands, or begun where the index says; a new one at the segment of the first event that it can be about.
+    fn at(&mut self, journal: &Path, job: Job, first: u64) -> Result<&mut Walking, GateError> {
         let same =
             |walking: &Walking| (walking.job.order, walking.job.next) == (job.order, job.next);
         let walking = match self.0.take().filter(same) {
             Some(walking) => walking,
             None => {
-                let reader = Reader::at(journal, job.next)?;
+                let start = match job.next == Position::default() {
+                    true => journal::segment_of(journal, first)?,
+                    false => job.next,
+                };
+                let reader = Reader::at(journal, start)?;
                 Walking { job, reader, recent: Recent::default() }
             }
         };

@@ -14,6 +14,8 @@ pub struct GateSettings {
     pub on_store_failure: OnStoreFailure,
     /// Whether decisions are carried out.
     pub mode: Mode,
+    /// Which refusals are written down that can move no standing.
+    pub record: Recording,
     /// Most events that wait for the writer; more are not learnt.
     pub queue: usize,
     /// How long a reply waits for its event to be durable.
@@ -38,6 +40,7 @@ impl GateSettings {
             cache_bytes: 64 << 20,
             on_store_failure: OnStoreFailure::default(),
             mode: Mode::default(),
+            record: Recording::default(),
             queue: 10_000,
             durable_wait: Duration::from_secs(2),
             segment_bytes: 64 << 20,
@@ -81,4 +84,15 @@ pub enum Mode {
     Enforce,
     /// They are made, logged and counted; every recipient is forwarded.
     Monitor,
+}
+
+/// Which refusals about one recipient are written down although they can move no standing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recording {
+    /// Every 5yz, and every 4yz that nobody understands; all others only of addresses that have a record.
+    #[default]
+    All,
+    /// Those of addresses that have a record, whose story they complete.
+    Known,
 }

@@ -1,7 +1,7 @@
 //! What the gate's callers and its writer have in common.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +39,10 @@ pub(super) struct Shared {
     pub(super) lookout: Lookout,
     pub(super) stats: Arc<Stats>,
     pub(super) trouble: Trouble,
+    /// Events and orders on their way to the writer; the walker's steps, one at a time, are not counted.
+    pub(super) waiting: AtomicUsize,
+    /// Whether an import is under way.
+    pub(super) importing: AtomicBool,
     /// Whether the writer runs.
     pub(super) writing: AtomicBool,
     pub(super) _lock: DataLock,

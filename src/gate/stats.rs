@@ -15,6 +15,10 @@ pub struct Stats {
     pub unlearnt: AtomicU64,
     /// Events whose reply no longer waited for them. Some were learnt later.
     pub late: AtomicU64,
+    /// Refusals that can move no standing and are written down all the same, or will be.
+    pub noted: AtomicU64,
+    /// Such refusals that were left out because too much waited for the disk.
+    pub left_out: AtomicU64,
     /// Replies that say nothing about the address, counted only.
     pub ignored: AtomicU64,
     /// Evidence that an outage keeps from counting, when it came or since. Some of it may count by now.

@@ -6,12 +6,14 @@ use super::GateError;
 use super::fold::fold_history;
 use crate::event::Event;
 use crate::journal::{self, Position, Reader, Said};
-use crate::policy::{Masks, Policy, Record};
+use crate::policy::{Masked, Masks, Policy, Record};
 use crate::smtp::address::RecipientKey;
 use crate::store::Store;
 
 /// Most differences that are named.
 const NAMED_MAX: usize = 10;
+/// Lines and records between two words about how far it is.
+const SHOWN_EVERY: u64 = 1024;
 /// How often an address that learns something while it is compared is compared again.
 const TURNS: u32 = 5;
 
@@ -22,6 +24,8 @@ pub struct VerifyReport {
     pub events: u64,
     /// Orders in the journal, as far.
     pub orders: u64,
+    /// Events that are rows of imports which were not finished: they do not count.
+    pub unfinished: u64,
     /// Addresses that have events.
     pub addresses: u64,
     /// Records in the index.
@@ -46,16 +50,26 @@ impl VerifyReport {
     }
 }
 
-/// Compares in three passes, none of which holds more than one address's events: every event is found through the index, every address's
+/// `progress` gets what is done and about how much there is, in lines and records. Compares in three passes, none of which holds more than one address's events: every event is found through the index, every address's
 /// events fold to its record, every record has events.
 pub(super) fn verify(
     store: &Store,
     journal: &Path,
     policy: &Policy,
     masks: &Masks,
+    progress: &mut dyn FnMut(u64, u64),
 ) -> Result<VerifyReport, GateError> {
     let mut report = VerifyReport::default();
     let end = store.applied().map_or(0, |applied| applied.seq);
+    // The lines of the journal, each of them again through the index, and the records.
+    let total = end.saturating_mul(2).saturating_add(store.count());
+    let mut done = 0;
+    let mut step = || {
+        done += 1;
+        if done % SHOWN_EVERY == 0 {
+            progress(done.min(total), total);
+        }
+    };
     let mut orders = store.orders()?.into_iter();
     for located in Reader::open(journal)? {
         let located = located?;
@@ -63,9 +77,12 @@ pub(super) fn verify(
         if seq > end {
             break;
         }
+        step();
         match &located.entry.said {
             Said::Event(event) => {
                 report.events += 1;
+                let unfinished = masks.masked(seq, event, policy) == Some(Masked::Unfinished);
+                report.unfinished += u64::from(unfinished);
                 let key = &event.address;
                 if store.position(key, seq)? != Some(located.position) {
                     report
@@ -83,6 +100,7 @@ pub(super) fn verify(
     let mut previous = None;
     for found in store.histories() {
         let (key, _, _) = found?;
+        step();
         if previous.as_ref() != Some(&key) {
             report.addresses += 1;
             compare(store, journal, (policy, masks), &key, &mut report)?;
@@ -92,6 +110,7 @@ pub(super) fn verify(
     for found in store.scan(None) {
         let (key, stored) = found?;
         report.records += 1;
+        step();
         if store.position(&key, stored.seq)?.is_none() {
             report.differs(|| format!("{key} has a record and no event {}", stored.seq));
         }
@@ -127,8 +146,22 @@ pub(super) fn history(
     journal: &Path,
     key: &RecipientKey,
 ) -> Result<Vec<(u64, Event)>, GateError> {
-    let positions = store.history(key)?;
-    positions.into_iter().map(|(seq, position)| read(journal, key, seq, position)).collect()
+    history_with(store, journal, key, None)
+}
+
+/// The same, where one of them is at hand already.
+pub(super) fn history_with(
+    store: &Store,
+    journal: &Path,
+    key: &RecipientKey,
+    known: Option<(u64, &Event)>,
+) -> Result<Vec<(u64, Event)>, GateError> {
+    let positions = store.history(key)?.into_iter();
+    let found = positions.map(|(seq, position)| match known {
+        Some((number, event)) if number == seq => Ok((seq, event.clone())),
+        Some(_) | None => read(journal, key, seq, position),
+    });
+    found.collect()
 }
 
 /// The one event of an address that stands there.

@@ -181,20 +181,37 @@ impl Walker {
         for (order, tally) in &finished {
             let Tally { events, addresses, changed } = tally;
             let masks = self.shared.masks.load();
-            let order_of = masks.order(*order).map(|order| &order.decree);
-            if matches!(order_of, Some(Decree::Outage { .. })) {
+            let decree = masks.order(*order).map(|given| &given.decree);
+            if matches!(decree, Some(Decree::Outage { .. })) {
                 Stats::add(&self.shared.stats.held, usize::try_from(*events).unwrap_or(usize::MAX));
             }
-            let kind = order_of.map_or("", Decree::name);
-            tracing::info!(
-                event = "undo",
-                result = "done",
-                kind,
-                order,
-                events,
-                addresses,
-                changed
-            );
+            match decree {
+                Some(Decree::ImportCommit { batch, .. }) => tracing::info!(
+                    event = "import",
+                    result = "folded",
+                    batch,
+                    order,
+                    events,
+                    addresses,
+                    changed
+                ),
+                Some(
+                    Decree::Void { .. }
+                    | Decree::Outage { .. }
+                    | Decree::OutageEnd { .. }
+                    | Decree::OutageApply { .. }
+                    | Decree::OutageVoid { .. },
+                )
+                | None => tracing::info!(
+                    event = "undo",
+                    result = "done",
+                    kind = decree.map_or("", Decree::name),
+                    order,
+                    events,
+                    addresses,
+                    changed
+                ),
+            }
         }
         self.shared.refolding.answer(|waiting| {
             let (id, seq) = (waiting.id.clone(), waiting.seq);

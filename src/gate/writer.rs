@@ -33,21 +33,62 @@ const UNFLUSHED_MAX: usize = 20_000;
 /// sled cannot be opened on a full disk, and for as long as it is not closed look-ups go on.
 const PROBE_BYTES: usize = 8 << 20;
 
+/// The sequence of the first row that was taken in.
+type RowsTaken = Result<Option<u64>, Unlearnt>;
+/// The step, unless the index was another one meanwhile.
+type StepTaken = Result<Option<Taken>, GateError>;
+
 /// What the writer has to do.
 pub(super) enum Task {
     /// Take in an event.
     Learn { event: Event, done: oneshot::Sender<Outcome> },
+    /// Take in some rows of an import, all of them or none; says the sequence of the first.
+    Bulk { events: Vec<Event>, done: oneshot::Sender<RowsTaken> },
     /// Take in an order.
     Order { order: Order, done: oneshot::Sender<order::Outcome> },
     /// Write a step of what an order has to do.
-    Refold { chunk: Chunk, done: oneshot::Sender<Result<Option<Taken>, GateError>> },
+    Refold { chunk: Chunk, done: oneshot::Sender<StepTaken> },
+}
+
+impl Task {
+    /// Whether it counts as waiting: events and orders one by one do.
+    pub(super) const fn is_counted(&self) -> bool {
+        match self {
+            Self::Learn { .. } | Self::Order { .. } => true,
+            Self::Refold { .. } | Self::Bulk { .. } => false,
+        }
+    }
 }
 
 /// Hands a task to the writer, unless too many wait.
-pub(super) fn send(tasks: &SyncSender<Task>, task: Task) -> Result<(), Unlearnt> {
-    tasks.try_send(task).map_err(|refused| match refused {
-        TrySendError::Full(_) => Unlearnt::QueueFull,
-        TrySendError::Disconnected(_) => Unlearnt::WriterGone,
+pub(super) fn send(shared: &Shared, tasks: &SyncSender<Task>, task: Task) -> Result<(), Unlearnt> {
+    counted(shared, task, |task| {
+        tasks.try_send(task).map_err(|refused| match refused {
+            TrySendError::Full(_) => Unlearnt::QueueFull,
+            TrySendError::Disconnected(_) => Unlearnt::WriterGone,
+        })
+    })
+}
+
+/// Hands a task to the writer, and waits for room; never from async code.
+pub(super) fn send_waiting(
+    shared: &Shared,
+    tasks: &SyncSender<Task>,
+    task: Task,
+) -> Result<(), Unlearnt> {
+    counted(shared, task, |task| tasks.send(task).map_err(|_| Unlearnt::WriterGone))
+}
+
+/// Counted before it is sent, so that the writer never takes one off that was not counted.
+fn counted(
+    shared: &Shared,
+    task: Task,
+    send: impl FnOnce(Task) -> Result<(), Unlearnt>,
+) -> Result<(), Unlearnt> {
+    let count = usize::from(task.is_counted());
+    shared.waiting.fetch_add(count, Ordering::Relaxed);
+    send(task).inspect_err(|_| {
+        shared.waiting.fetch_sub(count, Ordering::Relaxed);
     })
 }
 
@@ -58,6 +99,8 @@ struct Draft {
 }
 
 enum Done {
+    /// Whoever waits does so for all lines together.
+    Together,
     Event(oneshot::Sender<Outcome>),
     Order(oneshot::Sender<order::Outcome>),
 }
@@ -66,6 +109,7 @@ impl Done {
     // Whoever asked may have stopped waiting.
     fn refuse(self, why: Unlearnt) {
         match self {
+            Self::Together => {}
             Self::Event(done) => drop(done.send(Err(why))),
             Self::Order(done) => drop(done.send(Err(why.into()))),
         }
@@ -78,6 +122,15 @@ pub(super) struct Writer {
     tasks: Receiver<Task>,
     unflushed: usize,
     last_attempt: Option<Instant>,
+}
+
+/// What became of some drafts.
+struct Staging {
+    staged: Vec<Staged>,
+    /// Why one of them, at least, never can be written.
+    unwritable: Option<Unlearnt>,
+    /// The failure that ended it, and the drafts that were not staged.
+    failure: Option<(JournalError, Vec<Draft>)>,
 }
 
 /// A staged line with where it will stand.
@@ -103,12 +156,16 @@ impl Writer {
                 Ok(first) => {
                     let mut tasks = vec![first];
                     tasks.extend(self.tasks.try_iter().take(COMMIT_MAX - 1));
-                    let (drafts, chunks) = parted(tasks);
+                    let Parted { drafts, chunks, bulks } = Parted::of(tasks);
+                    self.shared.waiting.fetch_sub(drafts.len(), Ordering::Relaxed);
                     // Apart, so that a panic in the one does not cost the events of the other.
                     self.contained(Self::recover_if_due);
-                    self.contained(|writer| writer.take(drafts));
+                    self.contained(|writer| drop(writer.take(drafts)));
                     for (chunk, done) in chunks {
                         self.contained(|writer| drop(done.send(writer.refold(chunk))));
+                    }
+                    for (rows, done) in bulks {
+                        self.contained(|writer| drop(done.send(writer.take(rows))));
                     }
                     if self.unflushed >= UNFLUSHED_MAX {
                         self.contained(Self::flush);
@@ -132,14 +189,15 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, drafts: Vec<Draft>) {
+    /// Takes lines in and tells whoever waits for one; says the sequence of the first one too, or why not all of them are on disk.
+    fn take(&mut self, drafts: Vec<Draft>) -> RowsTaken {
         if drafts.is_empty() {
-            return;
+            return Ok(None);
         }
         if let Some(why) = self.shared.trouble.journal() {
-            return self.refuse(drafts, &why);
+            return Err(self.refuse(drafts, &why));
         }
-        let (staged, failure) = self.stage(drafts);
+        let Staging { staged, unwritable, failure } = self.stage(drafts);
         let committed = match failure {
             Some((error, rest)) => Err((error, rest)),
             None => self.journal.commit().map_err(|error| (error, Vec::new())),
@@ -151,19 +209,22 @@ impl Writer {
             self.shared.trouble.set_journal(&why);
             self.last_attempt = Some(Instant::now());
             let lost = staged.into_iter().map(|staged| staged.draft).chain(rest);
-            return self.refuse(lost.collect(), &why);
+            return Err(self.refuse(lost.collect(), &why));
         }
+        let first = staged.first().map(|staged| staged.seq);
         Stats::add(&self.shared.stats.learnt, staged.len());
         self.unflushed += staged.len();
         let mut staged = staged.into_iter().peekable();
         while staged.peek().is_some() {
             self.fold_and_acknowledge(staged.by_ref().take(BATCH_MAX).collect());
         }
+        unwritable.map_or(Ok(first), Err)
     }
 
-    /// Stages what can be written; refuses what never can. On failure also returns the drafts that were not staged.
-    fn stage(&mut self, drafts: Vec<Draft>) -> (Vec<Staged>, Option<(JournalError, Vec<Draft>)>) {
+    /// Stages what can be written; refuses what never can.
+    fn stage(&mut self, drafts: Vec<Draft>) -> Staging {
         let mut staged = Vec::with_capacity(drafts.len());
+        let mut unwritable = None;
         let mut drafts = drafts.into_iter();
         while let Some(draft) = drafts.next() {
             match self.journal.stage(&draft.said) {
@@ -171,15 +232,17 @@ impl Writer {
                 Err(error @ JournalError::Unwritable { .. }) => {
                     Stats::add(&self.shared.stats.unlearnt, 1);
                     tracing::error!(event = "store", result = "event_lost", error = %error);
-                    draft.done.refuse(Unlearnt::Unwritable(error.to_string()));
+                    let why = Unlearnt::Unwritable(error.to_string());
+                    draft.done.refuse(why.clone());
+                    unwritable.get_or_insert(why);
                 }
                 Err(error) => {
                     let rest = std::iter::once(draft).chain(drafts).collect();
-                    return (staged, Some((error, rest)));
+                    return Staging { staged, unwritable, failure: Some((error, rest)) };
                 }
             }
         }
-        (staged, None)
+        Staging { staged, unwritable, failure: None }
     }
 
     fn fold_and_acknowledge(&self, staged: Vec<Staged>) {
@@ -194,6 +257,7 @@ impl Writer {
         for (place, (done, (entry, _))) in dones.into_iter().zip(entries).enumerate() {
             let (seq, id) = (entry.seq, entry.said.id().to_owned());
             match done {
+                Done::Together => {}
                 Done::Event(done) => {
                     let change = changes.get(place).copied().flatten();
                     // One that is before the order is counted when the order is carried out.
@@ -287,11 +351,13 @@ impl Writer {
         }
     }
 
-    fn refuse(&self, drafts: Vec<Draft>, why: &str) {
+    fn refuse(&self, drafts: Vec<Draft>, why: &str) -> Unlearnt {
         Stats::add(&self.shared.stats.unlearnt, drafts.len());
+        let why = Unlearnt::Disk(why.to_owned());
         for draft in drafts {
-            draft.done.refuse(Unlearnt::Disk(why.to_owned()));
+            draft.done.refuse(why.clone());
         }
+        why
     }
 
     fn recover_if_due(&mut self) {
@@ -344,21 +410,33 @@ impl Writer {
     }
 }
 
-/// What goes to the journal, and what is written to the index beside it.
-type Parted = (Vec<Draft>, Vec<(Chunk, oneshot::Sender<Result<Option<Taken>, GateError>>)>);
+/// What there is to do, in the order in which it is done: mail goes first, and an import last.
+#[derive(Default)]
+struct Parted {
+    drafts: Vec<Draft>,
+    chunks: Vec<(Chunk, oneshot::Sender<StepTaken>)>,
+    bulks: Vec<(Vec<Draft>, oneshot::Sender<RowsTaken>)>,
+}
 
-fn parted(tasks: Vec<Task>) -> Parted {
-    let (mut drafts, mut chunks) = (Vec::with_capacity(tasks.len()), Vec::new());
-    for task in tasks {
-        match task {
-            Task::Learn { event, done } => {
-                drafts.push(Draft { said: event.into(), done: Done::Event(done) });
+impl Parted {
+    fn of(tasks: Vec<Task>) -> Self {
+        let mut parted = Self::default();
+        for task in tasks {
+            match task {
+                Task::Learn { event, done } => {
+                    parted.drafts.push(Draft { said: event.into(), done: Done::Event(done) });
+                }
+                Task::Order { order, done } => {
+                    parted.drafts.push(Draft { said: order.into(), done: Done::Order(done) });
+                }
+                Task::Refold { chunk, done } => parted.chunks.push((chunk, done)),
+                Task::Bulk { events, done } => {
+                    let rows = events.into_iter();
+                    let rows = rows.map(|event| Draft { said: event.into(), done: Done::Together });
+                    parted.bulks.push((rows.collect(), done));
+                }
             }
-            Task::Order { order, done } => {
-                drafts.push(Draft { said: order.into(), done: Done::Order(done) });
-            }
-            Task::Refold { chunk, done } => chunks.push((chunk, done)),
         }
+        parted
     }
-    (drafts, chunks)
 }

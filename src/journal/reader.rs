@@ -47,6 +47,21 @@ struct Segment {
     offset: u64,
 }
 
+/// Where the segment begins that holds the first entry whose sequence is at least `seq`, if there is one.
+///
+/// # Errors
+/// As [`Reader::open`], and for a broken first line.
+pub fn segment_of(dir: &Path, seq: u64) -> Result<Position, JournalError> {
+    for segment in segment::list(dir)?.into_iter().rev() {
+        let start = Position { segment, offset: 0 };
+        let first = Reader::at(dir, start)?.next().transpose()?;
+        if first.is_some_and(|first| first.entry.seq <= seq) {
+            return Ok(start);
+        }
+    }
+    Ok(Position { segment: 1, offset: 0 })
+}
+
 impl Reader {
     /// Reads from the first line of the first segment.
     ///
@@ -82,16 +97,7 @@ impl Reader {
         dir: &Path,
         seq: u64,
     ) -> Result<impl Iterator<Item = Result<Located, JournalError>> + use<>, JournalError> {
-        let mut start = 1;
-        for number in segment::list(dir)?.into_iter().rev() {
-            let first =
-                Self::at(dir, Position { segment: number, offset: 0 })?.next().transpose()?;
-            if first.is_some_and(|first| first.entry.seq <= seq) {
-                start = number;
-                break;
-            }
-        }
-        let reader = Self::at(dir, Position { segment: start, offset: 0 })?;
+        let reader = Self::at(dir, segment_of(dir, seq)?)?;
         Ok(reader.skip_while(move |found| found.as_ref().is_ok_and(|found| found.entry.seq < seq)))
     }
 
@@ -115,6 +121,28 @@ impl Reader {
         Self::at(dir, start)
     }
 
+    /// The next entry that is an order, or an event of an address that is wanted. Of the lines between only the address is read.
+    pub fn next_about(
+        &mut self,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Option<Result<Located, JournalError>> {
+        let found = self.step_about(wanted);
+        self.ended(found)
+    }
+
+    fn step_about(
+        &mut self,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Option<Located>, JournalError> {
+        while let Some(position) = self.raw()? {
+            // What cannot be read so far is found out where all of it is read.
+            if segment::address(&self.buffer).is_none_or(|address| wanted(&address)) {
+                return self.parsed(position).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
     fn enter(&mut self, number: u32, offset: u64) -> Result<(), JournalError> {
         let path = segment::path(&self.dir, number);
         let mut file = File::open(&path).map_err(io_error(&path))?;
@@ -124,11 +152,18 @@ impl Reader {
     }
 
     fn step(&mut self) -> Result<Option<Located>, JournalError> {
-        let Some(position) = self.raw()? else { return Ok(None) };
+        match self.raw()? {
+            Some(position) => self.parsed(position).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the line in the buffer.
+    fn parsed(&mut self, position: Position) -> Result<Located, JournalError> {
         let entry =
             segment::parse(&self.buffer, self.after).map_err(|why| self.broken(position, why))?;
         self.after = entry.seq;
-        Ok(Some(Located { position, bytes: self.length(), entry }))
+        Ok(Located { position, bytes: self.length(), entry })
     }
 
     /// Reads the next line into the buffer and says where it begins.
@@ -157,6 +192,18 @@ impl Reader {
         }
     }
 
+    /// After the last entry, and after an error, there is nothing more.
+    fn ended(
+        &mut self,
+        found: Result<Option<Located>, JournalError>,
+    ) -> Option<Result<Located, JournalError>> {
+        if !matches!(found, Ok(Some(_))) {
+            self.current = None;
+            self.ahead.clear();
+        }
+        found.transpose()
+    }
+
     fn length(&self) -> u64 {
         u64::try_from(self.buffer.len()).unwrap_or(u64::MAX)
     }
@@ -171,11 +218,7 @@ impl Iterator for Reader {
 
     fn next(&mut self) -> Option<Self::Item> {
         let found = self.step();
-        if !matches!(found, Ok(Some(_))) {
-            self.current = None;
-            self.ahead.clear();
-        }
-        found.transpose()
+        self.ended(found)
     }
 }
 

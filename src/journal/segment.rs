@@ -1,8 +1,10 @@
 //! The files of the journal: their names, their order, and one line of them.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use memchr::memmem;
 use serde::Deserialize;
@@ -11,6 +13,7 @@ use serde::de::IgnoredAny;
 use super::{Entry, JournalError, LINE_MAX, Position, io_error};
 use crate::event::Event;
 use crate::event::order::Order;
+use crate::time::Timestamp;
 
 /// The file of segment `number`.
 pub(super) fn path(dir: &Path, number: u32) -> PathBuf {
@@ -48,6 +51,58 @@ pub fn bytes_from(dir: &Path, position: Position) -> Result<u64, JournalError> {
         sum += fs::metadata(&path).map_err(io_error(path))?.len();
     }
     Ok(sum.saturating_sub(position.offset))
+}
+
+/// Where the first segment begins that was written to at or after a time; the end of the journal if none was. What an event calls its own
+/// time is not later than that, unless it was dated ahead.
+///
+/// # Errors
+/// When the directory cannot be read, or a segment is missing.
+pub fn begin_since(dir: &Path, since: Timestamp) -> Result<Position, JournalError> {
+    let numbers = list(dir)?;
+    let end = numbers.last().map_or(1, |last| last.saturating_add(1));
+    for number in numbers {
+        let path = path(dir, number);
+        let written =
+            fs::metadata(&path).and_then(|file| file.modified()).map_err(io_error(path))?;
+        let age = written.duration_since(UNIX_EPOCH).unwrap_or_default();
+        if i64::try_from(age.as_millis()).unwrap_or(i64::MAX) >= since.as_millis() {
+            return Ok(Position { segment: number, offset: 0 });
+        }
+    }
+    Ok(Position { segment: end, offset: 0 })
+}
+
+/// Where the first whole line begins in the last `bytes` of the journal.
+///
+/// # Errors
+/// When the directory or a segment cannot be read, or a segment is missing.
+pub fn begin_of_last(dir: &Path, bytes: u64) -> Result<Position, JournalError> {
+    let mut room = bytes;
+    let mut begin = Position { segment: 1, offset: 0 };
+    for number in list(dir)?.into_iter().rev() {
+        let path = path(dir, number);
+        let len = fs::metadata(&path).map_err(io_error(&path))?.len();
+        begin = Position { segment: number, offset: 0 };
+        if len > room {
+            // One byte before, so that a line which begins right there is found to be whole.
+            let from = len.saturating_sub(room).saturating_sub(1);
+            let offset = from + to_next_line(&path, from).map_err(io_error(&path))?;
+            return Ok(Position { segment: number, offset });
+        }
+        room -= len;
+    }
+    Ok(begin)
+}
+
+/// How many bytes it is from a place in a file to the beginning of a line, or to the end.
+fn to_next_line(path: &Path, from: u64) -> Result<u64, std::io::Error> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut rest = Vec::new();
+    let limit = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
+    let read = BufReader::new(file).take(limit).read_until(b'\n', &mut rest)?;
+    Ok(u64::try_from(read).unwrap_or(u64::MAX))
 }
 
 /// Makes the entries of a directory durable: a new file is not there after a crash until its directory was synced.
@@ -110,6 +165,17 @@ pub(super) fn parse_order(line: &[u8]) -> Result<Option<Entry>, String> {
     let Numbered::<Order> { seq, said } =
         serde_json::from_slice(line).map_err(|fault| format!("not an order: {fault}"))?;
     Ok(Some(Entry { seq, said: said.into() }))
+}
+
+/// The address that a line is about, and nothing else of it; `None` of an order, and of what is no line of a journal.
+pub(super) fn address(line: &[u8]) -> Option<Cow<'_, str>> {
+    serde_json::from_slice::<About<'_>>(line).ok()?.address
+}
+
+#[derive(Deserialize)]
+struct About<'a> {
+    #[serde(borrow)]
+    address: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]

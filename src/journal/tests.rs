@@ -162,6 +162,54 @@ fn an_event_that_would_not_read_back_is_refused_alone() {
     assert_eq!(sequences(dir.path()), [1]);
 }
 
+#[test]
+fn the_last_part_begins_at_a_whole_line() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path().join("journal");
+    write(&dir, 1..=7, 250);
+    let total = bytes_from(&dir, Position { segment: 1, offset: 0 }).expect("read");
+    let all: Vec<_> =
+        Reader::open(&dir).expect("opens").map(|found| found.expect("a line")).collect();
+    for bytes in 0..=total + 1 {
+        let begin = begin_of_last(&dir, bytes).expect("read");
+        let found = Reader::at(&dir, begin).expect("opens").map(|found| found.expect("a line"));
+        let found: Vec<_> = found.collect();
+        // As many of the last lines as are whole within so many bytes.
+        let mut room = bytes;
+        let whole = all.iter().rev().take_while(|line| {
+            let fits = line.bytes <= room;
+            room = room.saturating_sub(line.bytes);
+            fits
+        });
+        let whole = whole.count();
+        assert_eq!(found.len(), whole, "{bytes}");
+        assert_eq!(found, all[all.len() - whole..], "{bytes}");
+    }
+    let empty = dir.join("empty");
+    fs::create_dir(&empty).expect("made");
+    assert_eq!(begin_of_last(&empty, 10).expect("read"), Position { segment: 1, offset: 0 });
+}
+
+#[test]
+fn segments_that_were_closed_before_are_passed_over() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path().join("journal");
+    write(&dir, 1..=7, 250);
+    let written = |number: u32, second: u64| {
+        let file = fs::OpenOptions::new().append(true).open(segment(&dir, number)).expect("opens");
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(second);
+        file.set_modified(at).expect("set");
+    };
+    for number in 1..=3 {
+        written(number, 100 * u64::from(number));
+    }
+    let begin = |second| begin_since(&dir, Timestamp::from_secs(second)).expect("read");
+    let segments: Vec<_> = [0, 100, 101, 200, 201, 300].map(|at| begin(at).segment).to_vec();
+    assert_eq!(segments, [1, 1, 2, 2, 3, 3]);
+    let behind = begin_since(&dir, Timestamp::from_secs(1 << 40)).expect("read");
+    assert_eq!(Reader::at(&dir, behind).expect("opens").count(), 0);
+}
+
 fn order(number: u64) -> Order {
     let text = format!(
         r#"{{"id":"o{number}","at":"2026-11-23T10:00:00Z","order":"void","select":{{"rule":"r"}},"reason":"why"}}"#

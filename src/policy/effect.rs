@@ -42,5 +42,5 @@ impl Policy {
 }
 
 fn status_of(evidence: &Evidence) -> Option<EnhancedStatus> {
-    Reply::from_text(&evidence.reply).and_then(|reply| reply.status)
+    Reply::outline(&evidence.reply).and_then(|reply| reply.status)
 }

@@ -17,13 +17,19 @@ const MESSAGE_KEPT: Duration = Duration::from_secs(10 * 86_400);
 
 /// Closes the episodes that have fallen silent by `now`, and forgets what can no longer matter.
 pub fn settle(mut record: Record, now: Timestamp, policy: &Policy) -> Record {
+    pass(&mut record, now, policy);
+    record
+}
+
+/// [`settle`] where the record is: it is half a kilobyte, which the fold would else copy at every step.
+pub(super) fn pass(record: &mut Record, now: Timestamp, policy: &Policy) {
     if record.episodes.is_empty() && record.cleared.is_none() {
-        return record;
+        return;
     }
-    while let Some(silent) = next_silent(&mut record, now, policy) {
+    while let Some(silent) = next_silent(record, now, policy) {
         silent.counted = true;
         let (at, cause, campaign) = (silent.last, silent.cause.clone(), silent.campaign.clone());
-        bounce(&mut record, at, || campaign.into(), || cause, policy);
+        bounce(record, at, || campaign.into(), || cause, policy);
     }
     let window = policy.soft.retry_window;
     let message_kept = MESSAGE_KEPT.max(window);
@@ -32,7 +38,6 @@ pub fn settle(mut record: Record, now: Timestamp, policy: &Policy) -> Record {
         now.since(episode.last) <= kept
     });
     record.cleared = record.cleared.filter(|cleared| now.since(*cleared) <= message_kept);
-    record
 }
 
 /// The record as it reads at `now`, without a copy when time has changed nothing.
@@ -83,7 +88,7 @@ pub(super) fn attempt(record: &mut Record, event: &Event, evidence: &Evidence, p
             let (at, campaign) = (open.last, open.campaign.clone());
             bounce(record, at, || campaign.into(), || Cause::of(event, evidence), policy);
         } else {
-            open.cause = Cause::of(event, evidence);
+            open.cause.set(event, evidence);
         }
         return;
     }

@@ -1,6 +1,6 @@
 //! What an imported entry does to a record (DESIGN §6): a quarantine of its own that no delivery lifts, or a blacklist entry.
 
-use super::episode::settle;
+use super::episode::pass;
 use super::record::{Blacklisting, Import, Note, Origin, Record, bounded, one_line};
 use super::settings::Policy;
 use super::transition::{is_role, note};
@@ -8,12 +8,7 @@ use crate::event::{Act, Event, ImportKind, Imported};
 use crate::time::Timestamp;
 
 /// The record after an imported entry. The order in which entries come does not matter, but for equal dates.
-pub(super) fn import(
-    record: Record,
-    event: &Event,
-    imported: &Imported,
-    policy: &Policy,
-) -> Record {
+pub(super) fn import(record: &mut Record, event: &Event, imported: &Imported, policy: &Policy) {
     match imported.kind {
         ImportKind::Hard | ImportKind::Blocked => {
             quarantine(record, event, imported, imported.until)
@@ -26,9 +21,9 @@ pub(super) fn import(
         ImportKind::Complaint | ImportKind::Unsubscribe => blacklist(record, event, imported),
         ImportKind::Active => reset(record, event.at, policy),
         ImportKind::Allowed => {
-            let mut record = record;
-            record.allowed.get_or_insert_with(|| dated_note(event, imported, &signed(imported)));
             record
+                .allowed
+                .get_or_insert_with(|| Box::new(dated_note(event, imported, &signed(imported))));
         }
     }
 }
@@ -39,17 +34,10 @@ pub fn end_of_soft(given: Option<Timestamp>, at: Timestamp, policy: &Policy) -> 
 }
 
 /// Postmaster and abuse stay reachable, and what was released since then stays released, however often a file is imported again.
-fn quarantine(
-    mut record: Record,
-    event: &Event,
-    imported: &Imported,
-    until: Option<Timestamp>,
-) -> Record {
+fn quarantine(record: &mut Record, event: &Event, imported: &Imported, until: Option<Timestamp>) {
     let released = record.import_released.max(record.released);
-    if is_role(&event.address)
-        || released.is_some_and(|released| released >= imported.since(event.at))
-    {
-        return record;
+    if is_role(&event.address) || stays_released(released, event, imported) {
+        return;
     }
     let entry = Import {
         until,
@@ -61,12 +49,24 @@ fn quarantine(
         note: dated_note(event, imported, &imported.act),
     };
     if record.imported.as_ref().is_none_or(|old| !old.outlasts(&entry)) {
-        record.imported = Some(entry);
+        record.imported = Some(Box::new(entry));
     }
-    record
 }
 
-fn blacklist(mut record: Record, event: &Event, imported: &Imported) -> Record {
+/// Whether an operator's release answers an entry: one that is dated later is news. One without a date may be as old as the one that was
+/// released, so it is none, unless the operator says so.
+fn stays_released(released: Option<Timestamp>, event: &Event, imported: &Imported) -> bool {
+    released.is_some_and(|released| match imported.dated {
+        Some(_) => released >= imported.since(event.at),
+        None => !imported.again || released >= event.at,
+    })
+}
+
+fn blacklist(record: &mut Record, event: &Event, imported: &Imported) {
+    let released = record.blacklist_released.get(&event.tenant).copied();
+    if stays_released(released, event, imported) {
+        return;
+    }
     let entry = record.blacklists.entry(event.tenant.clone()).or_insert_with(|| Blacklisting {
         origin: Origin::Import,
         complained: None,
@@ -76,7 +76,6 @@ fn blacklist(mut record: Record, event: &Event, imported: &Imported) -> Record {
     if imported.kind == ImportKind::Complaint {
         entry.complained = Some(entry.complained.map_or(at, |first| first.min(at)));
     }
-    record
 }
 
 fn dated_note(event: &Event, imported: &Imported, act: &Act) -> Note {
@@ -91,16 +90,19 @@ fn signed(imported: &Imported) -> Act {
 }
 
 /// As a release does, but the next hard bounce is one like any other, and nothing is lifted that a person or an import ordered.
-fn reset(mut record: Record, at: Timestamp, policy: &Policy) -> Record {
+fn reset(record: &mut Record, at: Timestamp, policy: &Policy) {
     record.held = record.held.filter(|held| *held > at);
     if !record.can_be_cleared() {
-        return record;
+        return;
     }
-    let mut record = settle(record, at, policy);
+    pass(record, at, policy);
+    // What has lapsed by then needs no answer, whether somebody asked in between or not.
+    if !record.can_be_cleared() {
+        return;
+    }
     record.hard.reset(at);
     record.soft.reset(at);
-    record.learnt = record.learnt.filter(|learnt| learnt.since > at);
+    record.learnt.take_if(|learnt| learnt.since <= at);
     record.released = record.released.filter(|released| *released > at);
     record.cleared = record.cleared.max(Some(at));
-    record
 }

@@ -1,11 +1,11 @@
-//! Which events count: orders take events out of the fold, and may put them back.
+//! Which events count: orders take events out of the fold, and may put them back; rows of an import count from its commit on.
 
 use super::outage::{Outage, Outages, Resolution, State};
 use super::record::Record;
 use super::settings::Policy;
 use super::transition::transition;
-use crate::event::Event;
 use crate::event::order::{Decree, Order, OrderId};
+use crate::event::{Event, Imported, What};
 
 /// All orders in force, by sequence. Whoever folds asks of each event whether it is masked, and skips it if so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Masks {
 pub enum Masked<'a> {
     /// This order, later than the event, took it back.
     Undone(&'a Order),
+    /// It is a row of an import that was not finished, or not yet.
+    Unfinished,
     /// It is held by this outage, until an operator says what that was.
     Held(&'a Outage),
     /// It came of this outage, which an operator has called one.
@@ -49,31 +51,33 @@ impl Masks {
         Self::new(self.orders.iter().cloned().chain([(seq, order)]))
     }
 
-    /// What takes the event of this sequence out of the fold. For an event that is later than all orders, which live ones are, it takes
-    /// a few steps, and one for each outage that lasts, however many orders there are.
+    /// Why the event of this sequence does not count, if so: undone, else of an import without its commit, else of an outage. Allocates
+    /// nothing; for an event that is later than all orders, which live ones are, it takes a few steps, and one for each outage that lasts,
+    /// however many orders there are.
     pub fn masked(&self, seq: u64, event: &Event, policy: &Policy) -> Option<Masked<'_>> {
-        let undone = undone(self.behind(seq), event).map(Masked::Undone);
-        undone.or_else(|| self.outages.masking(event, policy).map(by_outage))
+        self.ordered(seq, event).or_else(|| self.outage_of(event, policy))
+    }
+
+    /// The part of the answer that no policy has a say in: whether it was undone, or belongs to an import without its commit.
+    pub fn ordered(&self, seq: u64, event: &Event) -> Option<Masked<'_>> {
+        ordered(self.behind(seq), seq, event)
+    }
+
+    /// The other part: whether it is hard evidence, for this policy, that an outage keeps from counting.
+    pub fn outage_of(&self, event: &Event, policy: &Policy) -> Option<Masked<'_>> {
+        self.outages.masking(event, policy).map(by_outage)
     }
 
     /// One step of the fold: the event's, unless it is masked; then also why.
     pub fn step(
         &self,
-        mut record: Record,
+        record: Record,
         seq: u64,
         event: &Event,
         policy: &Policy,
     ) -> (Record, Option<Masked<'_>>) {
         let masked = self.masked(seq, event, policy);
-        let record = match masked {
-            None => transition(record, event, policy),
-            Some(Masked::Held(_)) => {
-                record.held = record.held.max(Some(event.at));
-                record
-            }
-            Some(Masked::Undone(_) | Masked::Voided(_)) => record,
-        };
-        (record, masked)
+        (step(record, event, masked, policy), masked)
     }
 
     /// Whether the order of sequence `order` changed whether the event of sequence `seq`, which came before it, counts, given the orders
@@ -90,12 +94,13 @@ impl Masks {
         // The cheap question first: most events are not meant at all.
         let concerns = match &given.decree {
             Decree::Void { select } => select.selects(event),
+            Decree::ImportCommit { .. } => is_committed(&given.decree, seq, event),
             Decree::Outage { .. }
             | Decree::OutageEnd { .. }
             | Decree::OutageApply { .. }
             | Decree::OutageVoid { .. } => self.outages.concerns(order, event, policy),
         };
-        let kind = |orders, as_of| match undone(orders, event) {
+        let kind = |orders, as_of| match ordered(orders, seq, event) {
             Some(_) => Kind::Void,
             None => match self.outages.masking_as_of(as_of, event, policy) {
                 Some((_, State { word: Some(Resolution::Void), .. })) => Kind::Void,
@@ -106,15 +111,22 @@ impl Masks {
         concerns && kind(through, order) != kind(before, order.saturating_sub(1))
     }
 
-    /// Whether the order of this sequence is among them.
-    pub fn knows(&self, order: u64) -> bool {
-        self.order(order).is_some()
-    }
-
     /// The order of this sequence.
     pub fn order(&self, order: u64) -> Option<&Order> {
         let place = self.orders.binary_search_by_key(&order, |(seq, _)| *seq).ok()?;
         self.orders.get(place).map(|(_, order)| order)
+    }
+
+    /// Whether an import of this name is among them.
+    pub fn knows_import(&self, name: &str) -> bool {
+        self.orders.iter().any(|(_, order)| match &order.decree {
+            Decree::ImportCommit { batch, .. } => batch == name,
+            Decree::Void { .. }
+            | Decree::Outage { .. }
+            | Decree::OutageEnd { .. }
+            | Decree::OutageApply { .. }
+            | Decree::OutageVoid { .. } => false,
+        })
     }
 
     /// The orders, by sequence.
@@ -144,15 +156,56 @@ impl Masks {
     }
 }
 
-/// The order among these, all of them later than the event, that took it back: the first one, since what is void stays so.
-fn undone<'a>(orders: &'a [(u64, Order)], event: &Event) -> Option<&'a Order> {
-    orders.iter().map(|(_, order)| order).find(|order| match &order.decree {
+/// The step of an event of which it is known what masks it, if anything.
+pub fn step(
+    mut record: Record,
+    event: &Event,
+    masked: Option<Masked<'_>>,
+    policy: &Policy,
+) -> Record {
+    match masked {
+        None => transition(record, event, policy),
+        Some(Masked::Held(_)) => {
+            record.held = record.held.max(Some(event.at));
+            record
+        }
+        Some(Masked::Undone(_) | Masked::Unfinished | Masked::Voided(_)) => record,
+    }
+}
+
+/// What the orders themselves say of the event of this sequence, all of them later: the first one that takes it back, since what is void
+/// stays so; else, of a row of an import, that none of them commits it.
+fn ordered<'a>(orders: &'a [(u64, Order)], seq: u64, event: &Event) -> Option<Masked<'a>> {
+    let undone = orders.iter().map(|(_, order)| order).find(|order| match &order.decree {
         Decree::Void { select } => select.selects(event),
-        Decree::Outage { .. }
+        Decree::ImportCommit { .. }
+        | Decree::Outage { .. }
         | Decree::OutageEnd { .. }
         | Decree::OutageApply { .. }
         | Decree::OutageVoid { .. } => false,
-    })
+    });
+    if let Some(order) = undone {
+        return Some(Masked::Undone(order));
+    }
+    let What::Imported(imported) = &event.what else { return None };
+    let committed = orders.iter().any(|(_, order)| commits(&order.decree, seq, imported));
+    (!committed).then_some(Masked::Unfinished)
+}
+
+/// Whether the event of this sequence is a row of the import that this order commits.
+fn is_committed(decree: &Decree, seq: u64, event: &Event) -> bool {
+    matches!(&event.what, What::Imported(imported) if commits(decree, seq, imported))
+}
+
+fn commits(decree: &Decree, seq: u64, imported: &Imported) -> bool {
+    match decree {
+        Decree::ImportCommit { batch, first, .. } => *batch == imported.batch && *first <= seq,
+        Decree::Void { .. }
+        | Decree::Outage { .. }
+        | Decree::OutageEnd { .. }
+        | Decree::OutageApply { .. }
+        | Decree::OutageVoid { .. } => false,
+    }
 }
 
 fn by_outage((outage, state): (&Outage, State)) -> Masked<'_> {

@@ -19,7 +19,7 @@ pub mod verdict;
 
 pub use episode::{settle, settled};
 pub use import::end_of_soft;
-pub use mask::{Masked, Masks};
+pub use mask::{Masked, Masks, step};
 pub use record::Record;
 pub use settings::{Policy, PolicyFault};
 pub use standing::Standing;

@@ -156,7 +156,7 @@ impl Outages {
 
     fn take(&mut self, seq: u64, order: &Order) {
         match &order.decree {
-            Decree::Void { .. } => {}
+            Decree::Void { .. } | Decree::ImportCommit { .. } => {}
             Decree::Outage { key, since } => match self.lasting_under(key) {
                 Some((place, state)) if *since < state.since => {
                     self.change(seq, place, State { since: *since, ..state });

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use super::replies::push_printable;
 use super::settings::Distinct;
 use crate::bounce::{Category, Stage};
 use crate::event::{Context, Event, EventId, Evidence, ImportKind, Tenant};
+use crate::smtp::reply::Reply;
 use crate::time::Timestamp;
 
 /// Most episodes remembered at once, open ones and those already counted.
@@ -22,7 +24,8 @@ pub const KEYS_MAX: usize = 16;
 /// Longest key, reply or reason kept, in bytes.
 pub const TEXT_MAX: usize = 160;
 
-/// Everything that the fold remembers of one address. The default is an address of which nothing is known.
+/// Everything that the fold remembers of one address. The default is an address of which nothing is known. What few addresses have is in
+/// a box: a record is moved at every step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Hard bounces since the address last proved good.
@@ -34,11 +37,11 @@ pub struct Record {
     /// The quarantine that replies earned. It stays when it is over, until something replaces or lifts it.
     pub learnt: Option<Learnt>,
     /// The quarantine that an operator ordered.
-    pub manual: Option<Manual>,
+    pub manual: Option<Box<Manual>>,
     /// The tenants for which the address is blacklisted. As many as the operator has tenants.
     pub blacklists: BTreeMap<Tenant, Blacklisting>,
     /// An operator's word that the address may always be written to.
-    pub allowed: Option<Note>,
+    pub allowed: Option<Box<Note>>,
     /// When an operator released the address from quarantine, if nothing happened since: the next hard quarantines at once.
     pub released: Option<Timestamp>,
     /// The latest delivery or release: evidence that is dated before it is answered already.
@@ -46,12 +49,14 @@ pub struct Record {
     /// Refusals for the sender's name, means or content in a row, if the policy counts them. They move nothing.
     pub blocked: Run,
     /// The quarantine that another system had.
-    pub imported: Option<Import>,
+    pub imported: Option<Box<Import>>,
     /// When one of that kind was last released: what is dated before it comes back by no import.
     pub import_released: Option<Timestamp>,
     /// The latest evidence that an outage keeps from counting, if the address has not proved good since. It moves nothing: it makes
     /// the gate keep the delivery that answers what may be applied later.
     pub held: Option<Timestamp>,
+    /// When the address was last released from the blacklist of a tenant, which holds for imports as `import_released` does.
+    pub blacklist_released: BTreeMap<Tenant, Timestamp>,
 }
 
 /// Bounces in a row.
@@ -338,6 +343,16 @@ impl Cause {
             tenant: event.tenant.clone(),
         }
     }
+
+    /// What [`Self::of`] makes, in the memory of the one before: the attempts of a message are many and much alike.
+    pub(super) fn set(&mut self, event: &Event, evidence: &Evidence) {
+        let Self { id, category, stage, reply, rule, tenant } = self;
+        id.0.clone_from(&event.id.0);
+        (*category, *stage) = (evidence.category, evidence.stage);
+        set_line(reply, &evidence.reply);
+        set_bounded(rule, &evidence.rule);
+        tenant.0.clone_from(&event.tenant.0);
+    }
 }
 
 /// Notes a key among the latest few; false if it was there already.
@@ -366,20 +381,34 @@ pub(super) fn bounded(text: &str) -> Cow<'_, str> {
 
 /// A reply as a refusal may quote it: its lines in one, code and status said once, printable, cut.
 pub(super) fn one_line(reply: &str) -> String {
-    let mut line = String::with_capacity(reply.len().min(TEXT_MAX));
-    match crate::smtp::reply::Reply::from_text(reply) {
-        Some(reply) => {
-            push_printable(&mut line, &reply.code.to_string(), TEXT_MAX);
-            if let Some(status) = reply.status {
-                push_printable(&mut line, &format!(" {status}"), TEXT_MAX);
-            }
-            if !reply.text.is_empty() {
-                line.push(' ');
-                let room = TEXT_MAX.saturating_sub(line.len());
-                push_printable(&mut line, &reply.text, room);
-            }
-        }
-        None => push_printable(&mut line, reply, TEXT_MAX),
-    }
+    let mut line = String::new();
+    set_line(&mut line, reply);
     line
+}
+
+/// Puts [`one_line`] of a reply where another line was, in the same memory.
+fn set_line(line: &mut String, reply: &str) {
+    line.clear();
+    line.reserve(reply.len().min(TEXT_MAX));
+    let Some(outline) = Reply::outline(reply) else {
+        return push_printable(line, reply, TEXT_MAX);
+    };
+    // Writing to a `String` cannot fail.
+    let _ = match outline.status {
+        Some(status) => write!(line, "{} {status}", outline.code),
+        None => write!(line, "{}", outline.code),
+    };
+    let mut texts = outline.lines().peekable();
+    while let Some(text) = texts.next() {
+        if line.len() < TEXT_MAX && !(text.is_empty() && texts.peek().is_none()) {
+            line.push(' ');
+        }
+        push_printable(line, text, TEXT_MAX.saturating_sub(line.len()));
+    }
+}
+
+/// Puts [`bounded`] of a text where another one was, in the same memory.
+fn set_bounded(old: &mut String, text: &str) {
+    old.clear();
+    old.push_str(&bounded(text));
 }

@@ -177,6 +177,10 @@ impl Default for Replies {
 
 /// Appends at most `max` characters of `text`; what could start a line or colour a terminal becomes a space, the rest `?`.
 pub(super) fn push_printable(out: &mut String, text: &str, max: usize) {
+    // Nearly always: then it is a copy.
+    if text.len() <= max && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return out.push_str(text);
+    }
     out.extend(text.chars().take(max).map(|character| match character {
         ' '..='~' => character,
         _ if character.is_control() => ' ',

@@ -77,10 +77,10 @@ impl fmt::Display for Standing {
 
 impl<'a> Holding<'a> {
     pub(super) fn of(record: &'a Record, now: Timestamp) -> Option<Self> {
-        let manual = record.manual.as_ref().filter(|manual| manual.holds(now)).map(Self::Manual);
+        let manual = record.manual.as_deref().filter(|manual| manual.holds(now)).map(Self::Manual);
         let learnt = record.learnt.as_ref().filter(|learnt| learnt.holds(now)).map(Self::Learnt);
         let imported =
-            record.imported.as_ref().filter(|entry| entry.holds(now)).map(Self::Imported);
+            record.imported.as_deref().filter(|entry| entry.holds(now)).map(Self::Imported);
         manual.or(match (learnt, imported) {
             (Some(learnt), Some(imported)) if imported.outlasts(learnt) => Some(imported),
             (Some(learnt), _) => Some(learnt),

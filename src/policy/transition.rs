@@ -1,6 +1,6 @@
 //! One step of the fold: what one event does to a record. Pure and total: any event, in any order, gives a record.
 
-use super::episode::{attempt, campaign_of, finish, settle};
+use super::episode::{attempt, campaign_of, finish, pass};
 use super::import::import;
 use super::record::{
     Blacklisting, Cause, EpisodeKey, Learnt, Manual, Note, Origin, Record, bounded,
@@ -14,26 +14,27 @@ use crate::smtp::address::RecipientKey;
 ///
 /// An event that can say nothing about the address (`Evidence::effect` is none) is the identity, and so is a delivery to an
 /// address of which nothing is known.
-pub fn transition(record: Record, event: &Event, policy: &Policy) -> Record {
+pub fn transition(mut record: Record, event: &Event, policy: &Policy) -> Record {
+    advance(&mut record, event, policy);
+    record
+}
+
+fn advance(record: &mut Record, event: &Event, policy: &Policy) {
     match &event.what {
         What::Reply(evidence) => observe(record, event, evidence, policy),
         What::Delivered(delivery) => clear(record, event, Some(delivery), policy),
         What::Engaged if policy.engaged_clears => clear(record, event, None, policy),
-        What::Engaged => record,
+        What::Engaged => {}
         What::Complaint { source } => complain(record, event, source.as_deref()),
         What::Quarantine { until, act } => {
-            let mut record = record;
             let newest = record.manual.as_ref().is_none_or(|old| old.note.since <= event.at);
             if newest {
-                record.manual = Some(Manual { until: *until, note: note(event, act) });
+                record.manual = Some(Box::new(Manual { until: *until, note: note(event, act) }));
             }
-            record
         }
         What::Blacklist { act } => blacklist(record, event, act),
         What::Allow { act } => {
-            let mut record = record;
-            record.allowed.get_or_insert_with(|| note(event, act));
-            record
+            record.allowed.get_or_insert_with(|| Box::new(note(event, act)));
         }
         What::Release { from, .. } => release(record, event, *from, policy),
         What::Imported(imported) => import(record, event, imported, policy),
@@ -41,31 +42,30 @@ pub fn transition(record: Record, event: &Event, policy: &Policy) -> Record {
 }
 
 /// A reply that refused the recipient.
-fn observe(mut record: Record, event: &Event, evidence: &Evidence, policy: &Policy) -> Record {
+fn observe(record: &mut Record, event: &Event, evidence: &Evidence, policy: &Policy) {
     let effect = policy.effect_of(evidence);
     if effect == Effect::None && !policy.counts_as_blocked(evidence) {
-        return record;
+        return;
     }
     if is_role(&event.address) || record.answers(event.at) {
-        return record;
+        return;
     }
     if effect == Effect::None {
         if record.blocked.is_new_message(event, &evidence.context) {
             record.blocked.count(event.at);
         }
-        return record;
+        return;
     }
-    record = settle(record, event.at, policy);
+    pass(record, event.at, policy);
     if record.is_gone() {
-        return record;
+        return;
     }
     match effect {
-        Effect::Hard => hard(&mut record, event, evidence, policy),
-        Effect::Soft if evidence.is_permanent() => finish(&mut record, event, evidence, policy),
-        Effect::Soft => attempt(&mut record, event, evidence, policy),
+        Effect::Hard => hard(record, event, evidence, policy),
+        Effect::Soft if evidence.is_permanent() => finish(record, event, evidence, policy),
+        Effect::Soft => attempt(record, event, evidence, policy),
         Effect::None => {}
     }
-    record
 }
 
 /// Postmaster and abuse must stay reachable (RFC 5321 §4.5.1, RFC 2142 §4): nothing is learnt from replies about them.
@@ -109,23 +109,18 @@ fn hard(record: &mut Record, event: &Event, evidence: &Evidence, policy: &Policy
 }
 
 /// A proof that the mailbox works: counts, steps and the learnt quarantine go, whatever is not newer than the proof.
-fn clear(
-    mut record: Record,
-    event: &Event,
-    delivery: Option<&Delivery>,
-    policy: &Policy,
-) -> Record {
+fn clear(record: &mut Record, event: &Event, delivery: Option<&Delivery>, policy: &Policy) {
     let at = event.at;
     record.held = record.held.filter(|held| *held > at);
     if !record.can_be_cleared() {
-        return record;
+        return;
     }
-    let mut record = settle(record, at, policy);
+    pass(record, at, policy);
     if !record.can_be_cleared() {
-        return record;
+        return;
     }
     record.reset(at);
-    record.learnt = record.learnt.filter(|learnt| learnt.since > at);
+    record.learnt.take_if(|learnt| learnt.since <= at);
     record.released = record.released.filter(|released| *released > at);
     // A message that was counted stays known, or its next attempt would begin again; the one that arrived is over.
     record.episodes.retain(|episode| {
@@ -133,36 +128,33 @@ fn clear(
         episode.last > at || (episode.counted && !arrived)
     });
     record.cleared = record.cleared.max(Some(at));
-    record
 }
 
-fn complain(mut record: Record, event: &Event, source: Option<&str>) -> Record {
+fn complain(record: &mut Record, event: &Event, source: Option<&str>) {
     let entry = record.blacklists.entry(event.tenant.clone()).or_insert_with(|| Blacklisting {
         origin: Origin::Complaint,
         complained: None,
         note: note(event, &Act { reason: source.unwrap_or("").to_owned(), by: String::new() }),
     });
     entry.complained = Some(entry.complained.map_or(event.at, |first| first.min(event.at)));
-    record
 }
 
-fn blacklist(mut record: Record, event: &Event, act: &Act) -> Record {
+fn blacklist(record: &mut Record, event: &Event, act: &Act) {
     record.blacklists.entry(event.tenant.clone()).or_insert_with(|| Blacklisting {
         origin: Origin::Operator,
         complained: None,
         note: note(event, act),
     });
-    record
 }
 
-fn release(record: Record, event: &Event, from: List, policy: &Policy) -> Record {
+fn release(record: &mut Record, event: &Event, from: List, policy: &Policy) {
     let at = event.at;
-    let mut record = settle(record, at, policy);
+    pass(record, at, policy);
     match from {
         List::Quarantine => {
             record.reset(at);
-            record.learnt = record.learnt.filter(|learnt| learnt.since > at);
-            record.manual = record.manual.filter(|manual| manual.note.since > at);
+            record.learnt.take_if(|learnt| learnt.since <= at);
+            record.manual.take_if(|manual| manual.note.since <= at);
             // One that comes late, or again, adds nothing to what was proven since.
             if record.cleared.is_none_or(|cleared| cleared < at) {
                 record.released = Some(at);
@@ -176,11 +168,14 @@ fn release(record: Record, event: &Event, from: List, policy: &Policy) -> Record
         List::Blacklist => {
             if record.blacklists.get(&event.tenant).is_some_and(|entry| entry.note.since <= at) {
                 record.blacklists.remove(&event.tenant);
+                let released = record.blacklist_released.entry(event.tenant.clone()).or_insert(at);
+                *released = (*released).max(at);
             }
         }
-        List::Allow => record.allowed = record.allowed.filter(|note| note.since > at),
+        List::Allow => {
+            record.allowed.take_if(|note| note.since <= at);
+        }
     }
-    record
 }
 
 pub(super) fn note(event: &Event, act: &Act) -> Note {

@@ -249,6 +249,7 @@ fn inner_door(door: &Door) -> Door {
         gate: door.gate.clone(),
         outbound: Arc::clone(&door.outbound),
         metrics: Arc::clone(&door.metrics),
+        tally: door.tally.clone(),
         addresses: door.addresses,
         // At what pace content comes is the outer connection's question, too.
         settings: DoorSettings { data_rate: 0, ..door.settings.clone() },

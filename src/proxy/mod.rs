@@ -45,6 +45,7 @@ use crate::log::Addresses;
 use crate::metrics::Metrics;
 use crate::session::{Access, Auth, ClientTls, Limits, Protocol, TellClient};
 use crate::smtp::extensions::Extension;
+use crate::tally::Tally;
 use crate::tls::Certificate;
 pub use downstream::PoolLimits;
 use outbound::Outbound;
@@ -57,6 +58,8 @@ pub struct Door {
     pub outbound: Arc<Outbound>,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Counts what became of recipients.
+    pub tally: Tally,
     /// How addresses are shown in the log.
     pub addresses: Addresses,
     /// Of this listener.

@@ -5,6 +5,7 @@ mod judging;
 mod learnt;
 mod part;
 mod peers;
+mod tallied;
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use account::Account;
 pub(super) use part::{Part, Who};
 pub(super) use peers::untold;
+use tallied::Meant;
 
 use super::Door;
 use super::downstream::NextHop;
@@ -48,6 +50,8 @@ pub(super) struct Reporter {
     account: Account,
     /// Recipients of this transaction that passed for a reason, or in spite of one.
     passed: Vec<(RecipientKey, Passed)>,
+    /// What the last reply meant that was counted for several.
+    meant: Option<Meant>,
 }
 
 /// When the client may hear a reply.
@@ -69,8 +73,21 @@ impl Reporter {
         tracing::debug!(event = "connect", client, session);
         let common = common(&tenant, &client, &session);
         let clear = Common::new(|line| decided(line, "forward", &Passed::default()));
-        let (spare, passed, part, login) = (String::new(), Vec::new(), Part::of(&door), None);
-        Self { door, part, client, login, session, tenant, account, clear, common, spare, passed }
+        let (passed, part) = (Vec::new(), Part::of(&door));
+        Self {
+            door,
+            part,
+            client,
+            login: None,
+            session,
+            tenant,
+            account,
+            clear,
+            common,
+            spare: String::new(),
+            passed,
+            meant: None,
+        }
     }
 
     /// The next hop answered for a recipient.
@@ -84,18 +101,22 @@ impl Reporter {
             let passed = self.why_passed(key);
             self.rcpt(envelope, key, "forward", &passed, next_hop, reply);
         }
-        let Some(ticket) = *ticket else { return Settling::Nothing };
+        let Some(ticket) = *ticket else {
+            self.count_reply(answered, key, next_hop);
+            return Settling::Nothing;
+        };
         let about = self.about(envelope, key.clone(), next_hop);
         let learning = self.door.gate.refused(&about, *stage, reply, *recipients, Timestamp::now());
         self.door.metrics.replied(learning.classification.category.name());
+        self.count_refusal(answered, key, next_hop, &learning.classification);
         let learnt = self.learnt(answered, &about.address, next_hop, learning.classification);
         match learning.durable {
             Some(durable) => {
-                let settled = async move { learnt.log(Some(durable.in_time().await)) };
+                let settled = async move { learnt.log(durable.in_time().await) };
                 Settling::Later(ticket, Box::pin(settled))
             }
             None => {
-                learnt.log(None);
+                learnt.log_unawaited(learning.noted);
                 Settling::Now(ticket)
             }
         }
@@ -116,6 +137,7 @@ impl Reporter {
         let tls = next_hop.map_or("", |hop| hop.tls);
         self.door.metrics.finished(outcome, tls, finished.client_gone);
         self.passed.clear();
+        self.count_finished(finished, next_hop);
         let envelope = &finished.envelope;
         // Of a message that its client left, the reply is nobody's.
         let left = finished.client_gone && finished.outcome == Outcome::Aborted;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{Criterion, criterion_group};
 use rcptgate::bounce::classify::Classifier;
@@ -53,32 +54,53 @@ fn fold(criterion: &mut Criterion) {
                 .fold(Record::default(), |record, event| transition(record, event, &policy))
         });
     });
-    let events = mix();
+    let (events, addresses) = (mix(), 30_000);
+    let owners: Vec<usize> = owners(&events);
     group.throughput(criterion::Throughput::Elements(events.len() as u64));
     for name in Policy::presets() {
         let policy = Policy::preset(name).expect("a preset");
+        // By the processor's time, which other work on the machine does not stretch.
         group.bench_function(format!("mix/{name}"), |bencher| {
-            bencher.iter(|| fold_all(black_box(&events), &policy));
+            bencher.iter_custom(|rounds| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..rounds {
+                    let mut records = vec![Record::default(); addresses];
+                    let begin = processor_time();
+                    fold_all(&mut records, black_box(&events), &owners, &policy);
+                    spent += processor_time().saturating_sub(begin);
+                    black_box(records);
+                }
+                spent
+            });
         });
     }
     group.finish();
 }
 
-/// Events of many addresses, each folded into its record, as `simulate` does.
-fn fold_all(events: &[Event], policy: &Policy) -> HashMap<RecipientKey, Record> {
-    let mut records: HashMap<RecipientKey, Record> = HashMap::new();
-    for event in events {
-        match records.get_mut(&event.address) {
-            Some(record) => *record = transition(std::mem::take(record), event, policy),
-            None => {
-                let record = transition(Record::default(), event, policy);
-                if !record.is_blank() {
-                    records.insert(event.address.clone(), record);
-                }
-            }
-        }
+/// Events of many addresses, each folded into the record of its owner: finding that is no part of the measure.
+#[inline(never)]
+fn fold_all(records: &mut [Record], events: &[Event], owners: &[usize], policy: &Policy) {
+    for (event, owner) in events.iter().zip(owners) {
+        let record = records.get_mut(*owner).expect("a record for each address");
+        *record = transition(std::mem::take(record), event, policy);
     }
-    records
+}
+
+/// Of each event, the number of its address.
+fn owners(events: &[Event]) -> Vec<usize> {
+    let mut numbers = HashMap::new();
+    let number = |event: &Event| {
+        let next = numbers.len();
+        *numbers.entry(event.address.clone()).or_insert(next)
+    };
+    events.iter().map(number).collect()
+}
+
+/// What this thread has had of a processor, as Linux counts it.
+fn processor_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    let nanos = text.split(' ').next().and_then(|field| field.parse().ok());
+    Duration::from_nanos(nanos.expect("a number"))
 }
 
 /// What a sender of newsletters learns in some weeks: 100,000 events of 30,000 addresses. Of a hundred, 30 are hard bounces, 10 final

@@ -14,12 +14,14 @@ mod names;
 mod peers;
 mod relay;
 mod session;
+mod tally;
 
 criterion::criterion_main!(
     classify::benches,
     judge::benches,
     guard::benches,
     learn::benches,
+    tally::benches,
     content::benches,
     session::benches,
     relay::benches,

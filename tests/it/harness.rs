@@ -24,6 +24,8 @@ use rcptgate::proxy::{Door, DoorSettings, PoolLimits, Timeouts, listener};
 use rcptgate::routing::target::Targets;
 use rcptgate::session::{Auth, ClientTls, Limits, Protocol, TellClient};
 use rcptgate::smtp::extensions::Extension;
+use rcptgate::tally::{self, Tally};
+use rcptgate::time::Timestamp;
 use rcptgate::tls::Certificate;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -39,6 +41,7 @@ pub struct Lab {
     pub door: SocketAddr,
     pub downstream: Downstream,
     pub metrics: Arc<Metrics>,
+    pub tally: Tally,
     pub drain: CancellationToken,
     pub sessions: TaskTracker,
     pub routes: Routes,
@@ -169,6 +172,7 @@ impl Lab {
             ..RouteSettings::fixed(hosts, wish.protection)
         });
         let routes = Routes::new(wish.routes, rest);
+        let tally = Tally::open(tally::Settings::new(data.path()), Timestamp::now());
         let resolver = wish.resolver.unwrap_or_else(system_resolver);
         let goodbye = wish.timeouts.quit;
         let mut outbound = Outbound::new(routes.clone(), resolver, wish.own, wish.pool, goodbye);
@@ -179,6 +183,7 @@ impl Lab {
             gate: opened.gate.clone(),
             outbound: Arc::new(outbound),
             metrics: Arc::clone(&metrics),
+            tally: tally.clone(),
             addresses: Addresses::Full,
             settings: DoorSettings {
                 hostname: wish.hostname.into(),
@@ -219,7 +224,8 @@ impl Lab {
         let sessions = TaskTracker::new();
         tokio::spawn(listener::serve(listener, Arc::new(door), sessions.clone()));
         let gate = opened.gate;
-        Self { gate, door: address, downstream, metrics, drain, sessions, routes, halt, data }
+        let door = address;
+        Self { gate, door, downstream, metrics, tally, drain, sessions, routes, halt, data }
     }
 
     /// Ends everything but the next hop's memory.

@@ -20,6 +20,7 @@ pub(super) fn without_effect(
         Masked::Undone(order) => {
             (format!("voided by {}: {}", order.id, order.act.reason), Some(by(order)), None)
         }
+        Masked::Unfinished => ("nothing: its import was not finished".to_owned(), None, None),
         Masked::Voided(outage) => {
             let order = masks.order(outage.last_order());
             let reason = order.map_or("", |order| &order.act.reason);

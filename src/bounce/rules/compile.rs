@@ -9,7 +9,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::dead::{self, Pattern, Shape};
 use super::prefilter::{Needs, Prefilter};
 use super::read::{self, File, Text, Written};
-use super::{Rule, RuleFault, Rules, Specimen, pattern};
+use super::{Condition, Field, Rule, RuleFault, Rules, Specimen, pattern};
 use crate::bounce::Stage;
 
 /// Octets that the compiled patterns of one rule may take; the largest of the built-in ones needs about a tenth.
@@ -222,6 +222,7 @@ impl Compiler {
         let (except, except_parts) = self.patterns(&written.except);
         self.faults.extend(dead::receivers(&written));
         let rule = Rule {
+            written: conditions(&written),
             line: name.line,
             own: self.own,
             category: written.category?,
@@ -307,6 +308,18 @@ impl Compiler {
         }
         parsed
     }
+}
+
+/// What a rule asks for, as it was written.
+fn conditions(rule: &Written) -> Vec<Condition> {
+    let fields = [
+        (Field::Text, &rule.text),
+        (Field::Raw, &rule.raw),
+        (Field::Codes, &rule.codes),
+        (Field::Status, &rule.status),
+    ];
+    let all = fields.into_iter().flat_map(|(kind, all)| all.iter().map(move |one| (kind, one)));
+    all.map(|(kind, one)| Condition { kind, line: one.line, text: one.value.clone() }).collect()
 }
 
 pub(super) fn build(pattern: &str) -> Result<Regex, regex::Error> {

@@ -49,6 +49,9 @@ pub struct Import {
     /// Quarantine unsubscribes for all tenants, which they say nothing about
     #[arg(long)]
     pub force_unsubscribes_into_quarantine: bool,
+    /// Let rows without a date count of addresses that an operator has released
+    #[arg(long)]
+    pub again: bool,
     /// Let active rows clear counts and what replies earned
     #[arg(long)]
     pub reset: bool,

@@ -3,8 +3,9 @@
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
+use super::Since;
+use super::asked::CATEGORIES;
 use super::times::since;
-use super::{CATEGORIES, Since};
 use crate::bounce::Category;
 
 /// `undo`.

@@ -27,6 +27,7 @@ use crate::proxy::{DoorSettings, Timeouts};
 use crate::routing::target::Targets;
 use crate::session::{Auth, Limits, TellClient};
 use crate::smtp::address::RecipientKey;
+use crate::tally;
 use crate::time::Timestamp;
 
 /// A directory that only its owner can enter, removed when dropped.
@@ -86,6 +87,7 @@ impl Stage {
             targets: Targets::default(),
             sts: None,
             addresses: Addresses::Full,
+            tally: tally::Settings::new(&folder.data()),
         };
         let running = Running::start(parts, |_, _| {}).await?;
         Ok(Self { running, receivers })

@@ -1,5 +1,4 @@
-use std::fmt::Write as _;
-
+use super::rows::Body;
 use super::*;
 use crate::exchange::column;
 
@@ -11,43 +10,69 @@ fn terms() -> Terms {
         tenant: None,
         act: Act { reason: "move".to_owned(), by: "eve".to_owned() },
         reset: false,
+        again: false,
         force_unsubscribes: false,
     }
 }
 
-fn batches(text: &str) -> Vec<Result<Vec<Draft>, Failure>> {
+/// The rows of a file that read as `before` does when it was looked at.
+fn rows(text: &str, before: &str) -> Vec<Result<ImportRow, Failure>> {
     let columns =
         vec![column("address=mail").expect("a column"), column("kind=kind").expect("one")];
     let wanted = Wanted { columns, ..Wanted::default() };
-    let reader = Reader::open(text.as_bytes(), &wanted).expect("a form");
     let (terms, policy) = (terms(), Policy::default());
-    Batches { reader, terms: &terms, policy: &policy, name: "list.csv" }.take(9).collect()
+    let (mut summed, sum) = Summed::new(before.as_bytes());
+    io::copy(&mut summed, &mut io::sink()).expect("bytes");
+    let (summed, now) = Summed::new(text.as_bytes());
+    let reader = Reader::open(summed, &wanted).expect("a form");
+    let sums = (now, sum.value());
+    Rows { reader, terms: &terms, policy: &policy, name: "list.csv", sums, over: false }
+        .take(9)
+        .collect()
 }
 
 #[test]
-fn entries_come_in_batches_and_rows_that_do_nothing_not_at_all() {
-    let mut text = "mail,kind\n".to_owned();
-    for row in 0..1200 {
-        writeln!(text, "u{row}@x.test,{}", if row % 2 == 0 { "hard" } else { "active" })
-            .expect("text");
-    }
-    let drafts: Vec<Vec<Draft>> =
-        batches(&text).into_iter().map(|batch| batch.expect("good")).collect();
-    assert_eq!(drafts.iter().map(Vec::len).collect::<Vec<_>>(), [512, 88]);
-    let last = drafts[1].last().expect("a draft");
-    assert_eq!(last.at, terms().now);
-    let What::Imported(imported) = &last.what else { panic!("{last:?}") };
-    assert_eq!((imported.row, imported.batch.as_str()), (Some(1199), "b1"));
+fn rows_that_do_nothing_are_left_out() {
+    let text = "mail,kind\na@x.test,hard\nb@x.test,active\nc@x.test,soft\n";
+    let rows: Vec<ImportRow> = rows(text, text).into_iter().map(|row| row.expect("good")).collect();
+    assert_eq!(rows.iter().map(|row| row.row).collect::<Vec<_>>(), [Some(1), Some(3)]);
+    assert_eq!((rows[1].address.as_str(), rows[1].kind), ("c@x.test", ImportKind::Soft));
 }
 
 #[test]
-fn a_file_that_has_changed_since_is_told() {
-    let found = batches("mail,kind\na@x.test,hard\nnobody,hard\n");
-    let Some(Err(Failure::Data(why))) = found.first() else { panic!("{found:?}") };
-    assert!(
-        why.starts_with("list.csv: changed while it was read: row 2 (line 3), column mail"),
-        "{why}"
+fn a_file_that_has_changed_since_is_told_and_ends_there() {
+    let told = |text: &str, before: &str, entries: usize, part: &str| {
+        let found = rows(text, before);
+        assert_eq!(found.len(), entries + 1, "{found:?}");
+        let Some(Err(Failure::Data(why))) = found.last() else { panic!("{found:?}") };
+        assert!(why.starts_with("list.csv: changed while it was read, so nothing was"), "{why}");
+        assert!(why.contains(part), "{why}");
+    };
+    let good = "mail,kind\na@x.test,hard\nb@x.test,hard\n";
+    told("mail,kind\na@x.test,hard\nnobody,hard\n", good, 1, "row 2 (line 3), column mail");
+    // As many rows, and as many bytes.
+    told("mail,kind\na@x.test,hard\nc@x.test,hard\n", good, 2, "other bytes than before");
+    told("mail,kind\na@x.test,hard\n", good, 1, "other bytes than before");
+}
+
+#[test]
+fn a_body_is_a_head_and_lines_and_breaks_off_at_a_failure() {
+    let good = "mail,kind\na@x.test,hard\nb@x.test,hard\n";
+    let head = head(&terms(), 2);
+    let mut text = String::new();
+    let mut body = Body::new(&head, rows(good, good).into_iter(), |_| {}).expect("a body");
+    body.read_to_string(&mut text).expect("whole");
+    assert_eq!(text.lines().count(), 3);
+    assert_eq!(
+        serde_json::from_str::<ImportHead>(text.lines().next().expect("one")).ok(),
+        Some(head.clone())
     );
+    let changed = "mail,kind\na@x.test,hard\nc@x.test,hard\n";
+    let mut body = Body::new(&head, rows(changed, good).into_iter(), |_| {}).expect("a body");
+    for _ in 0..2 {
+        assert!(body.read_to_string(&mut text).is_err());
+    }
+    assert!(matches!(body.failure, Some(Failure::Data(_))));
 }
 
 #[test]

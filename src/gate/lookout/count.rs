@@ -53,7 +53,7 @@ fn count(
 ) -> Result<HashMap<OrderId, Kept>, GateError> {
     let keeps = |seq: u64, event: &Event| match masks.masked(seq, event, policy) {
         Some(Masked::Held(outage) | Masked::Voided(outage)) => Some(&outage.id),
-        Some(Masked::Undone(_)) | None => None,
+        Some(Masked::Undone(_) | Masked::Unfinished) | None => None,
     };
     let end = store.applied().map_or(0, |applied| applied.seq);
     let mut all = HashMap::<OrderId, (Kept, Recent)>::new();

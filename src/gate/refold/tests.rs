@@ -105,6 +105,7 @@ impl Bench {
             &self.dir.path().join("journal"),
             &self.policy,
             &self.masks,
+            &mut |_, _| {},
         );
         let report = report.expect("verified");
         assert!(report.agrees(), "{:?}", report.first);

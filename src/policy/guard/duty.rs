@@ -69,7 +69,10 @@ impl Guard {
             let (id, word) = match &order.decree {
                 Decree::OutageApply { outage } => (outage, Resolution::Apply),
                 Decree::OutageVoid { outage } => (outage, Resolution::Void),
-                Decree::Void { .. } | Decree::Outage { .. } | Decree::OutageEnd { .. } => continue,
+                Decree::Void { .. }
+                | Decree::ImportCommit { .. }
+                | Decree::Outage { .. }
+                | Decree::OutageEnd { .. } => continue,
             };
             let Some(outage) = masks.outage(id) else { continue };
             // A word about an old one ends no later one under the same key.

@@ -1,7 +1,7 @@
 //! A record stays small whatever happens, and is stored in a form that both codecs read back.
 
 use super::*;
-use crate::policy::record::{EPISODES_MAX, KEYS_MAX, TEXT_MAX};
+use crate::policy::record::{EPISODES_MAX, KEYS_MAX, TEXT_MAX, one_line};
 
 #[test]
 fn a_record_stays_small() {
@@ -55,4 +55,54 @@ fn both_codecs_read_back_what_they_wrote() {
     assert_eq!(postcard::from_bytes::<Record>(&bytes).expect("reads"), record);
     let json = serde_json::to_string(&record).expect("serialises");
     assert_eq!(serde_json::from_str::<Record>(&json).expect("reads"), record);
+}
+
+/// A line as it would be made of the reply read into fields.
+fn line_of_fields(text: &str) -> String {
+    let Some(reply) = crate::smtp::reply::Reply::from_text(text) else {
+        return printable(text, TEXT_MAX);
+    };
+    let status = reply.status.map(|status| format!(" {status}")).unwrap_or_default();
+    let head = format!("{}{status}", reply.code);
+    if reply.text.is_empty() {
+        return head;
+    }
+    format!("{head} {}", printable(&reply.text, TEXT_MAX - head.len() - 1))
+}
+
+fn printable(text: &str, max: usize) -> String {
+    let plain = |character: char| match character {
+        ' '..='~' => character,
+        _ if character.is_control() => ' ',
+        _ => '?',
+    };
+    text.chars().take(max).map(plain).collect()
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_reply_on_one_line_says_what_its_fields_say(
+        lines in proptest::collection::vec("(550|450|55)[- ]?([245]\\.[0-9]\\.[0-9]{1,4})?[ :;x]?[a-z \u{e9}\u{1}]{0,90}", 0..4),
+        end in proptest::sample::select(vec!["\n", "\r\n", "\n\n", "\r"]),
+    ) {
+        let text = lines.join(end);
+        proptest::prop_assert_eq!(one_line(&text), line_of_fields(&text));
+    }
+
+    #[test]
+    fn attempts_of_one_message_leave_the_cause_of_the_last(replies in proptest::collection::vec("4[0-9]{2} [ -~]{0,200}", 2..4)) {
+        let tell = |replies: &[String]| {
+            let policy = Policy::default();
+            let mut record = Record::default();
+            for (index, reply) in (0..).zip(replies) {
+                let mut seen = evidence(Category::MailboxFull, reply, Some("message"));
+                seen.rule = format!("rule{index}");
+                let event = event(index * HOUR, "a@b.test", What::Reply(seen));
+                record = transition(record, &event, &policy);
+            }
+            record.episodes.into_iter().map(|episode| episode.cause.reply).collect::<Vec<_>>()
+        };
+        let last = replies.last().cloned().into_iter().collect::<Vec<_>>();
+        proptest::prop_assert_eq!(tell(&replies), tell(&last));
+    }
 }

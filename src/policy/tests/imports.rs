@@ -106,6 +106,9 @@ fn an_active_entry_clears_what_was_learnt_and_nothing_else() {
             (1, Do::Ask("refuse", "manual")),
         ],
     );
+    // What has lapsed by itself leaves nothing to answer.
+    let lapsed = [(0, Do::Deferred(None)), (3 * DAY + 1, import(ImportKind::Active))];
+    assert!(check("once@plain.test", &lapsed).is_blank());
     let record = check("new@plain.test", &[(0, import(ImportKind::Active))]);
     assert!(record.is_blank());
 }
@@ -124,6 +127,59 @@ fn what_was_released_comes_back_by_no_older_entry() {
         (30 * DAY, IMPORTED),
     ];
     check("support@plain.test", &again);
+}
+
+#[test]
+fn after_a_release_an_entry_without_a_date_counts_only_when_that_is_said() {
+    let again = |kind| Do::Import(Imported { again: true, ..imported(kind) });
+    let story = [
+        (0, import(ImportKind::Hard)),
+        (1, IMPORTED),
+        (DAY, Do::Release(List::Quarantine)),
+        (2 * DAY, import(ImportKind::Hard)),
+        (30 * DAY, import(ImportKind::Soft)),
+        (30 * DAY, PASSES),
+        (31 * DAY, again(ImportKind::Hard)),
+        (31 * DAY, IMPORTED),
+    ];
+    check("support@plain.test", &story);
+}
+
+#[test]
+fn what_left_the_blacklist_comes_back_by_no_older_entry() {
+    const LISTED: Do = Do::Ask("refuse", "blacklist");
+    for kind in [ImportKind::Complaint, ImportKind::Unsubscribe] {
+        let again = Do::Import(Imported { again: true, ..imported(kind) });
+        let story = [
+            (0, dated(kind, 0)),
+            (0, LISTED),
+            (DAY, Do::Release(List::Blacklist)),
+            (2 * DAY, dated(kind, DAY)),
+            (2 * DAY, import(kind)),
+            (2 * DAY, PASSES),
+            (3 * DAY, again),
+            (3 * DAY, LISTED),
+            (4 * DAY, Do::Release(List::Blacklist)),
+            (5 * DAY, dated(kind, 4 * DAY + 1)),
+            (5 * DAY, LISTED),
+        ];
+        check("sorry@plain.test", &story);
+    }
+    // Of somebody who was never on it there was nothing to release.
+    check(
+        "other@plain.test",
+        &[(0, Do::Release(List::Blacklist)), (1, import(ImportKind::Complaint)), (1, LISTED)],
+    );
+    // The recipient's own word is no import.
+    check(
+        "sorry@plain.test",
+        &[
+            (0, dated(ImportKind::Complaint, 0)),
+            (1, Do::Release(List::Blacklist)),
+            (2, Do::Complaint),
+            (2, LISTED),
+        ],
+    );
 }
 
 #[test]

@@ -101,6 +101,7 @@ pub(super) fn imported(kind: ImportKind) -> Imported {
         category: None,
         detail: "550 5.1.1 no such user".to_owned(),
         forced: false,
+        again: false,
         act: act(),
     }
 }

@@ -47,7 +47,7 @@ fn mask(masks: &Masks, seq: u64, secs: i64) -> char {
     match masks.masked(seq, &hard(secs, "a@example.test"), &Policy::default()) {
         None => '-',
         Some(Masked::Held(_)) => 'h',
-        Some(Masked::Undone(_) | Masked::Voided(_)) => 'v',
+        Some(Masked::Undone(_) | Masked::Unfinished | Masked::Voided(_)) => 'v',
     }
 }
 

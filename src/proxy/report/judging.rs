@@ -1,11 +1,12 @@
 //! What the gate says to a recipient, and where it goes.
 
 use super::{Passed, Reporter};
-use crate::policy::verdict::Verdict;
+use crate::policy::verdict::{Reason, Verdict};
 use crate::routing::Destination;
 use crate::session::{Envelope, Input};
 use crate::smtp::address::{Recipient, RecipientKey};
 use crate::smtp::reply::Reply;
+use crate::tally::Ground;
 use crate::time::Timestamp;
 
 /// Why a recipient is refused that goes nowhere.
@@ -44,6 +45,7 @@ impl Reporter {
                 if let Some(key) = recipient.key() {
                     let passed = Passed { reason: NO_ROUTE, ..Passed::default() };
                     self.rcpt(envelope, key, "refuse", &passed, None, &reply);
+                    self.count_refused(envelope, key, Ground::NoRoute);
                 }
                 Input::Refused(reply)
             }
@@ -68,6 +70,7 @@ impl Reporter {
         }
         self.door.metrics.decided(verdict, passed.reason);
         self.rcpt(envelope, key, verdict, &passed, None, &reply);
+        self.count_refused(envelope, key, ground(decision.reason));
         Err(reply)
     }
 
@@ -82,5 +85,20 @@ impl Reporter {
     pub(super) fn why_passed(&mut self, key: &RecipientKey) -> Passed {
         let found = self.passed.iter().position(|(of, _)| of == key);
         found.map(|at| self.passed.remove(at).1).unwrap_or_default()
+    }
+}
+
+/// What a refusal for this reason is counted as.
+const fn ground(reason: Reason) -> Ground {
+    match reason {
+        Reason::Quarantine => Ground::Quarantine,
+        Reason::QuarantineLongTerm => Ground::QuarantineLongTerm,
+        // Most of what other systems had is for good.
+        Reason::Imported => Ground::QuarantineLongTerm,
+        Reason::Manual => Ground::Manual,
+        Reason::Blacklist => Ground::Blacklist,
+        Reason::Disposable => Ground::Disposable,
+        // Nothing speaks against the recipient, as far as could be read.
+        Reason::None | Reason::Allowed => Ground::Unreadable,
     }
 }

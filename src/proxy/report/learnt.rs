@@ -2,6 +2,7 @@
 
 use super::super::downstream::NextHop;
 use super::Reporter;
+use super::tallied::Expired;
 use crate::bounce::Stage;
 use crate::bounce::classify::Classification;
 use crate::event::Tenant;
@@ -21,6 +22,7 @@ pub(super) struct Learnt {
     stage: Stage,
     read: Classification,
     reply: String,
+    expired: Option<Expired>,
 }
 
 impl Reporter {
@@ -40,24 +42,35 @@ impl Reporter {
             campaign: self.campaign(&answered.envelope),
             receiver: next_hop.map(|hop| hop.receiver.clone()).unwrap_or_default(),
             stage: answered.stage,
-            read,
             reply: self.shown(&answered.reply),
+            expired: self.expired(answered, address, next_hop, &read),
+            read,
         }
     }
 }
 
 impl Learnt {
-    /// Logs what became of it; without an outcome it said nothing about the address, and nothing was written down.
-    pub(super) fn log(self, outcome: Option<Result<Ack, Unlearnt>>) {
-        let (result, standing, error) = match &outcome {
-            None => ("ignored", "", String::new()),
-            Some(Ok(ack)) => {
+    /// Logs what became of it.
+    pub(super) fn log(self, outcome: Result<Ack, Unlearnt>) {
+        if let (Some(expired), Ok(ack)) = (&self.expired, &outcome) {
+            expired.count(ack.change.map_or(0, |change| change.softs));
+        }
+        match outcome {
+            Ok(ack) => {
                 let held = ack.change.is_some_and(|change| change.held.is_some());
                 let standing = ack.change.map_or("", |change| change.after.name());
-                (if held { "held" } else { "learnt" }, standing, String::new())
+                self.line(if held { "held" } else { "learnt" }, standing, "");
             }
-            Some(Err(unlearnt)) => ("unlearnt", "", unlearnt.to_string()),
-        };
+            Err(unlearnt) => self.line("unlearnt", "", &unlearnt.to_string()),
+        }
+    }
+
+    /// Logs what can move no standing: written down in passing, or not at all.
+    pub(super) fn log_unawaited(self, noted: bool) {
+        self.line(if noted { "noted" } else { "ignored" }, "", "");
+    }
+
+    fn line(self, result: &str, standing: &str, error: &str) {
         tracing::info!(
             event = "learn",
             result,

@@ -60,8 +60,20 @@ impl Reporter {
         let tenant = account.tenant();
         let common = common(&tenant, &client, &session);
         let clear = Common::new(|line| decided(line, "forward", &Passed::default()));
-        let (spare, passed, part) = (String::new(), Vec::new(), Part::Mail);
-        Self { door, part, client, login, session, tenant, account, clear, common, spare, passed }
+        Self {
+            door,
+            part: Part::Mail,
+            client,
+            login,
+            session,
+            tenant,
+            account,
+            clear,
+            common,
+            spare: String::new(),
+            passed: Vec::new(),
+            meant: None,
+        }
     }
 
     /// Which part of the session this is.

@@ -51,6 +51,16 @@ pub enum ReplyFault {
     DifferingCodes,
 }
 
+/// A whole reply as it stands in a log or a journal, read where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Outline<'a> {
+    /// The basic code.
+    pub code: ReplyCode,
+    /// The enhanced status, if there was one whose class agrees with the code.
+    pub status: Option<EnhancedStatus>,
+    text: &'a str,
+}
+
 /// Assembles replies from bytes that arrive in any pieces.
 #[derive(Debug, Default)]
 pub struct ReplyDecoder {
@@ -120,6 +130,28 @@ impl ReplyDecoder {
     }
 }
 
+pub(super) fn outline(text: &str) -> Option<Outline<'_>> {
+    let mut lines = text.lines().filter(|line| !line.is_empty());
+    let (code, _, rest) = split(lines.next()?.as_bytes())?;
+    let status = status_of(code, rest).map(|(status, _)| status);
+    let agrees = |line: &str| split(line.as_bytes()).is_some_and(|(other, _, _)| other == code);
+    lines.all(agrees).then_some(Outline { code, status, text })
+}
+
+impl<'a> Outline<'a> {
+    /// The text of each line behind code and status, as [`Reply::text`] joins them.
+    pub fn lines(self) -> impl Iterator<Item = &'a str> {
+        self.text.lines().filter(|line| !line.is_empty()).map(move |line| {
+            let text = line.get(4..).unwrap_or_default();
+            let repeated = status_of(self.code, text.as_bytes())
+                .filter(|(status, _)| Some(*status) == self.status);
+            let skipped = repeated
+                .map_or(0, |(_, used)| text.len() - behind_status(text.as_bytes(), used).len());
+            text.get(skipped..).unwrap_or_default()
+        })
+    }
+}
+
 pub(super) fn from_text(text: &str) -> Option<Reply> {
     let mut reply = None;
     for line in text.lines().filter(|line| !line.is_empty()) {
@@ -149,10 +181,14 @@ fn split(line: &[u8]) -> Option<(ReplyCode, bool, &[u8])> {
 /// memory, however many hands it passes through.
 const COMMON: [&str; 4] = ["Ok", "OK", "Accepted", "ok"];
 
+/// The status at the start of a line's text, if its class agrees with the code, and how many bytes it took.
+fn status_of(code: ReplyCode, text: &[u8]) -> Option<(EnhancedStatus, usize)> {
+    EnhancedStatus::leading(text).filter(|(status, _)| u16::from(status.class) == code.get() / 100)
+}
+
 /// Adds a line to a reply under way; `None` if its code differs from the first line's.
 fn add_line(partial: &mut Option<Reply>, code: ReplyCode, text: &[u8]) -> Option<()> {
-    let status = EnhancedStatus::leading(text)
-        .filter(|(status, _)| u16::from(status.class) == code.get() / 100);
+    let status = status_of(code, text);
     match partial {
         None => {
             let text = status.map_or(text, |(_, used)| behind_status(text, used));

@@ -3,7 +3,7 @@
 import subprocess
 
 from gate import World
-from lab import expect, wait_for
+from lab import REPOSITORY, expect, wait_for
 from mail import SENDER, Message
 
 GOOD, QUARANTINED, DISPOSABLE, UNKNOWN = (
@@ -126,3 +126,16 @@ def test_swaks_shows_the_refusal(lab):
         ["swaks", "--server", f"127.0.0.1:{world.gate.port}", "--from", SENDER, "--to", GOOD],
         capture_output=True, text=True, timeout=60, check=False)
     expect(done.returncode == 0, f"swaks could not send:\n{done.stdout}{done.stderr}")
+
+
+def test_postfix_calls_what_the_gate_refuses_suppressed(lab):
+    # The table that is in the repository for it; what a receiver refuses stays as it is.
+    table = f"regexp:{REPOSITORY}/config/snippets/postfix-suppressed"
+    world = World(lab, [GOOD], trusted=["trusted.test"], client={"smtp_delivery_status_filter": table})
+    world.gate.command("quarantine", QUARANTINED, "--reason", "hard bounces elsewhere")
+    message = world.send(Message(), QUARANTINED, UNKNOWN)
+    quarantined, unknown = world.bounced(message, QUARANTINED, UNKNOWN)
+    by_gate(quarantined)
+    expect("suppressed:" not in unknown, f"not the gate's refusal: {unknown}")
+    line, = world.client.logged(f"to=<{QUARANTINED}>")
+    expect("dsn=5.7.1, status=bounced (suppressed: host " in line, f"not marked: {line}")

@@ -34,6 +34,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("session", 3),
     ("journal", 4),
     ("store", 4),
+    ("tally", 4),
     ("dns", 4),
     ("mta_sts", 4),
     ("credentials", 4),

@@ -1,9 +1,9 @@
-//! The figures of a gate.
+//! The figures of a gate, counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Fault, NOBODY, mode};
-use crate::admin::wire::{Figures, Standings};
+use super::desk::{Fault, NOBODY, mode};
+use super::wire::{Figures, Standings};
 use crate::event::order::Decree;
 use crate::gate::Gate;
 use crate::policy::{Standing, settled};
@@ -22,9 +22,7 @@ pub fn figures(
     let (health, stats) = (gate.health(), gate.stats());
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let (masks, outages) = (gate.masks(), gate.outages());
-    let undos = masks.orders().iter();
-    let undos = undos.filter(|(_, order)| matches!(order.decree, Decree::Void { .. })).count();
+    let outages = gate.outages();
     let failures = [&stats.read_failures, &stats.journal_failures, &stats.index_failures];
     Ok(Figures {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -38,15 +36,25 @@ pub fn figures(
         learnt: read(&stats.learnt),
         unlearnt: read(&stats.unlearnt),
         late: read(&stats.late),
+        noted: read(&stats.noted),
+        left_out: read(&stats.left_out),
         ignored: read(&stats.ignored),
         failures: failures.into_iter().map(read).sum(),
         recoveries: read(&stats.recoveries),
-        orders: count(undos),
+        orders: orders(gate, |decree| matches!(decree, Decree::Void { .. })),
+        imports: orders(gate, |decree| matches!(decree, Decree::ImportCommit { .. })),
         outages: count(outages.open),
         unresolved: count(outages.unresolved),
         held: read(&stats.held),
         refolding: count(gate.jobs().unwrap_or(0)),
     })
+}
+
+/// How many orders of a kind are in force.
+fn orders(gate: &Gate, kind: impl Fn(&Decree) -> bool) -> u64 {
+    let masks = gate.masks();
+    let found = masks.orders().iter().filter(|(_, order)| kind(&order.decree));
+    u64::try_from(found.count()).unwrap_or(u64::MAX)
 }
 
 fn count_standings(gate: &Gate, now: Timestamp) -> Result<Standings, Fault> {

@@ -1,0 +1,172 @@
+//! Importing a list: the rows one by one, and the commit, for commands too.
+
+use super::desk::{Fault, address, signed, tenant, unlearnt};
+use super::wire::{ImportHead, ImportReply, ImportRow};
+use crate::event::{Act, ImportKind, Imported, What, plain_word};
+use crate::gate::{
+    Disobeyed, Draft, GROUP_MAX, Gate, ImportRefused, Importing, Obeying, OrderOutcome,
+};
+use crate::time::Timestamp;
+
+/// Most rows of one import: what a list of all that a sender ever wrote to has, and a disk can hold.
+pub const ROWS_MAX: u64 = 100_000_000;
+/// Longest reason or reply of a row, in bytes.
+const DETAIL_MAX: usize = 500;
+/// How far a date may lie ahead of this clock.
+const AHEAD_MAX: std::time::Duration = std::time::Duration::from_secs(86_400);
+
+/// An import that may begin.
+pub struct Intake {
+    head: ImportHead,
+    act: Act,
+    now: Timestamp,
+    importing: Importing,
+}
+
+/// An import of which all rows are on disk and committed.
+pub struct Kept {
+    /// What can be told of it by now.
+    pub reply: ImportReply,
+    /// The promise that its rows are in force, if there are any.
+    pub obeying: Option<Obeying>,
+}
+
+/// Begins an import.
+///
+/// # Errors
+/// `Bad` says what is wrong with the first line; `Later` that another import is under way.
+pub fn begin(gate: &Gate, head: ImportHead, now: Timestamp) -> Result<Intake, Fault> {
+    let act = signed(&head.reason, &head.by)?;
+    for (field, name) in [("source", &head.source), ("batch", &head.batch)] {
+        plain_word(name).map_err(|why| Fault::Bad(format!("{field} {name:?}: {why}")))?;
+    }
+    if head.rows > ROWS_MAX {
+        return Err(Fault::Bad(format!("{} rows, {ROWS_MAX} at most", head.rows)));
+    }
+    let importing = gate.import(&head.batch).map_err(|refused| match refused {
+        ImportRefused::Busy => Fault::Later(refused.to_string()),
+        ImportRefused::Known => Fault::Bad(format!("{}: {refused}", head.batch)),
+    })?;
+    Ok(Intake { head, act, now, importing })
+}
+
+impl Intake {
+    /// Journals all rows and commits them; whatever breaks it off, nothing of it counts. `progress` gets the rows that are done. Never call
+    /// it from async code.
+    ///
+    /// # Errors
+    /// Those of `rows`; `Bad` for a row that cannot be imported, and when they are not as many as was said; else when they are not on disk.
+    pub fn take<E: From<Fault>>(
+        mut self,
+        gate: &Gate,
+        rows: impl Iterator<Item = Result<ImportRow, E>>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Kept, E> {
+        let (mut seen, mut skipped) = (0, 0);
+        let mut group = Vec::with_capacity(GROUP_MAX);
+        for row in rows {
+            let row = row?;
+            seen += 1;
+            if seen > self.head.rows {
+                return Err(self.miscounted(seen).into());
+            }
+            let draft = self.draft(row).map_err(|fault| at_row(seen, &fault))?;
+            if resets_nothing(gate, &draft)? {
+                skipped += 1;
+                continue;
+            }
+            group.push(draft);
+            if group.len() >= GROUP_MAX {
+                let full = std::mem::replace(&mut group, Vec::with_capacity(GROUP_MAX));
+                self.push(full)?;
+                progress(seen);
+            }
+        }
+        if seen != self.head.rows {
+            return Err(self.miscounted(seen).into());
+        }
+        if !group.is_empty() {
+            self.push(group)?;
+        }
+        progress(seen);
+        let Self { head, act, now, importing } = self;
+        let rows = importing.rows();
+        let reply = ImportReply { batch: head.batch, rows, skipped, ..ImportReply::default() };
+        Ok(Kept { reply, obeying: importing.commit(now, act) })
+    }
+
+    fn push(&mut self, group: Vec<Draft>) -> Result<(), Fault> {
+        self.importing.push(group).map_err(|why| unlearnt("import", why))
+    }
+
+    fn miscounted(&self, seen: u64) -> Fault {
+        let said = self.head.rows;
+        let came = if seen > said { "more".to_owned() } else { seen.to_string() };
+        Fault::Bad(format!("{said} rows were announced, and {came} came: nothing was imported"))
+    }
+
+    fn draft(&self, row: ImportRow) -> Result<Draft, Fault> {
+        let bad = |why: String| Err(Fault::Bad(why));
+        let ImportRow { kind, tenant, row, dated, until, category, detail, forced, again, address } =
+            row;
+        let address = self::address(&address)?;
+        if detail.len() > DETAIL_MAX {
+            return bad(format!("detail has {DETAIL_MAX} bytes at most"));
+        }
+        if dated.is_some_and(|dated| dated > self.now.plus(AHEAD_MAX)) {
+            return bad("its date lies in the future".to_owned());
+        }
+        let blacklists = matches!(kind, ImportKind::Complaint | ImportKind::Unsubscribe) && !forced;
+        if forced && kind != ImportKind::Unsubscribe {
+            return bad("only an unsubscribe can be forced".to_owned());
+        }
+        if blacklists && tenant.is_none() {
+            return bad("a blacklist belongs to a tenant: say which".to_owned());
+        }
+        let ImportHead { source, batch, .. } = &self.head;
+        let imported = Imported {
+            kind,
+            source: source.clone(),
+            batch: batch.clone(),
+            row,
+            dated,
+            until,
+            category,
+            detail,
+            forced,
+            again,
+            act: self.act.clone(),
+        };
+        let what = What::Imported(imported);
+        Ok(Draft { at: self.now, address, tenant: self::tenant(tenant.as_deref())?, what })
+    }
+}
+
+/// Whether it is a reset of an address of which nothing is known that a reset could clear.
+fn resets_nothing(gate: &Gate, draft: &Draft) -> Result<bool, Fault> {
+    if !matches!(&draft.what, What::Imported(imported) if imported.kind == ImportKind::Active) {
+        return Ok(false);
+    }
+    Ok(gate.record(&draft.address)?.is_none_or(|record| !record.awaits_delivery()))
+}
+
+fn at_row(number: u64, fault: &Fault) -> Fault {
+    Fault::Bad(format!("row {number}: {fault}: nothing was imported"))
+}
+
+/// What an import came to.
+///
+/// # Errors
+/// When its commit is not on disk, or not carried out yet.
+pub fn outcome(reply: ImportReply, outcome: OrderOutcome) -> Result<ImportReply, Fault> {
+    let obeyed = outcome.map_err(|disobeyed| match disobeyed {
+        Disobeyed::Unlearnt(why) => unlearnt("import", why),
+        Disobeyed::Unfinished { .. } => Fault::Later(disobeyed.to_string()),
+    })?;
+    Ok(ImportReply {
+        id: Some(obeyed.id.to_string()),
+        addresses: obeyed.tally.map(|tally| tally.addresses),
+        changed: obeyed.tally.map(|tally| tally.changed),
+        ..reply
+    })
+}

@@ -1,0 +1,117 @@
+//! Importing: many events at once, all or none, beside the mail.
+//!
+//! Rows are journaled group by group, one group on its way at a time, so that they never fill the queue and what mail teaches goes first.
+//! They count for nothing until an order commits them (`policy::mask`), and the order's job folds their addresses as that of an undo does.
+//! So whatever breaks an import off leaves lines in the journal that say nothing, and no standing moves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::oneshot;
+
+use super::learn::{Draft, Unlearnt};
+use super::order::{JOBS_MAX, Obeying};
+use super::shared::Shared;
+use super::{Gate, id, writer};
+use crate::event::order::{Decree, Order, OrderId};
+use crate::event::{Act, Event, EventId};
+use crate::time::Timestamp;
+
+/// Most rows of one group: what mail waits for at most, a few milliseconds.
+pub const GROUP_MAX: usize = 512;
+
+/// An import under way; dropped before [`Importing::commit`] it was none.
+pub struct Importing {
+    gate: Gate,
+    batch: String,
+    first: Option<u64>,
+    rows: u64,
+    turn: Turn,
+}
+
+/// Why an import cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportRefused {
+    /// One at a time.
+    #[error("another import is under way")]
+    Busy,
+    /// Its rows would be committed with those of the other.
+    #[error("there was an import of that name")]
+    Known,
+}
+
+/// The turn of one import, until this is dropped.
+struct Turn(Arc<Shared>);
+
+impl Turn {
+    fn take(shared: &Arc<Shared>) -> Option<Self> {
+        let taken: &AtomicBool = &shared.importing;
+        (!taken.swap(true, Ordering::AcqRel)).then(|| Self(Arc::clone(shared)))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.importing.store(false, Ordering::Release);
+    }
+}
+
+impl Gate {
+    /// Begins an import of that name.
+    ///
+    /// # Errors
+    /// When another one is under way, or had the same name.
+    pub fn import(&self, batch: &str) -> Result<Importing, ImportRefused> {
+        let shared = &self.0.shared;
+        let turn = Turn::take(shared).ok_or(ImportRefused::Busy)?;
+        if shared.masks.load().knows_import(batch) {
+            return Err(ImportRefused::Known);
+        }
+        if shared.store().is_ok_and(|store| store.jobs().len() >= JOBS_MAX) {
+            return Err(ImportRefused::Busy);
+        }
+        let batch = batch.to_owned();
+        Ok(Importing { gate: self.clone(), batch, first: None, rows: 0, turn })
+    }
+}
+
+impl Importing {
+    /// Journals some rows, [`GROUP_MAX`] at most; they are on disk when this returns, and count for nothing yet. Never call it from async
+    /// code.
+    ///
+    /// # Errors
+    /// When they are not on disk: the import is to be dropped.
+    pub fn push(&mut self, drafts: Vec<Draft>) -> Result<(), Unlearnt> {
+        let rows = u64::try_from(drafts.len()).unwrap_or(u64::MAX);
+        let named = |Draft { at, address, tenant, what }| Event {
+            id: EventId(id::new(at)),
+            at,
+            address,
+            tenant,
+            what,
+        };
+        let (done, waiting) = oneshot::channel();
+        let events = drafts.into_iter().map(named).collect();
+        self.gate.send_waiting(writer::Task::Bulk { events, done })?;
+        let first = waiting.blocking_recv().unwrap_or(Err(Unlearnt::WriterGone))?;
+        self.first = self.first.or(first);
+        self.rows += rows;
+        Ok(())
+    }
+
+    /// How many rows are on disk.
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Lets all of it count. `None` if there was no row. Never call it from async code; the promise may be awaited there.
+    pub fn commit(self, at: Timestamp, act: Act) -> Option<Obeying> {
+        let Self { gate, batch, first, rows, turn } = self;
+        let decree = Decree::ImportCommit { batch, rows, first: first? };
+        let (done, waiting) = oneshot::channel();
+        let order = Order { id: OrderId(id::new(at)), at, decree, act };
+        let sent = gate.send_waiting(writer::Task::Order { order, done });
+        drop(turn);
+        Some(Obeying::new(sent.map(|()| waiting)))
+    }
+}

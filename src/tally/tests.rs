@@ -1,0 +1,163 @@
+use std::fs;
+
+use super::*;
+
+const DAY: i64 = 20_785;
+
+fn at(day: i64) -> Timestamp {
+    Timestamp::from_secs(day * 86_400 + 43_200)
+}
+
+fn place<'a>(tenant: &'a str, receiver: &'a str, campaign: &'a str) -> Place<'a> {
+    Place { tenant, receiver, campaign: Campaign::Named(campaign) }
+}
+
+fn settings(folder: &Path, keys: usize) -> Settings {
+    Settings { keys, ..Settings::new(folder) }
+}
+
+fn file(folder: &Path, day: i64) -> PathBuf {
+    folder.join("tally").join(format!("{}.jsonl", files::name_of(day)))
+}
+
+fn by(by: By) -> Question {
+    Question { by, ..Question::default() }
+}
+
+const HARD: Outcome = Outcome::Bounced(Cause::UserUnknown);
+
+#[test]
+fn counts_outlive_the_program_and_days_are_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = settings(folder.path(), 1000);
+    let tally = Tally::open(keep.clone(), at(DAY));
+    for _ in 0..3 {
+        tally.count(&place("t", "google.com", "c1"), Outcome::Delivered, None, at(DAY));
+    }
+    tally.write(at(DAY)).unwrap();
+    tally.count(&place("t", "google.com", "c1"), HARD, Some("550 5.1.1 no"), at(DAY));
+    tally.write(at(DAY)).unwrap();
+    let tally = Tally::open(keep, at(DAY));
+    tally.count(&place("t", "yahoo.com", "c2"), HARD, Some("550 other"), at(DAY));
+    tally.count(&place("t", "yahoo.com", "c2"), Outcome::Delivered, None, at(DAY + 1));
+    let days = tally.sum(&by(By::Day)).unwrap();
+    assert_eq!(days.groups.len(), 2);
+    assert_eq!((days.groups["2026-11-28"].sent(), days.groups["2026-11-29"].sent()), (5, 1));
+    assert_eq!(days.examples[&Cause::UserUnknown], "550 5.1.1 no", "the day has one already");
+    let receivers = tally.sum(&Question { last: Some(DAY), ..by(By::Receiver) }).unwrap();
+    let google = &receivers.groups["google.com"];
+    assert_eq!((google.of(Outcome::Delivered), google.of(HARD)), (3, 1));
+    assert_eq!(receivers.groups["yahoo.com"].decided(), 1);
+    let one = Question { campaign: Some("c2".to_owned()), ..by(By::Tenant) };
+    assert_eq!(tally.sum(&one).unwrap().total.sent(), 2);
+}
+
+#[test]
+fn a_day_has_so_many_keys_and_loses_none_of_the_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = settings(folder.path(), 80);
+    for start in 0..3 {
+        let tally = Tally::open(keep.clone(), at(DAY));
+        for number in 0..200 {
+            let campaign = format!("c{start}.{number}");
+            tally.count(&place("t", "google.com", &campaign), HARD, None, at(DAY));
+            let receiver = format!("r{start}.{number}");
+            tally.count(&place("t", &receiver, "c"), Outcome::Delivered, None, at(DAY));
+            let tenant = format!("t{start}.{number}");
+            tally.count(&place(&tenant, "google.com", "c"), Outcome::Unfinished, None, at(DAY));
+        }
+        tally.write(at(DAY)).unwrap();
+    }
+    let keys = by(By::Campaign);
+    let text = fs::read_to_string(file(folder.path(), DAY)).unwrap();
+    let mut lines: Vec<_> = text.lines().map(|line| line.split(",\"counts\"").next()).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    assert!(lines.len() <= 80, "{} keys", lines.len());
+    let sum = super::sum(&folder.path().join("tally"), &keys).unwrap();
+    assert_eq!(sum.total.sent(), 3 * 600);
+    assert!(sum.groups[OTHER].sent() > 0);
+    let receivers = super::sum(&folder.path().join("tally"), &by(By::Receiver)).unwrap();
+    assert!(receivers.groups["google.com"].of(HARD) == 600, "campaigns go first");
+    assert!(receivers.groups.contains_key(OTHER));
+    let tenants = super::sum(&folder.path().join("tally"), &by(By::Tenant)).unwrap();
+    assert!(tenants.groups.contains_key(OTHER));
+}
+
+#[test]
+fn a_torn_line_is_neither_read_nor_written_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = settings(folder.path(), 1000);
+    let tally = Tally::open(keep.clone(), at(DAY));
+    tally.count(&place("t", "a.test", "c"), HARD, None, at(DAY));
+    tally.write(at(DAY)).unwrap();
+    let path = file(folder.path(), DAY);
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{whole}{}", &whole[..whole.len() / 2])).unwrap();
+    let tally = Tally::open(keep, at(DAY));
+    assert_eq!(tally.sum(&by(By::Day)).unwrap().total.sent(), 1);
+    tally.count(&place("t", "a.test", "c"), HARD, None, at(DAY));
+    tally.write(at(DAY)).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{whole}{whole}"));
+    // One in the midst is told.
+    fs::write(&path, format!("{whole}nonsense\n{whole}")).unwrap();
+    let sum = tally.sum(&by(By::Day)).unwrap();
+    assert_eq!((sum.total.sent(), sum.broken), (2, 1));
+    // And kept for whoever can mend it.
+    tally.write(at(DAY + 1)).unwrap();
+    assert!(fs::read_to_string(&path).unwrap().contains("nonsense"));
+}
+
+#[test]
+fn a_day_that_is_over_is_put_in_order_once_and_old_ones_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = Settings { days: 2, ..settings(folder.path(), 1000) };
+    let tally = Tally::open(keep, at(DAY));
+    for _ in 0..4 {
+        tally.count(&place("t", "a.test", "c"), HARD, Some("550 no"), at(DAY));
+        tally.write(at(DAY)).unwrap();
+    }
+    let lines = |day| fs::read_to_string(file(folder.path(), day)).unwrap().lines().count();
+    assert_eq!(lines(DAY), 5);
+    let before = tally.sum(&by(By::Day)).unwrap();
+    tally.write(at(DAY + 1)).unwrap();
+    assert_eq!(lines(DAY), 3);
+    assert_eq!(tally.sum(&by(By::Day)).unwrap(), before);
+    // A count that comes late is added all the same.
+    tally.count(&place("t", "a.test", "c"), HARD, None, at(DAY));
+    tally.count(&place("t", "a.test", "c"), HARD, None, at(DAY + 1));
+    tally.write(at(DAY + 1)).unwrap();
+    assert_eq!(tally.sum(&by(By::Day)).unwrap().groups["2026-11-28"].sent(), 5);
+    tally.write(at(DAY + 2)).unwrap();
+    assert!(!file(folder.path(), DAY).exists());
+    assert_eq!(lines(DAY + 1), 2);
+}
+
+#[test]
+fn a_clock_that_jumps_about_does_not_fill_the_memory() {
+    let mut memory = Memory::new(100);
+    for day in 0..50 {
+        memory.count(day, &place("t", "r", "c"), HARD, None);
+    }
+    let mut days = 0;
+    while let Some(moved) = memory.take(SLICE) {
+        days += 1;
+        assert!(!moved.lines.is_empty());
+    }
+    assert_eq!(days, 3);
+}
+
+#[test]
+fn hostile_names_stay_in_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let tally = Tally::open(settings(folder.path(), 1000), at(DAY));
+    let long = "\u{1f}\n\"ä".repeat(10_000);
+    tally.count(&place("t", "a.test", &long), HARD, Some(&long), at(DAY));
+    let sender = Place { campaign: Campaign::Sender("Shop.Test"), ..place("t", "a.test", "") };
+    tally.count(&sender, HARD, None, at(DAY));
+    let sum = tally.sum(&by(By::Campaign)).unwrap();
+    assert_eq!((sum.broken, sum.groups.len()), (0, 2));
+    assert_eq!(sum.groups["@shop.test"].sent(), 1);
+    let length = fs::metadata(file(folder.path(), DAY)).unwrap().len();
+    assert!(length < 2000, "{length}");
+}
