@@ -1,6 +1,7 @@
 //! Events: the lines of the journal, and all that a standing is folded from. Beside them stand orders about them ([`order`]).
 
 pub mod order;
+pub mod outage;
 pub mod select;
 
 mod imported;

@@ -91,6 +91,9 @@ pub struct Metrics {
     noted: Counter,
     left_out: Counter,
     log_dropped: Counter,
+    outages: Gauge<i64, AtomicI64>,
+    unresolved: Gauge<i64, AtomicI64>,
+    held: Counter,
 }
 
 impl Default for Metrics {
@@ -209,6 +212,19 @@ impl Metrics {
             "Log lines dropped because nobody reads them",
             log_dropped.clone(),
         );
+        let (outages, unresolved) = (Gauge::default(), Gauge::default());
+        registry.register(
+            "outages_open",
+            "Receivers that refuse now what they used to accept",
+            Gauge::clone(&outages),
+        );
+        registry.register(
+            "outages_unresolved",
+            "Outages of receivers, those open among them, that await an operator's word",
+            Gauge::clone(&unresolved),
+        );
+        let held = Counter::default();
+        registry.register("held", "Evidence that an outage kept from counting", held.clone());
         let nothing_known = Decided { verdict: "forward", reason: NOTHING_KNOWN };
         let passed = decisions.get_or_create_owned(&nothing_known);
         let question = |kind| questions.get_or_create_owned(&Kind { kind });
@@ -238,6 +254,9 @@ impl Metrics {
             noted,
             left_out,
             log_dropped,
+            outages,
+            unresolved,
+            held,
         }
     }
 
@@ -332,6 +351,13 @@ impl Metrics {
         self.log_dropped.inner().store(observed.log_dropped, Ordering::Relaxed);
     }
 
+    /// What the gate knows of outages, read when somebody asks.
+    pub fn outages(&self, open: usize, unresolved: usize, held: u64) {
+        self.outages.set(i64::try_from(open).unwrap_or(i64::MAX));
+        self.unresolved.set(i64::try_from(unresolved).unwrap_or(i64::MAX));
+        self.held.inner().store(held, Ordering::Relaxed);
+    }
+
     /// Client sessions open now.
     pub fn sessions(&self) -> i64 {
         self.sessions.get()
@@ -363,7 +389,11 @@ mod tests {
         metrics.finished("delivered", "dane", true);
         metrics.finished("refused", "none", false);
         metrics.observe(&Observed { ready: true, unlearnt: 3, noted: 5, ..Observed::default() });
+        metrics.outages(1, 2, 30);
         let text = metrics.text();
+        for line in ["outages_open 1", "outages_unresolved 2", "held_total 30"] {
+            assert!(text.contains(&format!("rcptgate_{line}")), "{text}");
+        }
         assert!(text.contains("rcptgate_rcpt_total{verdict=\"refuse\",reason=\"quarantine\"} 1"));
         assert!(text.contains("rcptgate_accepted_client_gone_total 1"), "{text}");
         assert!(text.contains("rcptgate_unlearnt_total 3"), "{text}");

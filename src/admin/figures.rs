@@ -21,6 +21,8 @@ pub fn figures(
 ) -> Result<Figures, Fault> {
     let (health, stats) = (gate.health(), gate.stats());
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let outages = gate.outages();
     let failures = [&stats.read_failures, &stats.journal_failures, &stats.index_failures];
     Ok(Figures {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -41,7 +43,10 @@ pub fn figures(
         recoveries: read(&stats.recoveries),
         orders: orders(gate, |decree| matches!(decree, Decree::Void { .. })),
         imports: orders(gate, |decree| matches!(decree, Decree::ImportCommit { .. })),
-        refolding: u64::try_from(gate.jobs().unwrap_or(0)).unwrap_or(u64::MAX),
+        outages: count(outages.open),
+        unresolved: count(outages.unresolved),
+        held: read(&stats.held),
+        refolding: count(gate.jobs().unwrap_or(0)),
     })
 }
 

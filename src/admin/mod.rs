@@ -11,6 +11,7 @@
 //! | `address` | where it listens, when the system chose |
 //! | `desk` | the questions and acts themselves, for commands too |
 //! | `figures` | figures since the start, for commands too |
+//! | `outages` | outages of receivers, and what they were, for commands too |
 //! | `reports` | what other systems report: openings, complaints |
 //! | `rows` | records as a list |
 //! | `report` | what became of recipients, as rates, for commands too |
@@ -29,6 +30,7 @@ pub mod events;
 pub mod figures;
 mod guard;
 pub mod import;
+pub mod outages;
 mod places;
 pub mod report;
 pub mod reports;

@@ -1,7 +1,10 @@
 //! What each path does.
 
+mod orders;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -20,9 +23,9 @@ use super::guard::{self, Guard};
 use super::wire::{
     ActRequest, ComplaintRequest, Done, EngagementRequest, EventsRequest, Figures, ListRequest,
     LookupReply, LookupRequest, Ready, ReleaseReply, ReleaseRequest, Report, ReportRequest, Story,
-    UndoRequest, Undone, Verified, Wrong,
+    Verified, Wrong,
 };
-use super::{Api, events, figures, report, reports, rows, story, stream, undo, upload};
+use super::{Api, events, figures, report, reports, rows, story, stream, upload};
 use crate::gate::Gate;
 use crate::log::Addresses;
 use crate::metrics::Observed;
@@ -51,7 +54,10 @@ pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/blacklist", post(blacklist)),
         ("/allow", post(allow)),
         ("/release", post(release)),
-        ("/undo", post(undo)),
+        ("/undo", post(orders::undo)),
+        ("/outages", get(orders::outages)),
+        ("/outages/{id}/apply", post(orders::apply)),
+        ("/outages/{id}/void", post(orders::void)),
         ("/import", post(upload::import)),
         ("/engagements", post(engagements)),
         ("/complaints", post(complaints)),
@@ -95,9 +101,8 @@ async fn ready(State(api): Shared) -> (StatusCode, Json<Ready>) {
 }
 
 async fn metrics(State(api): Shared) -> impl IntoResponse {
-    let stats = api.gate.stats();
-    let read =
-        |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let (stats, outages) = (api.gate.stats(), api.gate.outages());
     api.metrics.observe(&Observed {
         ready: api.gate.health().ready,
         unlearnt: read(&stats.unlearnt),
@@ -105,6 +110,7 @@ async fn metrics(State(api): Shared) -> impl IntoResponse {
         left_out: read(&stats.left_out),
         log_dropped: api.log.as_ref().map_or(0, crate::log::Writer::dropped),
     });
+    api.metrics.outages(outages.open, outages.unresolved, read(&stats.held));
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, kind)], api.metrics.text())
 }
@@ -313,31 +319,6 @@ async fn read_all<T: Send + 'static>(
         read(&api.gate)
     };
     aside(work).await
-}
-
-async fn undo(State(api): Shared, Content(request): Content<UndoRequest>) -> Answer<Undone> {
-    if request.dry_run {
-        let preview = move |gate: &Gate| undo::preview(gate, &request, Timestamp::now());
-        return read_all(api, preview).await.map(Json);
-    }
-    let (shown, obeying) = (api.shown, undo::order(&api.gate, &request, Timestamp::now())?);
-    // It goes on when the caller leaves, and is logged then too.
-    let carried_out = tokio::spawn(async move {
-        let undone = undo::outcome(obeying.await)?;
-        tracing::info!(
-            event = "undo",
-            result = "in_force",
-            select = serde_json::to_string(&request.select).unwrap_or_default(),
-            events = undone.events,
-            addresses = undone.addresses,
-            changed = undone.changed,
-            by = request.by,
-            reason = &*shown.scrub(&request.reason),
-            id = undone.id,
-        );
-        Ok(Json(undone))
-    });
-    carried_out.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
 }
 
 async fn reload(State(api): Shared) -> Answer<serde_json::Value> {

@@ -125,7 +125,7 @@ fn name_cause(
     }
     let (masks, policy) = (gate.masks(), gate.policy());
     let counts = |seq: u64, event: &Event| {
-        masks.masked(seq, event).is_none()
+        masks.masked(seq, event, &policy).is_none()
             && record.cleared.is_none_or(|cleared| event.at >= cleared)
     };
     let latest = gate.history(key)?.into_iter().rev().find_map(|(seq, event)| match &event.what {

@@ -3,16 +3,19 @@
 //! Nothing here knows the rules of a policy. Each event is folded with the policy in force and the records before and after are
 //! compared; what comes next is found by trying: bounces that have not happened are folded in until the standing moves.
 
+mod masked;
+
 use std::time::Duration;
 
 use super::desk::{self, Fault, end_of, found};
-use super::wire::{Chapter, Story, Voided};
+use super::wire::{Chapter, Story};
 use crate::bounce::{Category, Effect, Scope, Stage};
 use crate::event::{Context, Event, EventId, Evidence, ImportKind, Imported, List, Tenant, What};
 use crate::gate::Gate;
-use crate::policy::{Masked, Policy, Record, Standing, settled, transition};
+use crate::policy::{Policy, Record, Standing, settled, transition};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
+use masked::without_effect;
 
 /// Bounces that are tried before it is said that no number of them matters: beyond what a policy may tolerate.
 const TRIES: u32 = 1100;
@@ -33,8 +36,9 @@ pub fn tell(
     let mut record = Record::default();
     let mut events = Vec::new();
     for (seq, event) in gate.history(&key)? {
-        if let Some(masked) = masks.masked(seq, &event) {
-            events.push(voided(seq, event, &record, masked, &policy));
+        if let (next, Some(masked)) = masks.step(record.clone(), seq, &event, &policy) {
+            events.push(without_effect(&record, (seq, &event), masked, &masks, &policy));
+            record = next;
             continue;
         }
         let before = settled(&record, event.at, &policy).into_owned();
@@ -55,39 +59,13 @@ pub fn tell(
             until: end_of(now),
             did: words,
             voided: None,
+            held: None,
             event,
         });
         record = after;
     }
     let next = next(&key, &settled(&record, now, &policy), &tenant, now, &policy);
     Ok(Story { now: answer, events, next })
-}
-
-/// An event that does not count: it does nothing, and the order that took it out says why.
-fn voided(seq: u64, event: Event, record: &Record, masked: Masked<'_>, policy: &Policy) -> Chapter {
-    let record = settled(record, event.at, policy);
-    let standing = Standing::of(&record, &event.tenant, event.at, policy);
-    let order = match masked {
-        Masked::Void(order) => Some(order),
-        Masked::Unfinished => None,
-    };
-    Chapter {
-        seq,
-        before: standing.name().to_owned(),
-        after: standing.name().to_owned(),
-        until: end_of(standing),
-        did: order.map_or_else(
-            || "nothing: its import was not finished".to_owned(),
-            |order| format!("voided by {}: {}", order.id, order.act.reason),
-        ),
-        voided: order.map(|order| Voided {
-            id: order.id.to_string(),
-            at: order.at,
-            reason: order.act.reason.clone(),
-            by: order.act.by.clone(),
-        }),
-        event,
-    }
 }
 
 /// What an event did.

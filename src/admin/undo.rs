@@ -12,7 +12,12 @@ use crate::time::Timestamp;
 /// # Errors
 /// `Bad` says which condition makes no sense; else when index or journal cannot be read.
 pub fn preview(gate: &Gate, request: &UndoRequest, now: Timestamp) -> Result<Undone, Fault> {
-    let preview = gate.preview(&decree(request)?, now)?;
+    foreseen(gate, &decree(request)?, now)
+}
+
+/// What any order would do.
+pub(super) fn foreseen(gate: &Gate, decree: &Decree, now: Timestamp) -> Result<Undone, Fault> {
+    let preview = gate.preview(decree, now)?;
     let named = |name: &str| name.to_owned();
     Ok(Undone {
         events: preview.events,

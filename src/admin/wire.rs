@@ -5,6 +5,7 @@
 
 mod figures;
 mod import;
+mod outages;
 mod reports;
 mod story;
 mod undo;
@@ -18,8 +19,9 @@ use crate::policy::verdict::Decision;
 use crate::time::Timestamp;
 pub use figures::{Figures, Standings};
 pub use import::{ImportHead, ImportReply, ImportRow};
+pub use outages::{OutageReply, OutageRow, ResolveRequest};
 pub use reports::{ComplaintRequest, EngagementRequest};
-pub use story::{Chapter, Story, Voided};
+pub use story::{Chapter, Holding, Story, Voided};
 pub use undo::{Move, Moved, UndoRequest, Undone};
 
 /// Addresses to look up for a tenant.

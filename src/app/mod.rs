@@ -38,6 +38,7 @@ use crate::proxy::{Door, DoorSettings, PoolLimits, listener};
 use crate::routing::target::Targets;
 use crate::store::StoreError;
 use crate::tally::{self, Tally};
+use crate::time::Timestamp;
 use crate::tls::{Certificate, Connector};
 
 use limits::{affordable, raise_descriptors};
@@ -199,6 +200,7 @@ impl Running {
         let Parts { gate, policy, classifier, lists, .. } = parts;
         let monitor = gate.mode == Mode::Monitor;
         let (gate, report) = open_gate(gate, policy, classifier, lists, progress)?;
+        gate.keep_watch(Timestamp::now())?;
         let metrics = Arc::new(Metrics::new());
         let (drain, halt) = (CancellationToken::new(), CancellationToken::new());
         let tally = counting::start(parts.tally, &halt).await?;

@@ -12,15 +12,16 @@ use crate::admin::desk::{self, Deed, Fault, Step};
 use crate::admin::figures;
 use crate::admin::wire::{
     ActRequest, Done, Figures, Found, ImportHead, ImportReply, ImportRow, ListRequest,
-    LookupRequest, ReleaseRequest, Report, ReportRequest, Row, Story, UndoRequest, Undone,
-    Verified,
+    LookupRequest, OutageReply, ReleaseRequest, Report, ReportRequest, ResolveRequest, Row, Story,
+    UndoRequest, Undone, Verified,
 };
-use crate::admin::{import, report, rows, story, undo};
+use crate::admin::{import, outages, report, rows, story, undo};
 use crate::app::{self, build};
 use crate::bounce::classify::Classifier;
 use crate::config::{self, Settings};
 use crate::failure::Failure;
 use crate::gate::{Gate, GateError, GateSettings};
+use crate::policy::outage::Resolution;
 use crate::store::StoreError;
 use crate::store::lock::DataLock;
 use crate::tally;
@@ -153,6 +154,33 @@ impl Access {
             }
             Self::Direct(gate) => {
                 let obeying = undo::order(gate, request, Timestamp::now())?;
+                Ok(undo::outcome(obeying.wait())?)
+            }
+        }
+    }
+
+    /// The outages of receivers.
+    pub fn outages(&self) -> Result<OutageReply, Failure> {
+        match self {
+            Self::Running(client) => client.outages(),
+            Self::Direct(gate) => Ok(outages::list(gate)?),
+        }
+    }
+
+    /// Says what an outage was, or what saying so would do; what was done is on disk and in force when this returns.
+    pub fn resolve_outage(
+        &self,
+        id: &str,
+        word: Resolution,
+        request: &ResolveRequest,
+    ) -> Result<Undone, Failure> {
+        match self {
+            Self::Running(client) => client.resolve_outage(id, word, request),
+            Self::Direct(gate) if request.dry_run => {
+                Ok(outages::preview(gate, id, word, Timestamp::now())?)
+            }
+            Self::Direct(gate) => {
+                let obeying = outages::order(gate, id, word, request, Timestamp::now())?;
                 Ok(undo::outcome(obeying.wait())?)
             }
         }

@@ -3,6 +3,7 @@
 mod asked;
 mod classify;
 mod exchange;
+mod outages;
 mod release;
 mod replay;
 mod times;
@@ -17,6 +18,7 @@ use clap_complete::Shell;
 pub use asked::{EventsArgs, ListArgs, ReportArgs};
 pub use classify::Classify;
 pub use exchange::{Export, ExportFormat, Import};
+pub use outages::{OutageCommand, Outages, Resolve};
 pub use release::{From, Release};
 pub use replay::Replay;
 pub use times::Since;
@@ -74,6 +76,8 @@ pub enum Command {
     Release(Release),
     /// Take back what was learnt, by what it was and when: after an outage, a wrong rule, a wrong import
     Undo(Undo),
+    /// Receivers that refused of a sudden what they used to accept: see what is held, apply it or void it
+    Outages(Outages),
     /// Bring in what another system knew: bounces, complaints, unsubscribes; from CSV or JSON lines
     Import(Box<Import>),
     /// Write all standings out, in a form that `import` reads back

@@ -17,11 +17,13 @@ use crate::admin::desk::Deed;
 use crate::admin::token::{self, Token, TokenFault};
 use crate::admin::wire::{
     ActRequest, Done, Figures, Found, ImportHead, ImportReply, ImportRow, ListRequest, LookupReply,
-    LookupRequest, ReleaseReply, ReleaseRequest, Report, ReportRequest, Row, Story, UndoRequest,
-    Undone, Verified, Wrong,
+    LookupRequest, OutageReply, ReleaseReply, ReleaseRequest, Report, ReportRequest,
+    ResolveRequest, Row, Story, UndoRequest, Undone, Verified, Wrong,
 };
 use crate::config::Settings;
+use crate::event::plain_word;
 use crate::failure::Failure;
+use crate::policy::outage::Resolution;
 
 /// How long connecting may take: the gate is on this machine or near it.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -136,6 +138,24 @@ impl Client {
 
     pub fn undo(&self, request: &UndoRequest) -> Result<Undone, Failure> {
         self.post_for("undo", request, LONG_ANSWER)
+    }
+
+    pub fn outages(&self) -> Result<OutageReply, Failure> {
+        self.get("outages", std::iter::empty::<(&str, String)>(), LONG_ANSWER)
+    }
+
+    pub fn resolve_outage(
+        &self,
+        id: &str,
+        word: Resolution,
+        request: &ResolveRequest,
+    ) -> Result<Undone, Failure> {
+        let word = match word {
+            Resolution::Apply => "apply",
+            Resolution::Void => "void",
+        };
+        let plain = plain_word(id).map_err(|why| Failure::Usage(format!("{id:?}: {why}")))?;
+        self.post_for(&format!("outages/{plain}/{word}"), request, LONG_ANSWER)
     }
 
     /// Streams the rows of an import. `progress` gets those that were sent.

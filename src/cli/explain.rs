@@ -35,9 +35,10 @@ pub fn run(config: Option<&Path>, args: &Explain, out: &mut Out) -> Result<(), F
 fn show(chapter: &Chapter, out: &mut Out) -> Result<(), Failure> {
     let event = &chapter.event;
     let id = out.paint(Tone::Dim, &format!("#{} {}", chapter.seq, event.id));
-    let (tone_of, void) = match chapter.voided {
-        Some(_) => (Tone::Dim, "  (void)"),
-        None => (Tone::Head, ""),
+    let (tone_of, void) = match (&chapter.voided, &chapter.held) {
+        (Some(_), _) => (Tone::Dim, "  (void)"),
+        (None, Some(_)) => (Tone::Dim, "  (held)"),
+        (None, None) => (Tone::Head, ""),
     };
     writeln!(out, "{}  {}{void}  {id}", event.at, out.paint(tone_of, &title(event)))?;
     for line in details(event) {

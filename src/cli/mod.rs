@@ -25,6 +25,7 @@ mod keep;
 mod list;
 mod lookup;
 mod out;
+mod outages;
 mod release;
 mod replay;
 mod report;
@@ -92,6 +93,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<u8, Failure> {
         Command::Allow(allow) => acts::allow(config, allow, out),
         Command::Release(release) => release::run(config, release, out),
         Command::Undo(undo) => undo::run(config, undo, out),
+        Command::Outages(outages) => outages::run(config, outages, out),
         Command::Import(import) => import::run(config, import, out),
         Command::Export(export) => export::run(config, export, out),
         Command::Disposable(disposable) => {

@@ -16,13 +16,14 @@ use crate::event::{
 use crate::failure::Failure;
 use crate::policy::answer::Answer;
 use crate::policy::guard::OutageKey;
+use crate::policy::outage::Resolution;
 use crate::policy::verdict::Listing;
 use crate::policy::{Policy, decide};
 use crate::routing::receiver::organisation;
 use crate::smtp::address::{RecipientKey, domain_key};
 use crate::smtp::reply::{Reply, Severity};
 use crate::time::Timestamp;
-use folded::{Folded, Resolution};
+use folded::Folded;
 
 /// Longest line of input, in bytes.
 const LINE_MAX: u64 = 1 << 20;

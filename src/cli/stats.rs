@@ -76,6 +76,17 @@ pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failu
     if figures.imports > 0 {
         writeln!(out, "imports                  {}", figures.imports)?;
     }
+    if figures.unresolved > 0 {
+        let lasting = match figures.outages {
+            0 => String::new(),
+            count => format!(", {} on", out.paint(Tone::Bad, &count.to_string())),
+        };
+        writeln!(
+            out,
+            "outages                  {} to be resolved{lasting}: see `rcptgate outages`",
+            figures.unresolved
+        )?;
+    }
     if access.running().is_some() {
         let rows = [
             ("judged", figures.judged),
@@ -84,6 +95,7 @@ pub fn run(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failu
             ("late", figures.late),
             ("noted only", figures.noted),
             ("left out", figures.left_out),
+            ("held by outages", figures.held),
             ("without effect", figures.ignored),
             ("failures", figures.failures),
             ("recoveries", figures.recoveries),

@@ -84,6 +84,10 @@ fn ordered(decree: &Decree) -> String {
     match decree {
         Decree::Void { .. } => "undo".to_owned(),
         Decree::ImportCommit { .. } => "import".to_owned(),
+        Decree::Outage { .. } => "outage".to_owned(),
+        Decree::OutageEnd { .. } => "outage over".to_owned(),
+        Decree::OutageApply { .. } => "outage applied".to_owned(),
+        Decree::OutageVoid { .. } => "outage voided".to_owned(),
     }
 }
 

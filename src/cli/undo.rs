@@ -90,7 +90,7 @@ fn conditions(args: &Undo) -> Result<Conditions, Failure> {
 }
 
 /// What it would do, in words.
-fn shown(foreseen: &Undone, out: &Out) -> std::io::Result<Vec<u8>> {
+pub fn shown(foreseen: &Undone, out: &Out) -> std::io::Result<Vec<u8>> {
     let mut text = Vec::new();
     if foreseen.events == 0 {
         writeln!(text, "nothing to undo: no event fits that still counts")?;

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Act;
+use super::outage::OutageKey;
 use super::select::Selector;
 use crate::time::Timestamp;
 
@@ -46,6 +47,31 @@ pub enum Decree {
         /// Which.
         select: Selector,
     },
+    /// A receiver refuses what it used to accept: hard evidence under the key is held from `since` on, that which came before the order
+    /// and that which comes after it, until the end. Of a key that has an outage already which lasts: it began then or earlier.
+    Outage {
+        /// Under what.
+        key: OutageKey,
+        /// From when on.
+        since: Timestamp,
+    },
+    /// The outage that lasts under the key is over. What was held stays held.
+    OutageEnd {
+        /// Under what.
+        key: OutageKey,
+        /// Evidence of then and later counts.
+        until: Timestamp,
+    },
+    /// It was no outage: what it held counts. One that lasts ends.
+    OutageApply {
+        /// The order that began it.
+        outage: OrderId,
+    },
+    /// It was one: what it held never counts. One that lasts ends.
+    OutageVoid {
+        /// The order that began it.
+        outage: OrderId,
+    },
     /// An import is complete: its rows, which stand before the order, begin to count. Rows of an import without such an order never do.
     ImportCommit {
         /// The import.
@@ -62,6 +88,10 @@ impl Decree {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Void { .. } => "void",
+            Self::Outage { .. } => "outage",
+            Self::OutageEnd { .. } => "outage_end",
+            Self::OutageApply { .. } => "outage_apply",
+            Self::OutageVoid { .. } => "outage_void",
             Self::ImportCommit { .. } => "import_commit",
         }
     }
@@ -70,6 +100,9 @@ impl Decree {
     pub fn words(&self) -> String {
         match self {
             Self::Void { select } => select.to_string(),
+            Self::Outage { key, since } => format!("{key} since {since}"),
+            Self::OutageEnd { key, until } => format!("{key} until {until}"),
+            Self::OutageApply { outage } | Self::OutageVoid { outage } => outage.to_string(),
             Self::ImportCommit { batch, rows, .. } => format!("batch={batch} rows={rows}"),
         }
     }
@@ -77,7 +110,11 @@ impl Decree {
     /// The sequence of the first event that it can be about.
     pub const fn first(&self) -> u64 {
         match self {
-            Self::Void { .. } => 1,
+            Self::Void { .. }
+            | Self::Outage { .. }
+            | Self::OutageEnd { .. }
+            | Self::OutageApply { .. }
+            | Self::OutageVoid { .. } => 1,
             Self::ImportCommit { first, .. } => *first,
         }
     }
@@ -93,6 +130,14 @@ mod tests {
         let order: Order = serde_json::from_str(line).expect("an order");
         assert_eq!(serde_json::to_string(&order).expect("serialises"), line);
         assert_eq!(order.decree.name(), "void");
+        for line in [
+            r#"{"id":"02","at":"2020-12-14T22:40:00Z","order":"outage","key":{"receiver":"google.com"},"since":"2020-12-14T22:16:00Z","reason":"r","by":"outage guard"}"#,
+            r#"{"id":"03","at":"2020-12-15T05:00:00Z","order":"outage_end","key":{"domain":"gmail.com"},"until":"2020-12-15T04:57:00Z","reason":"r"}"#,
+            r#"{"id":"04","at":"2020-12-15T09:00:00Z","order":"outage_void","outage":"02","reason":"r","by":"eve"}"#,
+        ] {
+            let order: Order = serde_json::from_str(line).expect("an order");
+            assert_eq!(serde_json::to_string(&order).expect("serialises"), line);
+        }
         let line = r#"{"id":"02","at":"2026-11-23T10:00:00Z","order":"import_commit","batch":"b1","rows":3,"first":17,"reason":"moved","by":"eve"}"#;
         let order: Order = serde_json::from_str(line).expect("an order");
         assert_eq!(serde_json::to_string(&order).expect("serialises"), line);

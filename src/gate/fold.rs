@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::event::Event;
 use crate::event::order::Order;
 use crate::journal::{Entry, Position, Said};
-use crate::policy::{Masks, Policy, Record, Standing, settled, transition};
+use crate::policy::{Masked, Masks, Policy, Record, Standing, settled};
 use crate::smtp::address::RecipientKey;
 use crate::store::filter::Filter;
 use crate::store::{Applied, Batch, Job, Store, StoreError, Stored, Tally};
@@ -17,6 +17,8 @@ pub struct Change {
     pub before: Standing,
     /// After.
     pub after: Standing,
+    /// The sequence of the outage that keeps the event from counting.
+    pub held: Option<u64>,
     /// Soft bounces that were counted with it: its own, and those of messages deferred before.
     pub softs: u32,
 }
@@ -54,29 +56,16 @@ pub(super) fn fold(
     Ok(changes)
 }
 
-/// The record of an address made of its whole history, without the events that are masked; and the sequence of the last event, masked or not.
+/// The record of an address made of its whole history, without the events that are masked; and the sequence of the last event, masked or
+/// not.
 pub(super) fn fold_history(
     history: &[(u64, Event)],
     masks: &Masks,
     policy: &Policy,
 ) -> (Record, u64) {
     history.iter().fold((Record::default(), 0), |(record, _), (seq, event)| {
-        (step(record, *seq, event, masks, policy), *seq)
+        (masks.step(record, *seq, event, policy).0, *seq)
     })
-}
-
-/// One step of the fold: the event's, unless it is masked.
-pub(super) fn step(
-    record: Record,
-    seq: u64,
-    event: &Event,
-    masks: &Masks,
-    policy: &Policy,
-) -> Record {
-    match masks.masked(seq, event) {
-        Some(_) => record,
-        None => transition(record, event, policy),
-    }
 }
 
 struct Folding<'a> {
@@ -101,10 +90,14 @@ impl Folding<'_> {
         let record = stored.map_or_else(Record::default, |stored| stored.record);
         let before = standing(&record, event, policy);
         if seq <= seen {
-            return Ok(Change { before, after: before, softs: 0 });
+            return Ok(Change { before, after: before, held: None, softs: 0 });
         }
         let softs = record.soft.count;
-        let record = step(record, seq, event, masks, policy);
+        let (record, masked) = masks.step(record, seq, event, policy);
+        let held = match masked {
+            Some(Masked::Held(outage)) => Some(outage.first_order()),
+            Some(Masked::Undone(_) | Masked::Unfinished | Masked::Voided(_)) | None => None,
+        };
         let after = standing(&record, event, policy);
         let softs = record.soft.count.saturating_sub(softs);
         // Of a masked event too: the sequence says up to where the history is in the record.
@@ -112,7 +105,7 @@ impl Folding<'_> {
         self.records.insert(key.clone(), stored);
         self.batch.history.push((key.clone(), seq, position));
         self.batch.through = Some(Applied { seq, position, id: event.id.0.clone() });
-        Ok(Change { before, after, softs })
+        Ok(Change { before, after, held, softs })
     }
 
     fn order(&mut self, seq: u64, order: &Order, position: Position) {

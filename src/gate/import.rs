@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
 
 use super::learn::{Draft, Unlearnt};
-use super::order::Obeying;
+use super::order::{JOBS_MAX, Obeying};
 use super::shared::Shared;
-use super::{Gate, JOBS_MAX, id, writer};
+use super::{Gate, id, writer};
 use crate::event::order::{Decree, Order, OrderId};
 use crate::event::{Act, Event, EventId};
 use crate::time::Timestamp;

@@ -13,6 +13,7 @@ mod id;
 mod import;
 mod index;
 mod learn;
+mod lookout;
 mod observe;
 mod open;
 mod order;
@@ -26,15 +27,15 @@ mod walker;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
 use crate::bounce::classify::Classifier;
-use crate::event::order::{Decree, Order, OrderId};
+use crate::event::order::Decree;
 use crate::event::{Event, EventId, Tenant};
 use crate::journal::{self, JournalError};
 use crate::policy::verdict::{Decision, Listing, Verdict};
@@ -49,15 +50,13 @@ use crate::time::Timestamp;
 pub use fold::Change;
 pub use import::{GROUP_MAX, ImportRefused, Importing};
 pub use learn::{About, Ack, Draft, Durable, Learning, Unlearnt};
+pub use lookout::{Kept, Tally as OutageTally};
 pub use open::{OpenReport, Opened, rebuild};
 pub use order::{Disobeyed, Obeyed, Obeying, OrderDraft, Outcome as OrderOutcome};
 pub use preview::{Moved, Preview};
 pub use settings::{GateSettings, Mode, OnStoreFailure, Recording};
 pub use stats::Stats;
 pub use verify::VerifyReport;
-
-/// Most orders that wait to be carried out.
-const JOBS_MAX: usize = 64;
 
 /// What the lists say about a recipient.
 pub type ListingOf = Arc<dyn Fn(&RecipientKey) -> Listing + Send + Sync>;
@@ -73,6 +72,8 @@ struct Inner {
     tasks: Option<SyncSender<writer::Task>>,
     writer: Option<JoinHandle<()>>,
     walker: Option<JoinHandle<()>>,
+    /// Of the lookout, once it is kept.
+    keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Whether the gate does all that it should.
@@ -156,45 +157,22 @@ impl Gate {
     /// Takes an order in. Never waits: the promise is kept when the order is on disk and the addresses that it touches have been folded
     /// again, which takes long when they are many and goes on beside the mail. Events that come meanwhile lose nothing.
     pub fn order(&self, draft: OrderDraft) -> Obeying {
-        let (done, waiting) = oneshot::channel();
-        let OrderDraft { at, decree, act } = draft;
-        let order = Order { id: OrderId(id::new(at)), at, decree, act };
-        let crowded = self.0.shared.store().is_ok_and(|store| store.jobs().len() >= JOBS_MAX);
-        let sent = match crowded {
-            true => Err(Unlearnt::QueueFull),
-            false => self.send(writer::Task::Order { order, done }),
-        };
-        Obeying::new(sent.map(|()| waiting))
+        match &self.0.tasks {
+            Some(tasks) => order::give(&self.0.shared, tasks, draft),
+            None => Obeying::new(Err(Unlearnt::WriterGone)),
+        }
     }
 
     /// Hands the writer something to write down.
     fn send(&self, task: writer::Task) -> Result<(), Unlearnt> {
-        let waiting = &self.0.shared.waiting;
-        // Counted before it is sent, so that the writer never takes one that is not counted.
-        waiting.fetch_add(1, Ordering::Relaxed);
-        let sent = match &self.0.tasks {
-            Some(tasks) => tasks.try_send(task).map_err(|refused| match refused {
-                TrySendError::Full(_) => Unlearnt::QueueFull,
-                TrySendError::Disconnected(_) => Unlearnt::WriterGone,
-            }),
-            None => Err(Unlearnt::WriterGone),
-        };
-        if sent.is_err() {
-            waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        sent
+        let tasks = self.0.tasks.as_ref().ok_or(Unlearnt::WriterGone)?;
+        writer::send(&self.0.shared, tasks, task)
     }
 
     /// Hands a task over, and waits for room; never from async code.
     fn send_waiting(&self, task: writer::Task) -> Result<(), Unlearnt> {
         let tasks = self.0.tasks.as_ref().ok_or(Unlearnt::WriterGone)?;
-        let waiting = &self.0.shared.waiting;
-        let counted = usize::from(task.is_counted());
-        waiting.fetch_add(counted, Ordering::Relaxed);
-        tasks.send(task).map_err(|_| {
-            waiting.fetch_sub(counted, Ordering::Relaxed);
-            Unlearnt::WriterGone
-        })
+        writer::send_waiting(&self.0.shared, tasks, task)
     }
 
     /// What an order would do if it were given now. Reads the whole journal; changes nothing.
@@ -368,7 +346,12 @@ fn unknown(decision: Decision, listing: &Listing, on_failure: OnStoreFailure) ->
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The walker first: it has a way to the writer, which ends when nobody has one.
+        // Those first that have a way to the writer, which ends when nobody has one.
+        self.shared.lookout.end();
+        let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(keeper) = keeper {
+            let _ = keeper.join();
+        }
         self.shared.refolding.end();
         if let Some(walker) = self.walker.take() {
             let _ = walker.join();

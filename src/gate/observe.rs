@@ -38,9 +38,10 @@ impl Gate {
             return Learning { classification, durable: None, noted: false };
         }
         let evidence = evidence(about, stage, reply, &classification);
-        if shared.policy.load().heeds(&evidence)
-            || matches!(shared.look_up(&about.address), Ok(Some(_)))
-        {
+        let policy = shared.policy.load();
+        // Before it is learnt: what raises the alarm is held by it.
+        self.watch_refusal(&about.address, &evidence, now, &policy);
+        if policy.heeds(&evidence) || matches!(shared.look_up(&about.address), Ok(Some(_))) {
             let durable = self.learn(draft(about, What::Reply(evidence), now));
             return Learning { classification, durable: Some(durable), noted: false };
         }
@@ -99,7 +100,8 @@ impl Gate {
         }
     }
 
-    /// A 2yz to end-of-data. It becomes an event if it changes anything; nobody waits for it.
+    /// A 2yz to end-of-data. It becomes an event if it changes anything; nobody waits for it. The outage guard is told of it, and of all that
+    /// become none, by [`Gate::accepted`].
     pub fn delivered(&self, about: &About, reply: &Reply, now: Timestamp) {
         if self.awaits_delivery(&about.address) {
             let delivery = Delivery { reply: reply.to_string(), context: about.context.clone() };

@@ -2,13 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::fold::Means;
+use super::lookout::Lookout;
 use super::settings::GateSettings;
 use super::shared::{Shared, Trouble};
 use super::stats::Stats;
@@ -97,6 +98,7 @@ impl Gate {
             filter: ArcSwap::from_pointee(index.filter),
             masks: ArcSwap::from_pointee(index.masks),
             refolding: Refolding::default(),
+            lookout: Lookout::default(),
             stats: Arc::new(stats),
             trouble: Trouble::default(),
             waiting: AtomicUsize::new(0),
@@ -118,7 +120,8 @@ fn start(shared: Arc<Shared>, journal: journal::Writer, queue: usize) -> Result<
         running.writing.store(false, Ordering::Release);
     });
     let writer = Some(thread.map_err(GateError::Thread)?);
-    let mut inner = Inner { shared, tasks: Some(tasks), writer, walker: None };
+    let mut inner =
+        Inner { shared, tasks: Some(tasks), writer, walker: None, keeper: Mutex::default() };
     let thread = std::thread::Builder::new().name(WALKER.to_owned()).spawn(move || walker.run());
     inner.walker = Some(thread.map_err(GateError::Thread)?);
     Ok(Gate(Arc::new(inner)))

@@ -2,15 +2,22 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
+use super::id;
 use super::learn::Unlearnt;
+use super::shared::Shared;
+use super::writer::{self, Task};
 use crate::event::Act;
-use crate::event::order::{Decree, OrderId};
+use crate::event::order::{Decree, Order, OrderId};
 use crate::store::Tally;
 use crate::time::Timestamp;
+
+/// Most orders that wait to be carried out.
+pub(super) const JOBS_MAX: usize = 64;
 
 /// An order before the gate gave it its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +64,28 @@ pub type Outcome = Result<Obeyed, Disobeyed>;
 #[derive(Debug)]
 pub struct Obeying(Result<oneshot::Receiver<Outcome>, Unlearnt>);
 
+/// Hands an order to the writer. Never waits.
+pub(super) fn give(shared: &Shared, tasks: &SyncSender<Task>, draft: OrderDraft) -> Obeying {
+    let (done, waiting) = oneshot::channel();
+    let OrderDraft { at, decree, act } = draft;
+    let order = Order { id: OrderId(id::new(at)), at, decree, act };
+    let crowded = shared.store().is_ok_and(|store| store.jobs().len() >= JOBS_MAX);
+    let sent = match crowded {
+        true => Err(Unlearnt::QueueFull),
+        false => writer::send(shared, tasks, Task::Order { order, done }),
+    };
+    Obeying::new(sent.map(|()| waiting))
+}
+
 impl Obeying {
+    /// Whether it is known what became of the order. Asked again, it is known still.
+    pub(super) fn is_settled(&mut self) -> bool {
+        match &mut self.0 {
+            Ok(waiting) => !matches!(waiting.try_recv(), Err(oneshot::error::TryRecvError::Empty)),
+            Err(_) => true,
+        }
+    }
+
     pub(super) const fn new(outcome: Result<oneshot::Receiver<Outcome>, Unlearnt>) -> Self {
         Self(outcome)
     }

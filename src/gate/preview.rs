@@ -60,7 +60,7 @@ pub(super) fn preview(
     let (id, decree, act) = (OrderId(String::new()), decree.clone(), Act::default());
     let ordered = masks.with(LAST, Order { id, at: now, decree, act });
     let end = store.applied().map_or(0, |applied| applied.seq);
-    let moved = |seq: u64, event: &Event| ordered.moved(LAST, seq, event);
+    let moved = |seq: u64, event: &Event| ordered.moved(LAST, seq, event, policy);
     let (mut preview, mut recent) = (Preview::default(), Recent::default());
     for located in Reader::open(journal)? {
         let entry = located?.entry;

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::GateError;
-use super::fold::{Means, fold_history, step};
+use super::fold::{Means, fold_history};
 use super::verify::{history_with, read};
 use crate::event::Event;
 use crate::journal::{self, Position, Reader};
@@ -123,7 +123,8 @@ pub(super) fn gather(
         };
         chunk.after.next = located.behind();
         let seq = located.entry.seq;
-        let moved = located.entry.event().filter(|event| means.masks.moved(job.order, seq, event));
+        let moved = |event: &&Event| means.masks.moved(job.order, seq, event, means.policy);
+        let moved = located.entry.event().filter(moved);
         if let Some(event) = moved {
             chunk.after.tally.events += 1;
             if walking.recent.is_new(&event.address) {
@@ -147,7 +148,8 @@ fn refold(
     // Most rows of an import are all that is known of their address: those are not read a second time.
     let address = &event.address;
     let history = history_with(means.store, journal, address, Some((seq, event)))?;
-    let moved = |(seq, event): &&(u64, Event)| means.masks.moved(job.order, *seq, event);
+    let moved =
+        |(seq, event): &&(u64, Event)| means.masks.moved(job.order, *seq, event, means.policy);
     if history.iter().find(moved).is_none_or(|(first, _)| *first < seq) {
         return Ok(None);
     }
@@ -170,7 +172,7 @@ pub(super) fn apply(
     for Refolded { address, mut record, mut seq } in records {
         for (later, position) in means.store.history_behind(&address, seq)? {
             let (_, event) = read(journal, &address, later, position)?;
-            record = step(record, later, &event, means.masks, means.policy);
+            (record, _) = means.masks.step(record, later, &event, means.policy);
             seq = later;
         }
         let stored = (!record.is_blank()).then_some(Stored { record, seq });

@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::index::Opened;
+use super::lookout::Lookout;
 use super::settings::GateSettings;
 use super::stats::Stats;
 use super::walker::Refolding;
@@ -35,6 +36,7 @@ pub(super) struct Shared {
     /// The orders in force. Never less than those that the index knows.
     pub(super) masks: ArcSwap<Masks>,
     pub(super) refolding: Refolding,
+    pub(super) lookout: Lookout,
     pub(super) stats: Arc<Stats>,
     pub(super) trouble: Trouble,
     /// Events and orders on their way to the writer; the walker's steps, one at a time, are not counted.

@@ -21,6 +21,8 @@ pub struct Stats {
     pub left_out: AtomicU64,
     /// Replies that say nothing about the address, counted only.
     pub ignored: AtomicU64,
+    /// Evidence that an outage keeps from counting, when it came or since. Some of it may count by now.
+    pub held: AtomicU64,
     /// Look-ups that failed.
     pub read_failures: AtomicU64,
     /// Writes to the journal that failed.

@@ -1,5 +1,6 @@
 mod imports;
 mod orders;
+mod outages;
 
 use std::fs;
 use std::path::Path;
@@ -102,8 +103,8 @@ fn what_was_acknowledged_is_on_disk_and_known() {
         assert_eq!(verdict(&gate, &format!("u{}@a.test", seq - 1)), "refuse");
     }
     let ack = learnt(&gate, hard("gone@gmail.com"));
-    let expected =
-        Change { before: Standing::Clear, after: Standing::QuarantinedLongTerm, softs: 0 };
+    let (before, after) = (Standing::Clear, Standing::QuarantinedLongTerm);
+    let expected = Change { before, after, held: None, softs: 0 };
     assert_eq!(ack.change, Some(expected));
     let history = gate.history(&key("gone@gmail.com")).expect("read");
     assert_eq!(history.len(), 1);

@@ -81,7 +81,7 @@ pub(super) fn verify(
         match &located.entry.said {
             Said::Event(event) => {
                 report.events += 1;
-                let unfinished = masks.masked(seq, event) == Some(Masked::Unfinished);
+                let unfinished = masks.masked(seq, event, policy) == Some(Masked::Unfinished);
                 report.unfinished += u64::from(unfinished);
                 let key = &event.address;
                 if store.position(key, seq)? != Some(located.position) {

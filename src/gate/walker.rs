@@ -13,6 +13,7 @@ use super::fold::Means;
 use super::order::{Disobeyed, Obeyed, Outcome};
 use super::refold::{self, Limits, Taken, Walk};
 use super::shared::Shared;
+use super::stats::Stats;
 use super::writer::Task;
 use crate::event::order::{Decree, OrderId};
 use crate::store::{Store, StoreError, Tally};
@@ -181,6 +182,9 @@ impl Walker {
             let Tally { events, addresses, changed } = tally;
             let masks = self.shared.masks.load();
             let decree = masks.order(*order).map(|given| &given.decree);
+            if matches!(decree, Some(Decree::Outage { .. })) {
+                Stats::add(&self.shared.stats.held, usize::try_from(*events).unwrap_or(usize::MAX));
+            }
             match decree {
                 Some(Decree::ImportCommit { batch, .. }) => tracing::info!(
                     event = "import",
@@ -191,9 +195,17 @@ impl Walker {
                     addresses,
                     changed
                 ),
-                Some(Decree::Void { .. }) | None => tracing::info!(
+                Some(
+                    Decree::Void { .. }
+                    | Decree::Outage { .. }
+                    | Decree::OutageEnd { .. }
+                    | Decree::OutageApply { .. }
+                    | Decree::OutageVoid { .. },
+                )
+                | None => tracing::info!(
                     event = "undo",
                     result = "done",
+                    kind = decree.map_or("", Decree::name),
                     order,
                     events,
                     addresses,

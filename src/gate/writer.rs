@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -58,6 +58,38 @@ impl Task {
             Self::Refold { .. } | Self::Bulk { .. } => false,
         }
     }
+}
+
+/// Hands a task to the writer, unless too many wait.
+pub(super) fn send(shared: &Shared, tasks: &SyncSender<Task>, task: Task) -> Result<(), Unlearnt> {
+    counted(shared, task, |task| {
+        tasks.try_send(task).map_err(|refused| match refused {
+            TrySendError::Full(_) => Unlearnt::QueueFull,
+            TrySendError::Disconnected(_) => Unlearnt::WriterGone,
+        })
+    })
+}
+
+/// Hands a task to the writer, and waits for room; never from async code.
+pub(super) fn send_waiting(
+    shared: &Shared,
+    tasks: &SyncSender<Task>,
+    task: Task,
+) -> Result<(), Unlearnt> {
+    counted(shared, task, |task| tasks.send(task).map_err(|_| Unlearnt::WriterGone))
+}
+
+/// Counted before it is sent, so that the writer never takes one off that was not counted.
+fn counted(
+    shared: &Shared,
+    task: Task,
+    send: impl FnOnce(Task) -> Result<(), Unlearnt>,
+) -> Result<(), Unlearnt> {
+    let count = usize::from(task.is_counted());
+    shared.waiting.fetch_add(count, Ordering::Relaxed);
+    send(task).inspect_err(|_| {
+        shared.waiting.fetch_sub(count, Ordering::Relaxed);
+    })
 }
 
 /// A line on its way to the journal, and who waits for it.
@@ -228,6 +260,9 @@ impl Writer {
                 Done::Together => {}
                 Done::Event(done) => {
                     let change = changes.get(place).copied().flatten();
+                    // One that is before the order is counted when the order is carried out.
+                    let held = change.and_then(|change| change.held).is_some_and(|by| by < seq);
+                    Stats::add(&self.shared.stats.held, usize::from(held));
                     // Whoever asked may have stopped waiting.
                     let _ = done.send(Ok(Ack { id: EventId(id), seq, change }));
                 }
@@ -253,7 +288,9 @@ impl Writer {
                 // Before the index knows it: whoever finds its job there needs it.
                 Said::Order(order) => {
                     let masks = self.shared.masks.load().with(entry.seq, order.clone());
-                    self.shared.masks.store(Arc::new(masks));
+                    let masks = Arc::new(masks);
+                    self.shared.masks.store(Arc::clone(&masks));
+                    self.shared.lookout.hear(&masks);
                 }
             }
         }

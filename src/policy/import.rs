@@ -91,12 +91,13 @@ fn signed(imported: &Imported) -> Act {
 
 /// As a release does, but the next hard bounce is one like any other, and nothing is lifted that a person or an import ordered.
 fn reset(record: &mut Record, at: Timestamp, policy: &Policy) {
-    if !record.awaits_delivery() {
+    record.held = record.held.filter(|held| *held > at);
+    if !record.can_be_cleared() {
         return;
     }
     pass(record, at, policy);
     // What has lapsed by then needs no answer, whether somebody asked in between or not.
-    if !record.awaits_delivery() {
+    if !record.can_be_cleared() {
         return;
     }
     record.hard.reset(at);

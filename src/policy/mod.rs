@@ -9,6 +9,7 @@ mod episode;
 pub mod guard;
 mod import;
 pub mod mask;
+pub mod outage;
 pub mod record;
 pub mod replies;
 pub mod settings;
@@ -18,7 +19,7 @@ pub mod verdict;
 
 pub use episode::{settle, settled};
 pub use import::end_of_soft;
-pub use mask::{Masked, Masks};
+pub use mask::{Masked, Masks, step};
 pub use record::Record;
 pub use settings::{Policy, PolicyFault};
 pub use standing::Standing;

@@ -52,6 +52,9 @@ pub struct Record {
     pub imported: Option<Box<Import>>,
     /// When one of that kind was last released: what is dated before it comes back by no import.
     pub import_released: Option<Timestamp>,
+    /// The latest evidence that an outage keeps from counting, if the address has not proved good since. It moves nothing: it makes
+    /// the gate keep the delivery that answers what may be applied later.
+    pub held: Option<Timestamp>,
     /// When the address was last released from the blacklist of a tenant, which holds for imports as `import_released` does.
     pub blacklist_released: BTreeMap<Tenant, Timestamp>,
 }
@@ -199,6 +202,16 @@ impl Record {
 
     /// Whether a delivery would change anything, so whether it must be journaled.
     pub fn awaits_delivery(&self) -> bool {
+        self.held.is_some() || self.can_be_cleared()
+    }
+
+    /// Whether it is quarantined for good by what was learnt: one more refusal is no news.
+    pub fn is_gone(&self) -> bool {
+        self.learnt.as_ref().is_some_and(|learnt| learnt.until.is_none())
+    }
+
+    /// Whether there is anything that a proof of the mailbox clears.
+    pub(super) fn can_be_cleared(&self) -> bool {
         self.hard != Run::default()
             || self.soft != Run::default()
             || !self.episodes.is_empty()

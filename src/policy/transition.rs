@@ -57,7 +57,7 @@ fn observe(record: &mut Record, event: &Event, evidence: &Evidence, policy: &Pol
         return;
     }
     pass(record, event.at, policy);
-    if record.learnt.as_ref().is_some_and(|learnt| learnt.until.is_none()) {
+    if record.is_gone() {
         return;
     }
     match effect {
@@ -110,12 +110,13 @@ fn hard(record: &mut Record, event: &Event, evidence: &Evidence, policy: &Policy
 
 /// A proof that the mailbox works: counts, steps and the learnt quarantine go, whatever is not newer than the proof.
 fn clear(record: &mut Record, event: &Event, delivery: Option<&Delivery>, policy: &Policy) {
-    if !record.awaits_delivery() {
+    let at = event.at;
+    record.held = record.held.filter(|held| *held > at);
+    if !record.can_be_cleared() {
         return;
     }
-    let at = event.at;
     pass(record, at, policy);
-    if !record.awaits_delivery() {
+    if !record.can_be_cleared() {
         return;
     }
     record.reset(at);

@@ -164,8 +164,10 @@ impl Reporter {
         );
         if finished.outcome == Outcome::Delivered {
             let now = Timestamp::now();
-            let keys = finished.recipients.iter().filter_map(Recipient::key);
-            for key in keys.filter(|key| self.door.gate.awaits_delivery(key)) {
+            let keys = || finished.recipients.iter().filter_map(Recipient::key);
+            let receiver = next_hop.map(|hop| hop.name.as_str());
+            self.door.gate.accepted(keys(), receiver, now);
+            for key in keys().filter(|key| self.door.gate.awaits_delivery(key)) {
                 let about = self.about(envelope, key.clone(), next_hop);
                 self.door.gate.delivered(&about, &finished.reply, now);
             }

@@ -9,7 +9,7 @@ use crate::policy::Record;
 use crate::smtp::address::RecipientKey;
 
 /// The format of records, orders and meta. Raise it whenever the shape of [`Record`] or [`Job`] changes: the index is then built anew from the journal.
-pub(super) const FORMAT: u8 = 2;
+pub(super) const FORMAT: u8 = 3;
 
 pub(super) const META_KEY: &[u8] = b"m";
 const RECORD: u8 = b'r';

@@ -59,9 +59,19 @@ impl Served {
 
     /// Asks it to read its files again, as systemd's reload does.
     pub fn hang_up(&self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
+    /// Ends it in order, and waits for that. Nobody may have a connection to it.
+    pub fn terminate(mut self) {
+        self.signal(rustix::process::Signal::TERM);
+        let status = self.child.wait().expect("it ends");
+        assert!(status.success(), "{status}");
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
-        rustix::process::kill_process(pid.expect("a process"), rustix::process::Signal::HUP)
-            .expect("it runs");
+        rustix::process::kill_process(pid.expect("a process"), signal).expect("it runs");
     }
 
     /// Where it takes mail.

@@ -34,6 +34,7 @@ mod lmtp;
 mod login;
 mod mta_sts;
 mod mx;
+mod outages;
 mod policies;
 mod pool;
 mod proxy_header;

@@ -45,6 +45,15 @@ pub struct Figures {
     /// Imports in force, those that were undone since too.
     #[serde(default)]
     pub imports: u64,
+    /// Outages of receivers that last.
+    #[serde(default)]
+    pub outages: u64,
+    /// Outages, those that last among them, of which nobody has said what they were.
+    #[serde(default)]
+    pub unresolved: u64,
+    /// Evidence that was held, since the start.
+    #[serde(default)]
+    pub held: u64,
     /// Orders that are being carried out.
     #[serde(default)]
     pub refolding: u64,

@@ -35,6 +35,20 @@ pub struct Chapter {
     /// The order by which it no longer counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voided: Option<Voided>,
+    /// The outage that keeps it from counting, until an operator says what that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Holding>,
+}
+
+/// The outage that holds an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    /// Its name.
+    pub outage: String,
+    /// Under what it is: `receiver google.com`, `domain gmail.com`.
+    pub key: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// The order that took an event out of the standing of its address.

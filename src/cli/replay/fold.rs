@@ -9,7 +9,7 @@ use crate::bounce::classify::Classifier;
 use crate::event::{Context, Event, Evidence, Tenant, What};
 use crate::failure::Failure;
 use crate::policy::verdict::{Decision, Listing, Reason, Verdict};
-use crate::policy::{Masks, Policy, Record, Standing, decide, settled, transition};
+use crate::policy::{Masks, Policy, Record, Standing, decide, settled, step};
 use crate::routing::receiver::organisation;
 use crate::smtp::address::RecipientKey;
 use crate::smtp::reply::Reply;
@@ -65,7 +65,7 @@ impl<'a> Fold<'a> {
         Self { means, masks, stories: HashMap::new(), receivers: HashSet::new() }
     }
 
-    /// Folds one more event, unless it was undone or lies outside of the window.
+    /// Folds one more event, unless it was undone or lies outside of the window; what an outage holds moves nothing.
     pub fn learn(&mut self, seq: u64, event: &Event, counts: &mut Counts) {
         let Means { before, after, rules, window } = *self.means;
         let within = window.since.is_none_or(|since| event.at >= since)
@@ -74,11 +74,11 @@ impl<'a> Fold<'a> {
             counts.outside += 1;
             return;
         }
-        if self.masks.masked(seq, event).is_some() {
+        // By the event as it was learnt: that is what the orders selected.
+        if self.masks.ordered(seq, event).is_some() {
             counts.undone += 1;
             return;
         }
-        counts.events += 1;
         let again = rules.map_or(Cow::Borrowed(event), |rules| read_again(event, rules));
         counts.read_otherwise += u64::from(matches!(again, Cow::Owned(_)));
         let receiver = context(event).and_then(|context| context.receiver.as_deref());
@@ -88,9 +88,14 @@ impl<'a> Fold<'a> {
         if context(event).is_some() && refuses(&story.after, event.at, after) {
             counts.attempts_refused += 1;
         }
-        story.after = transition(std::mem::take(&mut story.after), &again, after);
+        // What is hard, and so what an outage holds, is for each policy and reading to say.
+        let held = self.masks.outage_of(&again, after);
+        counts.events += u64::from(held.is_none());
+        counts.held += u64::from(held.is_some());
+        story.after = step(std::mem::take(&mut story.after), &again, held, after);
         if let Some(before) = before {
-            story.before = transition(std::mem::take(&mut story.before), event, before);
+            let held = self.masks.outage_of(event, before);
+            story.before = step(std::mem::take(&mut story.before), event, held, before);
         }
     }
 

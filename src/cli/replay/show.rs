@@ -17,6 +17,9 @@ pub fn show(report: &Report, out: &mut Out) -> io::Result<()> {
         "{:>8}  events of {} addresses; {} undone and {} of another time left out",
         counts.events, report.addresses, counts.undone, counts.outside
     )?;
+    if counts.held > 0 {
+        writeln!(out, "{:>8}  more are kept from counting by outages", counts.held)?;
+    }
     if tried.rules.is_some() {
         writeln!(out, "{:>8}  replies read otherwise", counts.read_otherwise)?;
     }

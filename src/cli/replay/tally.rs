@@ -40,8 +40,10 @@ pub struct Tried {
 pub struct Counts {
     /// Events folded.
     pub events: u64,
-    /// Events left out because they were undone.
+    /// Events left out because they were undone, or are rows of an import that was not finished.
     pub undone: u64,
+    /// Events that an outage keeps from counting under the policy tried.
+    pub held: u64,
     /// Events left out because they happened at another time than was asked for.
     pub outside: u64,
     /// Replies that the other rules read otherwise.

@@ -3,50 +3,36 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::bounce::Effect;
-use crate::event::{Event, Evidence, What};
-use crate::policy::guard::{Guard, Notice, Observation, OutageKey, Outcome};
-use crate::policy::{Policy, Record, transition};
+use crate::event::order::{Decree, Order, OrderId};
+use crate::event::{Act, Event};
+use crate::policy::guard::{Guard, OutageKey, decree_of, observation};
+use crate::policy::outage::Resolution;
+use crate::policy::{Masks, Policy, Record};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
-
-/// What an operator makes of an outage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Resolution {
-    /// It was none: what was held counts.
-    Apply,
-    /// It was one: what was held never counts.
-    Void,
-}
 
 /// Records by address, with the events that made them as long as an outage may yet take some of them back.
 pub(super) struct Folded<'a> {
     policy: &'a Policy,
     guard: Guard,
     stories: HashMap<RecipientKey, Story>,
-    held: Vec<Held>,
+    /// The orders that the gate would have given.
+    masks: Masks,
+    /// The sequence of the last event or order.
+    last: u64,
 }
 
 #[derive(Default)]
 struct Story {
     record: Record,
-    events: Vec<Event>,
-}
-
-/// Evidence that does not count.
-struct Held {
-    key: OutageKey,
-    since: Timestamp,
-    /// Still lasts without.
-    until: Option<Timestamp>,
+    events: Vec<(u64, Event)>,
 }
 
 impl<'a> Folded<'a> {
     pub(super) fn new(policy: &'a Policy) -> Self {
         // Fixed, so that the same file has the same answers.
         let guard = Guard::new(policy.outage.clone(), 0);
-        Self { policy, guard, stories: HashMap::new(), held: Vec::new() }
+        Self { policy, guard, stories: HashMap::new(), masks: Masks::default(), last: 0 }
     }
 
     /// What is known of an address.
@@ -56,28 +42,27 @@ impl<'a> Folded<'a> {
 
     /// Watches and folds one more event.
     pub(super) fn learn(&mut self, event: Event) {
-        if let Some(observation) = observation(&event).filter(|seen| !self.says_nothing_new(seen)) {
-            for notice in self.guard.observe(&observation) {
-                self.take(notice);
+        if let Some(seen) = observation(&event, self.record(&event.address), self.policy) {
+            for notice in self.guard.observe(&seen) {
+                self.order(decree_of(&notice), event.at);
             }
         }
-        let held = is_held(&self.held, &event);
+        self.last += 1;
         let mut entry = match self.stories.entry(event.address.clone()) {
             Entry::Occupied(entry) => entry,
             Entry::Vacant(entry) => entry.insert_entry(Story::default()),
         };
         let story = entry.get_mut();
-        if !held {
-            story.record = transition(std::mem::take(&mut story.record), &event, self.policy);
-        }
-        if !held && story.record.is_blank() && story.events.is_empty() {
+        let record = std::mem::take(&mut story.record);
+        (story.record, _) = self.masks.step(record, self.last, &event, self.policy);
+        if story.record.is_blank() && story.events.is_empty() {
             entry.remove();
         } else if self.policy.outage.enabled {
-            story.events.push(event);
+            story.events.push((self.last, event));
         }
     }
 
-    /// An operator's word about an outage.
+    /// An operator's word about an outage: of one that is called none, about all there were under the key.
     ///
     /// # Errors
     /// There was none.
@@ -87,107 +72,40 @@ impl<'a> Folded<'a> {
         at: Timestamp,
         resolution: Resolution,
     ) -> Result<(), String> {
-        if !self.held.iter().any(|held| held.key == *key) {
+        let all = self.masks.outages().iter().filter(|outage| outage.key == *key);
+        let all: Vec<OrderId> = all.map(|outage| outage.id.clone()).collect();
+        if all.is_empty() {
             return Err(format!("there was no outage of {key}"));
         }
-        self.guard.resolve(key, at, resolution == Resolution::Apply);
-        match resolution {
-            Resolution::Apply => {
-                self.held.retain(|held| held.key != *key);
-                self.fold_again(key);
-            }
-            Resolution::Void => self.close(key, at),
+        let heard = self.last;
+        for outage in all {
+            self.order(
+                match resolution {
+                    Resolution::Apply => Decree::OutageApply { outage },
+                    Resolution::Void => Decree::OutageVoid { outage },
+                },
+                at,
+            );
         }
+        self.guard.hear(&self.masks, heard);
         Ok(())
     }
 
-    /// Whether an address is refused that is gone for good already: where nothing is spared it, that is no sign of anything.
-    fn says_nothing_new(&self, seen: &Observation<'_>) -> bool {
-        let learnt = self.record(seen.address).and_then(|record| record.learnt.as_ref());
-        seen.outcome == Outcome::HardRefused && learnt.is_some_and(|learnt| learnt.until.is_none())
-    }
-
-    fn take(&mut self, notice: Notice) {
-        match notice {
-            Notice::Trip { key, since, .. } => {
-                match self.held.iter_mut().find(|held| held.key == key && held.until.is_none()) {
-                    Some(held) => held.since = held.since.min(since),
-                    None => self.held.push(Held { key: key.clone(), since, until: None }),
-                }
-                self.fold_again(&key);
-            }
-            Notice::Ended { key, until } => self.close(&key, until),
-        }
-    }
-
-    fn close(&mut self, key: &OutageKey, until: Timestamp) {
-        for held in &mut self.held {
-            if held.key == *key && held.until.is_none() {
-                held.until = Some(until);
-            }
-        }
-    }
-
-    /// Folds the addresses with evidence under a key again, as what is held of it has changed.
-    fn fold_again(&mut self, key: &OutageKey) {
-        let held = &self.held;
+    /// Gives an order, and folds the addresses again that have an event which it moved.
+    fn order(&mut self, decree: Decree, at: Timestamp) {
+        self.last += 1;
+        let (order, id) = (self.last, OrderId(self.last.to_string()));
+        self.masks = self.masks.with(order, Order { id, at, decree, act: Act::default() });
+        let (masks, policy) = (&self.masks, self.policy);
         for story in self.stories.values_mut() {
-            let concerned = story.events.iter().any(|event| {
-                hard(event).is_some_and(|evidence| {
-                    key.covers(event.address.domain(), evidence.context.receiver.as_deref())
-                })
-            });
-            if concerned {
-                let counting = story.events.iter().filter(|event| !is_held(held, event));
-                story.record = counting.fold(Record::default(), |record, event| {
-                    transition(record, event, self.policy)
-                });
+            if story.events.iter().any(|(seq, event)| masks.moved(order, *seq, event, policy)) {
+                story.record =
+                    story.events.iter().fold(Record::default(), |record, (seq, event)| {
+                        masks.step(record, *seq, event, policy).0
+                    });
             }
         }
     }
-}
-
-/// What an event says to the guard.
-fn observation(event: &Event) -> Option<Observation<'_>> {
-    let (outcome, context) = match &event.what {
-        What::Reply(evidence) => match evidence.effect() {
-            Effect::Hard => (Outcome::HardRefused, &evidence.context),
-            Effect::Soft | Effect::None => return None,
-        },
-        What::Delivered(delivery) => (Outcome::Accepted, &delivery.context),
-        What::Complaint { .. }
-        | What::Engaged
-        | What::Quarantine { .. }
-        | What::Blacklist { .. }
-        | What::Allow { .. }
-        | What::Release { .. }
-        | What::Imported(_) => return None,
-    };
-    let (address, at) = (&event.address, event.at);
-    Some(Observation { address, receiver: context.receiver.as_deref(), at, outcome })
-}
-
-fn hard(event: &Event) -> Option<&Evidence> {
-    match &event.what {
-        What::Reply(evidence) => Some(evidence).filter(|seen| seen.effect() == Effect::Hard),
-        What::Delivered(_)
-        | What::Complaint { .. }
-        | What::Engaged
-        | What::Quarantine { .. }
-        | What::Blacklist { .. }
-        | What::Allow { .. }
-        | What::Release { .. }
-        | What::Imported(_) => None,
-    }
-}
-
-fn is_held(held: &[Held], event: &Event) -> bool {
-    let Some(evidence) = hard(event) else { return false };
-    held.iter().any(|held| {
-        held.since <= event.at
-            && held.until.is_none_or(|until| event.at < until)
-            && held.key.covers(event.address.domain(), evidence.context.receiver.as_deref())
-    })
 }
 
 #[cfg(test)]

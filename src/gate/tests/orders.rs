@@ -1,6 +1,7 @@
 //! Orders given to a gate that runs.
 
 use super::*;
+use crate::event::order::{Order, OrderId};
 use crate::event::select::{Conditions, Selector};
 use crate::policy::Masked;
 use crate::store::Tally;
@@ -34,9 +35,11 @@ fn what_is_void_no_longer_counts_and_what_comes_after_does() {
     check(&gate, &["manual@a.test"], 3);
     let history = gate.history(&key("gone@gmail.com")).expect("read");
     let masks = gate.masks();
-    let masked = masks.masked(history[0].0, &history[0].1).expect("masked");
-    let Masked::Void(masked) = masked else { panic!("{masked:?}") };
-    assert_eq!((&masked.id, &masked.act.reason[..]), (&obeyed.id, "an outage"));
+    let Some(Masked::Undone(order)) = masks.masked(history[0].0, &history[0].1, &gate.policy())
+    else {
+        panic!("masked");
+    };
+    assert_eq!((&order.id, &order.act.reason[..]), (&obeyed.id, "an outage"));
     learnt(&gate, hard("gone@gmail.com"));
     check(&gate, &["gone@gmail.com", "manual@a.test"], 4);
     drop(gate);

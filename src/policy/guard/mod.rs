@@ -11,6 +11,7 @@
 //! without a refusal there is no notice.
 
 mod clock;
+mod duty;
 mod filter;
 mod hash;
 mod keys;
@@ -23,12 +24,16 @@ mod words;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use duty::{decree_of, observation, refusal};
 pub use filter::{KnownGood, NotAFilter};
 pub use rules::Sign;
 pub use settings::OutageSettings;
 pub use window::History;
-pub use words::{Notice, Observation, OutageKey, Outcome};
+pub use words::{Notice, Observation, Outcome};
 
+pub use crate::event::outage::OutageKey;
+
+use crate::event::outage::named;
 use crate::time::Timestamp;
 use clock::Clock;
 use filter::Generations;
@@ -36,7 +41,6 @@ use keys::Keys;
 use open::{Open, Turn};
 use rules::Enough;
 use window::{Pace, Seen};
-use words::named;
 
 /// Most outages that last at once; the one that began first is ended for one more.
 const OPEN_MAX: usize = 256;

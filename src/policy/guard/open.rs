@@ -1,9 +1,10 @@
 //! An outage while it lasts, and how its end is told.
 
+use super::Notice;
 use super::rules::{Sign, share};
 use super::settings::OutageSettings;
 use super::window::Seen;
-use super::{Notice, OutageKey};
+use crate::event::outage::OutageKey;
 use crate::time::Timestamp;
 
 /// Below this part of what is an alarm the sign is gone: an outage that wavers must not end and begin by turns.

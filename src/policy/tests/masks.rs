@@ -23,9 +23,11 @@ fn bounce(secs: i64) -> Event {
 }
 
 fn by(masks: &Masks, seq: u64, secs: i64) -> Option<String> {
-    masks.masked(seq, &bounce(secs)).map(|masked| match masked {
-        Masked::Void(order) => order.id.0.clone(),
+    masks.masked(seq, &bounce(secs), &Policy::default()).map(|masked| match masked {
+        Masked::Undone(order) => order.id.0.clone(),
         Masked::Unfinished => "unfinished".to_owned(),
+        Masked::Held(outage) => format!("held by {}", outage.id),
+        Masked::Voided(outage) => format!("voided with {}", outage.id),
     })
 }
 
@@ -51,7 +53,7 @@ fn of_several_orders_the_first_one_is_named_and_only_that_one_moved_anything() {
     assert_eq!(named(1, 120).as_deref(), Some("o5"));
     assert_eq!(named(7, 120).as_deref(), Some("o9"));
     assert_eq!(named(7, 160), None);
-    let moved = |order, seq, secs| masks.moved(order, seq, &bounce(secs));
+    let moved = |order, seq, secs| masks.moved(order, seq, &bounce(secs), &Policy::default());
     assert!(moved(5, 1, 120) && moved(9, 7, 120) && moved(9, 1, 50));
     // Void already, later than the order, not meant, or no such order.
     assert!(!moved(9, 1, 120) && !moved(5, 7, 120) && !moved(5, 1, 50) && !moved(6, 1, 120));
@@ -76,25 +78,29 @@ fn a_row_of_an_import_counts_once_its_import_is_committed() {
         (9, commit("o9", "b1", 7)),
         (12, void("o12", Conditions { batch: Some("b1".to_owned()), ..Conditions::default() })),
     ]);
-    let counts = |masks: &Masks, seq| masks.masked(seq, &row).is_none();
+    let policy = Policy::default();
+    let counts = |masks: &Masks, seq| masks.masked(seq, &row, &policy).is_none();
+    let moved = |masks: &Masks, order, seq| masks.moved(order, seq, &row, &policy);
     // Before its first row stands what another import of the name left, and behind it nothing is committed.
     let before = Masks::new(masks.orders()[..3].iter().cloned());
     assert_eq!(
         [1, 2, 4, 6, 7, 8, 10].map(|seq| counts(&before, seq)),
         [false, true, false, false, true, true, false]
     );
-    assert_eq!(before.masked(10, &row), Some(Masked::Unfinished));
-    assert!(before.moved(3, 2, &row) && before.moved(9, 8, &row));
-    assert!(!before.moved(9, 2, &row) && !before.moved(5, 4, &row) && !before.moved(9, 6, &row));
+    assert_eq!(before.masked(10, &row, &policy), Some(Masked::Unfinished));
+    assert!(moved(&before, 3, 2) && moved(&before, 9, 8));
+    assert!(!moved(&before, 9, 2) && !moved(&before, 5, 4) && !moved(&before, 9, 6));
     // An undo takes out what counts; what never did is not moved, and comes back by no later commit.
-    assert!(!counts(&masks, 2) && masks.moved(12, 2, &row) && masks.moved(12, 8, &row));
-    assert!(!masks.moved(12, 6, &row));
+    assert!(!counts(&masks, 2) && moved(&masks, 12, 2) && moved(&masks, 12, 8));
+    assert!(!moved(&masks, 12, 6));
     let late = masks.with(14, commit("o14", "b1", 1));
-    assert!(matches!(late.masked(8, &row), Some(Masked::Void(order)) if order.id.0 == "o12"));
-    assert!(!late.moved(14, 8, &row) && !late.moved(14, 2, &row));
+    assert!(
+        matches!(late.masked(8, &row, &policy), Some(Masked::Undone(order)) if order.id.0 == "o12")
+    );
+    assert!(!moved(&late, 14, 8) && !moved(&late, 14, 2));
     assert!(late.knows_import("b1") && late.knows_import("other") && !late.knows_import("b2"));
     // Everything else needs no commit.
-    assert_eq!(late.masked(20, &bounce(150)), None);
+    assert_eq!(late.masked(20, &bounce(150), &policy), None);
 }
 
 proptest! {
@@ -116,17 +122,19 @@ proptest! {
                 Some((seq * 2 + 1, Conditions { category, ..between(*since, since + length) }))
             })
             .collect();
-        // Two orders never have one sequence.
+        // No two lines have one sequence.
         windows.sort_by_key(|(seq, _)| *seq);
         windows.dedup_by_key(|(seq, _)| *seq);
         let masks = Masks::new(windows.iter().map(|(seq, window)| (*seq, void("o", window.clone()))));
         let numbered = || (0_u64..).step_by(2).zip(&history);
         let folded = numbered().fold(Record::default(), |record, (seq, (secs, what))| {
             let event = event(*secs, "a@example.test", what.clone());
-            match masks.masked(seq, &event) {
+            match masks.masked(seq, &event, &policy) {
                 // Nothing is committed there; what the rule is about is the orders.
-                Some(Masked::Void(_)) => record,
-                Some(Masked::Unfinished) | None => transition(record, &event, &policy),
+                Some(Masked::Unfinished) => transition(record, &event, &policy),
+                Some(Masked::Undone(_) | Masked::Held(_) | Masked::Voided(_)) | None => {
+                    masks.step(record, seq, &event, &policy).0
+                }
             }
         });
         let left: Vec<(i64, What)> = numbered()

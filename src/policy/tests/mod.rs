@@ -10,6 +10,7 @@ mod lists;
 mod literal;
 mod marketo;
 mod masks;
+mod outages;
 mod properties;
 mod salesforce;
 mod settings;

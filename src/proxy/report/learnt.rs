@@ -56,7 +56,11 @@ impl Learnt {
             expired.count(ack.change.map_or(0, |change| change.softs));
         }
         match outcome {
-            Ok(ack) => self.line("learnt", ack.change.map_or("", |change| change.after.name()), ""),
+            Ok(ack) => {
+                let held = ack.change.is_some_and(|change| change.held.is_some());
+                let standing = ack.change.map_or("", |change| change.after.name());
+                self.line(if held { "held" } else { "learnt" }, standing, "");
+            }
             Err(unlearnt) => self.line("unlearnt", "", &unlearnt.to_string()),
         }
     }

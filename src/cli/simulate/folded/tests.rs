@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::bounce::{Category, Scope, Stage};
-use crate::event::{Context, Delivery, EventId, Tenant};
+use crate::event::{Context, Delivery, EventId, Evidence, Tenant, What};
 use crate::policy::decide;
 use crate::policy::verdict::{Listing, Verdict};
 
@@ -137,7 +137,7 @@ fn replay(
     lost.push(replay.lost(now + 7 * DAY));
     // Those that were unknown before and after are as they should be.
     assert_eq!(replay.passing(now + 7 * DAY, 0..400), 0);
-    let keys = replay.folded.held.iter().map(|held| held.key.clone()).collect();
+    let keys = replay.folded.masks.outages().iter().map(|outage| outage.key.clone()).collect();
     (lost.into_iter().max().unwrap_or(0), keys)
 }
 

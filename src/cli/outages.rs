@@ -1,0 +1,120 @@
+//! `rcptgate outages`: receivers that refuse what they used to accept, and what an operator makes of that.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+use super::acts::{by, reason};
+use super::args::{OutageCommand, Outages, Resolve};
+use super::out::{self, Out, Tone, harmless, plain};
+use super::release::UNSEEN_MAX;
+use super::undo::shown;
+use crate::admin::wire::{OutageReply, OutageRow, ResolveRequest, Undone};
+use crate::failure::Failure;
+use crate::policy::outage::Resolution;
+
+pub fn run(config: Option<&Path>, args: &Outages, out: &mut Out) -> Result<(), Failure> {
+    match &args.command {
+        None => list(config, args.json, out),
+        Some(OutageCommand::List { json }) => list(config, *json, out),
+        Some(OutageCommand::Apply(resolve)) => say(config, Resolution::Apply, resolve, out),
+        Some(OutageCommand::Void(resolve)) => say(config, Resolution::Void, resolve, out),
+    }
+}
+
+fn list(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Failure> {
+    let access = super::access(config)?;
+    let OutageReply { outages } = patiently("reading the journal", || access.outages())?;
+    if json {
+        return Ok(out::json(out, &OutageReply { outages })?);
+    }
+    if outages.is_empty() {
+        writeln!(out, "no receiver has refused of a sudden what it used to accept")?;
+    }
+    for outage in &outages {
+        show(outage, out)?;
+    }
+    if outages.iter().any(|outage| matches!(&outage.state[..], "open" | "ended")) {
+        let todo = "say what it was: `rcptgate outages void ID --reason R` if mailboxes were refused that exist, `... apply ...` if they are gone";
+        writeln!(out, "{}", out.paint(Tone::Dim, todo))?;
+    }
+    Ok(())
+}
+
+fn show(outage: &OutageRow, out: &mut Out) -> Result<(), Failure> {
+    let OutageRow { id, key, state, since, until, why, events, addresses, examples } = outage;
+    let tone = if state == "open" { Tone::Bad } else { Tone::Head };
+    let until = until.map_or_else(|| "it lasts".to_owned(), |until| format!("until {until}"));
+    writeln!(out, "{}  {}  {}", out.paint(tone, &plain(state)), harmless(key), harmless(id))?;
+    writeln!(out, "    since {since}, {until}: {}", harmless(why))?;
+    let kept = if state == "voided" { "void" } else { "held" };
+    writeln!(out, "    {kept}: {events} events of {addresses} addresses")?;
+    for example in examples {
+        writeln!(out, "    such as {}", harmless(example))?;
+    }
+    Ok(())
+}
+
+/// Says what an outage was; never before it was shown what that does.
+fn say(
+    config: Option<&Path>,
+    word: Resolution,
+    args: &Resolve,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let reason = args.reason.as_deref().map(reason).transpose()?;
+    let access = super::access(config)?;
+    let dry = ResolveRequest { dry_run: true, ..ResolveRequest::default() };
+    let foreseen =
+        patiently("reading the journal", || access.resolve_outage(&args.id, word, &dry))?;
+    let text = match foreseen.events {
+        0 => b"it keeps nothing from counting\n".to_vec(),
+        _ => shown(&foreseen, out)?,
+    };
+    let Some(reason) = reason.filter(|_| !args.dry_run) else {
+        if args.json {
+            out::json(out, &foreseen)?;
+        } else {
+            out.write_all(&text)?;
+        }
+        return Ok(());
+    };
+    // Beside the result, which a program may be reading.
+    if args.json {
+        std::io::stderr().write_all(&text)?;
+    } else {
+        out.write_all(&text)?;
+        out.flush()?;
+    }
+    if usize::try_from(foreseen.addresses).unwrap_or(usize::MAX) > UNSEEN_MAX && !args.yes {
+        let count = foreseen.addresses;
+        return Err(Failure::Usage(format!(
+            "nothing was done: say --yes to decide about these {count} addresses"
+        )));
+    }
+    let request = ResolveRequest { dry_run: false, reason, by: by(args.by.as_deref()) };
+    let done = patiently("folding the addresses again", || {
+        access.resolve_outage(&args.id, word, &request)
+    })?;
+    if args.json {
+        return Ok(out::json(out, &done)?);
+    }
+    let Undone { events, addresses, id, .. } = &done;
+    let outcome = match word {
+        Resolution::Apply => "count",
+        Resolution::Void => "never count",
+    };
+    let id = id.as_deref().unwrap_or_default();
+    writeln!(out, "ok {events} events of {addresses} addresses {outcome} [{id}]")?;
+    Ok(())
+}
+
+fn patiently<T>(what: &'static str, ask: impl FnOnce() -> T) -> T {
+    let spinner = ProgressBar::new_spinner().with_message(what);
+    spinner.enable_steady_tick(Duration::from_millis(120));
+    let answer = ask();
+    spinner.finish_and_clear();
+    answer
+}
