@@ -1,5 +1,6 @@
 //! What each path does.
 
+mod acts;
 mod orders;
 
 use std::net::SocketAddr;
@@ -18,16 +19,14 @@ use axum::{Json, Router, middleware};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::desk::{self, Deed, Fault, Step};
+use super::desk::{self, Fault};
 use super::guard::{self, Guard};
 use super::wire::{
-    ActRequest, ComplaintRequest, Done, EngagementRequest, EventsRequest, Figures, ListRequest,
-    LookupReply, LookupRequest, Ready, ReleaseReply, ReleaseRequest, Report, ReportRequest, Story,
-    Verified, Wrong,
+    EventsRequest, Figures, ListRequest, LookupReply, LookupRequest, Ready, Report, ReportRequest,
+    Story, Verified, Wrong,
 };
-use super::{Api, events, figures, report, reports, rows, story, stream, upload};
+use super::{Api, events, figures, report, rows, story, stream, upload};
 use crate::gate::Gate;
-use crate::log::Addresses;
 use crate::metrics::Observed;
 use crate::time::Timestamp;
 
@@ -50,17 +49,17 @@ pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/list", get(list)),
         ("/report", get(tallied)),
         ("/events", get(happened)),
-        ("/quarantine", post(quarantine)),
-        ("/blacklist", post(blacklist)),
-        ("/allow", post(allow)),
-        ("/release", post(release)),
+        ("/quarantine", post(acts::quarantine)),
+        ("/blacklist", post(acts::blacklist)),
+        ("/allow", post(acts::allow)),
+        ("/release", post(acts::release)),
         ("/undo", post(orders::undo)),
         ("/outages", get(orders::outages)),
         ("/outages/{id}/apply", post(orders::apply)),
         ("/outages/{id}/void", post(orders::void)),
         ("/import", post(upload::import)),
-        ("/engagements", post(engagements)),
-        ("/complaints", post(complaints)),
+        ("/engagements", post(acts::engagements)),
+        ("/complaints", post(acts::complaints)),
         ("/stats", get(stats)),
         ("/verify", get(verify)),
         ("/reload", post(reload)),
@@ -165,125 +164,6 @@ async fn happened(
 ) -> Result<Response, Fault> {
     let events = aside(move || events::events(&api.gate.journal_dir(), &request)).await?;
     Ok(stream::lines(events))
-}
-
-async fn quarantine(state: Shared, request: Content<ActRequest>) -> Answer<Done> {
-    act(state, Deed::Quarantine, request).await
-}
-
-async fn blacklist(state: Shared, request: Content<ActRequest>) -> Answer<Done> {
-    act(state, Deed::Blacklist, request).await
-}
-
-async fn allow(state: Shared, request: Content<ActRequest>) -> Answer<Done> {
-    act(state, Deed::Allow, request).await
-}
-
-async fn act(
-    State(api): Shared,
-    deed: Deed,
-    Content(request): Content<ActRequest>,
-) -> Answer<Done> {
-    let step = desk::act(&api.gate, deed, &request, Timestamp::now())?;
-    let told = Told {
-        act: match deed {
-            Deed::Quarantine => "quarantine",
-            Deed::Blacklist => "blacklist",
-            Deed::Allow => "allow",
-        },
-        from: "",
-        tenant: request.tenant.as_deref().unwrap_or(""),
-        by: &request.by,
-        reason: &request.reason,
-        shown: api.shown,
-    };
-    settle(step, &told).await.map(Json)
-}
-
-async fn release(
-    State(api): Shared,
-    Content(request): Content<ReleaseRequest>,
-) -> Answer<ReleaseReply> {
-    let (shown, asked) = (api.shown, request.clone());
-    let steps = aside(move || desk::release(&api.gate, &request, Timestamp::now())).await?;
-    let told = Told {
-        act: "release",
-        from: asked.from.name(),
-        tenant: asked.tenant.as_deref().unwrap_or(""),
-        by: &asked.by,
-        reason: &asked.reason,
-        shown,
-    };
-    settle_all(steps, &told).await
-}
-
-async fn engagements(
-    State(api): Shared,
-    Content(request): Content<EngagementRequest>,
-) -> Answer<ReleaseReply> {
-    let (shown, asked) = (api.shown, request.clone());
-    let steps = aside(move || reports::engage(&api.gate, &request, Timestamp::now())).await?;
-    let tenant = asked.tenant.as_deref().unwrap_or("");
-    settle_all(steps, &Told { act: "engagement", from: "", tenant, by: "", reason: "", shown })
-        .await
-}
-
-async fn complaints(
-    State(api): Shared,
-    Content(request): Content<ComplaintRequest>,
-) -> Answer<ReleaseReply> {
-    let (shown, asked) = (api.shown, request.clone());
-    let steps = aside(move || reports::complain(&api.gate, &request, Timestamp::now())).await?;
-    let told = Told {
-        act: "complaint",
-        from: "",
-        tenant: &asked.tenant,
-        by: asked.source.as_deref().unwrap_or(""),
-        reason: "",
-        shown,
-    };
-    settle_all(steps, &told).await
-}
-
-async fn settle_all(steps: Vec<Step>, told: &Told<'_>) -> Answer<ReleaseReply> {
-    let mut results = Vec::with_capacity(steps.len());
-    for step in steps {
-        results.push(settle(step, told).await?);
-    }
-    Ok(Json(ReleaseReply { results }))
-}
-
-/// What the log says of an act besides whom it is about and what came of it.
-struct Told<'a> {
-    act: &'static str,
-    from: &'static str,
-    tenant: &'a str,
-    by: &'a str,
-    reason: &'a str,
-    shown: Addresses,
-}
-
-/// Waits until an act is on disk, and logs it.
-async fn settle(step: Step, told: &Told<'_>) -> Result<Done, Fault> {
-    let (address, durable) = match step {
-        Step::Nothing(done) => return Ok(done),
-        Step::Waiting(address, durable) => (address, durable),
-    };
-    let done = desk::outcome(&address, durable.in_time().await)?;
-    tracing::info!(
-        event = "act",
-        act = told.act,
-        from = told.from,
-        recipient = &*told.shown.show(&address),
-        domain = address.domain(),
-        tenant = told.tenant,
-        before = done.before,
-        after = done.after,
-        by = told.by,
-        reason = &*told.shown.scrub(told.reason),
-        id = done.id,
-    );
-    Ok(done)
 }
 
 /// What else the figures should hold.

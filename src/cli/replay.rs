@@ -44,7 +44,7 @@ const UNKNOWN: [&str; 4] = [
     "recipients that were refused: what their receivers would have said was never asked",
     "replies that no rule in force took for a sign about the recipient: of most the journal has no event",
     "what a recipient that would have been refused would not have drawn: those replies and deliveries are counted all the same",
-    "what the outage guard would have held under this policy: only what it did hold is left out",
+    "outages that the guard would have seen under this policy: only those that it did see hold anything",
 ];
 
 pub fn run(config: Option<&Path>, args: &Replay, out: &mut Out) -> Result<(), Failure> {

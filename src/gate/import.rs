@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::learn::{Draft, Unlearnt};
 use super::order::{JOBS_MAX, Obeying};
 use super::shared::Shared;
-use super::{Gate, id, writer};
+use super::{Gate, id, task};
 use crate::event::order::{Decree, Order, OrderId};
 use crate::event::{Act, Event, EventId};
 use crate::time::Timestamp;
@@ -92,7 +92,7 @@ impl Importing {
         };
         let (done, waiting) = oneshot::channel();
         let events = drafts.into_iter().map(named).collect();
-        self.gate.send_waiting(writer::Task::Bulk { events, done })?;
+        self.gate.send_waiting(task::Task::Bulk { events, done })?;
         let first = waiting.blocking_recv().unwrap_or(Err(Unlearnt::WriterGone))?;
         self.first = self.first.or(first);
         self.rows += rows;
@@ -110,7 +110,7 @@ impl Importing {
         let decree = Decree::ImportCommit { batch, rows, first: first? };
         let (done, waiting) = oneshot::channel();
         let order = Order { id: OrderId(id::new(at)), at, decree, act };
-        let sent = gate.send_waiting(writer::Task::Order { order, done });
+        let sent = gate.send_waiting(task::Task::Order { order, done });
         drop(turn);
         Some(Obeying::new(sent.map(|()| waiting)))
     }

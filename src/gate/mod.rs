@@ -22,6 +22,7 @@ mod refold;
 mod settings;
 mod shared;
 mod stats;
+mod task;
 mod verify;
 mod walker;
 mod writer;
@@ -69,7 +70,7 @@ pub struct Gate(Arc<Inner>);
 struct Inner {
     shared: Arc<shared::Shared>,
     /// `None` only while it is dropped.
-    tasks: Option<SyncSender<writer::Task>>,
+    tasks: Option<SyncSender<task::Task>>,
     writer: Option<JoinHandle<()>>,
     walker: Option<JoinHandle<()>>,
     /// Of the lookout, once it is kept.
@@ -146,7 +147,7 @@ impl Gate {
         let (done, waiting) = oneshot::channel();
         let Draft { at, address, tenant, what } = draft;
         let event = Event { id: EventId(id::new(at)), at, address, tenant, what };
-        let sent = self.send(writer::Task::Learn { event, done });
+        let sent = self.send(task::Task::Learn { event, done });
         if sent.is_err() {
             Stats::add(&shared.stats.unlearnt, 1);
         }
@@ -164,15 +165,15 @@ impl Gate {
     }
 
     /// Hands the writer something to write down.
-    fn send(&self, task: writer::Task) -> Result<(), Unlearnt> {
+    fn send(&self, task: task::Task) -> Result<(), Unlearnt> {
         let tasks = self.0.tasks.as_ref().ok_or(Unlearnt::WriterGone)?;
-        writer::send(&self.0.shared, tasks, task)
+        task::send(&self.0.shared, tasks, task)
     }
 
     /// Hands a task over, and waits for room; never from async code.
-    fn send_waiting(&self, task: writer::Task) -> Result<(), Unlearnt> {
+    fn send_waiting(&self, task: task::Task) -> Result<(), Unlearnt> {
         let tasks = self.0.tasks.as_ref().ok_or(Unlearnt::WriterGone)?;
-        writer::send_waiting(&self.0.shared, tasks, task)
+        task::send_waiting(&self.0.shared, tasks, task)
     }
 
     /// What an order would do if it were given now. Reads the whole journal; changes nothing.

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::id;
 use super::learn::Unlearnt;
 use super::shared::Shared;
-use super::writer::{self, Task};
+use super::task::{self, Task};
 use crate::event::Act;
 use crate::event::order::{Decree, Order, OrderId};
 use crate::store::Tally;
@@ -72,7 +72,7 @@ pub(super) fn give(shared: &Shared, tasks: &SyncSender<Task>, draft: OrderDraft)
     let crowded = shared.store().is_ok_and(|store| store.jobs().len() >= JOBS_MAX);
     let sent = match crowded {
         true => Err(Unlearnt::QueueFull),
-        false => writer::send(shared, tasks, Task::Order { order, done }),
+        false => task::send(shared, tasks, Task::Order { order, done }),
     };
     Obeying::new(sent.map(|()| waiting))
 }

@@ -14,7 +14,7 @@ use super::order::{Disobeyed, Obeyed, Outcome};
 use super::refold::{self, Limits, Taken, Walk};
 use super::shared::Shared;
 use super::stats::Stats;
-use super::writer::Task;
+use super::task::Task;
 use crate::event::order::{Decree, OrderId};
 use crate::store::{Store, StoreError, Tally};
 

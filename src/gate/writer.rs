@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -17,10 +17,11 @@ use super::learn::{Ack, Outcome, Unlearnt};
 use super::refold::{Chunk, Taken};
 use super::shared::Shared;
 use super::stats::Stats;
+use super::task::{RowsTaken, StepTaken, Task};
 use super::walker::Waiting;
 use super::{GateError, fold, index, order, refold};
-use crate::event::order::{Order, OrderId};
-use crate::event::{Event, EventId};
+use crate::event::EventId;
+use crate::event::order::OrderId;
 use crate::journal::{self, Entry, JournalError, Position, Said};
 use crate::store::{BATCH_MAX, StoreError};
 
@@ -32,65 +33,6 @@ const UNFLUSHED_MAX: usize = 20_000;
 /// Written and removed before anything is tried again, so that a disk that is still full does not count as a recovery. The index above all:
 /// sled cannot be opened on a full disk, and for as long as it is not closed look-ups go on.
 const PROBE_BYTES: usize = 8 << 20;
-
-/// The sequence of the first row that was taken in.
-type RowsTaken = Result<Option<u64>, Unlearnt>;
-/// The step, unless the index was another one meanwhile.
-type StepTaken = Result<Option<Taken>, GateError>;
-
-/// What the writer has to do.
-pub(super) enum Task {
-    /// Take in an event.
-    Learn { event: Event, done: oneshot::Sender<Outcome> },
-    /// Take in some rows of an import, all of them or none; says the sequence of the first.
-    Bulk { events: Vec<Event>, done: oneshot::Sender<RowsTaken> },
-    /// Take in an order.
-    Order { order: Order, done: oneshot::Sender<order::Outcome> },
-    /// Write a step of what an order has to do.
-    Refold { chunk: Chunk, done: oneshot::Sender<StepTaken> },
-}
-
-impl Task {
-    /// Whether it counts as waiting: events and orders one by one do.
-    pub(super) const fn is_counted(&self) -> bool {
-        match self {
-            Self::Learn { .. } | Self::Order { .. } => true,
-            Self::Refold { .. } | Self::Bulk { .. } => false,
-        }
-    }
-}
-
-/// Hands a task to the writer, unless too many wait.
-pub(super) fn send(shared: &Shared, tasks: &SyncSender<Task>, task: Task) -> Result<(), Unlearnt> {
-    counted(shared, task, |task| {
-        tasks.try_send(task).map_err(|refused| match refused {
-            TrySendError::Full(_) => Unlearnt::QueueFull,
-            TrySendError::Disconnected(_) => Unlearnt::WriterGone,
-        })
-    })
-}
-
-/// Hands a task to the writer, and waits for room; never from async code.
-pub(super) fn send_waiting(
-    shared: &Shared,
-    tasks: &SyncSender<Task>,
-    task: Task,
-) -> Result<(), Unlearnt> {
-    counted(shared, task, |task| tasks.send(task).map_err(|_| Unlearnt::WriterGone))
-}
-
-/// Counted before it is sent, so that the writer never takes one off that was not counted.
-fn counted(
-    shared: &Shared,
-    task: Task,
-    send: impl FnOnce(Task) -> Result<(), Unlearnt>,
-) -> Result<(), Unlearnt> {
-    let count = usize::from(task.is_counted());
-    shared.waiting.fetch_add(count, Ordering::Relaxed);
-    send(task).inspect_err(|_| {
-        shared.waiting.fetch_sub(count, Ordering::Relaxed);
-    })
-}
 
 /// A line on its way to the journal, and who waits for it.
 struct Draft {

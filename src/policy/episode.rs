@@ -196,10 +196,9 @@ fn remember(
 /// The campaign of a message: its name, else its sender and the UTC day.
 pub(super) fn campaign_of<'a>(event: &Event, context: &'a Context) -> Cow<'a, str> {
     match &context.campaign {
-        Some(campaign) => super::record::bounded(campaign),
+        Some(campaign) => super::text::bounded(campaign),
         None => {
-            let sender =
-                context.sender.as_deref().map_or(Cow::Borrowed(""), super::record::bounded);
+            let sender = context.sender.as_deref().map_or(Cow::Borrowed(""), super::text::bounded);
             Cow::Owned(format!("{sender} day {}", event.at.utc_day()))
         }
     }

@@ -1,8 +1,9 @@
 //! What an imported entry does to a record (DESIGN §6): a quarantine of its own that no delivery lifts, or a blacklist entry.
 
 use super::episode::pass;
-use super::record::{Blacklisting, Import, Note, Origin, Record, bounded, one_line};
+use super::record::{Blacklisting, Import, Note, Origin, Record};
 use super::settings::Policy;
+use super::text::{bounded, one_line};
 use super::transition::{is_role, note};
 use crate::event::{Act, Event, ImportKind, Imported};
 use crate::time::Timestamp;

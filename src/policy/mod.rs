@@ -14,6 +14,7 @@ pub mod record;
 pub mod replies;
 pub mod settings;
 pub mod standing;
+mod text;
 mod transition;
 pub mod verdict;
 

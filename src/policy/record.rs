@@ -5,24 +5,20 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::replies::push_printable;
 use super::settings::Distinct;
+use super::text::{bounded, one_line, set_bounded, set_line};
 use crate::bounce::{Category, Stage};
 use crate::event::{Context, Event, EventId, Evidence, ImportKind, Tenant};
-use crate::smtp::reply::Reply;
 use crate::time::Timestamp;
 
 /// Most episodes remembered at once, open ones and those already counted.
 pub const EPISODES_MAX: usize = 8;
 /// Most message or campaign keys remembered of one run.
 pub const KEYS_MAX: usize = 16;
-/// Longest key, reply or reason kept, in bytes.
-pub const TEXT_MAX: usize = 160;
 
 /// Everything that the fold remembers of one address. The default is an address of which nothing is known. What few addresses have is in
 /// a box: a record is moved at every step.
@@ -366,49 +362,4 @@ pub(super) fn remember(keys: &mut Vec<String>, key: &str) -> bool {
     }
     keys.push(key.into_owned());
     true
-}
-
-/// A key or text of bounded length. A long one keeps its head and ends in a checksum of the whole, so that two long ones that
-/// start alike stay two.
-pub(super) fn bounded(text: &str) -> Cow<'_, str> {
-    if text.len() <= TEXT_MAX {
-        return Cow::Borrowed(text);
-    }
-    let head = text.floor_char_boundary(TEXT_MAX - 9);
-    let checksum = crc32fast::hash(text.as_bytes());
-    Cow::Owned(format!("{}~{checksum:08x}", text.get(..head).unwrap_or("")))
-}
-
-/// A reply as a refusal may quote it: its lines in one, code and status said once, printable, cut.
-pub(super) fn one_line(reply: &str) -> String {
-    let mut line = String::new();
-    set_line(&mut line, reply);
-    line
-}
-
-/// Puts [`one_line`] of a reply where another line was, in the same memory.
-fn set_line(line: &mut String, reply: &str) {
-    line.clear();
-    line.reserve(reply.len().min(TEXT_MAX));
-    let Some(outline) = Reply::outline(reply) else {
-        return push_printable(line, reply, TEXT_MAX);
-    };
-    // Writing to a `String` cannot fail.
-    let _ = match outline.status {
-        Some(status) => write!(line, "{} {status}", outline.code),
-        None => write!(line, "{}", outline.code),
-    };
-    let mut texts = outline.lines().peekable();
-    while let Some(text) = texts.next() {
-        if line.len() < TEXT_MAX && !(text.is_empty() && texts.peek().is_none()) {
-            line.push(' ');
-        }
-        push_printable(line, text, TEXT_MAX.saturating_sub(line.len()));
-    }
-}
-
-/// Puts [`bounded`] of a text where another one was, in the same memory.
-fn set_bounded(old: &mut String, text: &str) {
-    old.clear();
-    old.push_str(&bounded(text));
 }

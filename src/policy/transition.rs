@@ -2,10 +2,9 @@
 
 use super::episode::{attempt, campaign_of, finish, pass};
 use super::import::import;
-use super::record::{
-    Blacklisting, Cause, EpisodeKey, Learnt, Manual, Note, Origin, Record, bounded,
-};
+use super::record::{Blacklisting, Cause, EpisodeKey, Learnt, Manual, Note, Origin, Record};
 use super::settings::Policy;
+use super::text::bounded;
 use crate::bounce::Effect;
 use crate::event::{Act, Delivery, Event, Evidence, List, What};
 use crate::smtp::address::RecipientKey;

@@ -8,6 +8,7 @@ use super::{UNKNOWN, replay};
 use crate::bounce::classify::Classifier;
 use crate::bounce::{Category, Scope, Stage};
 use crate::event::order::{Decree, Order, OrderId};
+use crate::event::outage::OutageKey;
 use crate::event::select::{Conditions, Selector};
 use crate::event::{Act, Context, Delivery, Event, EventId, Evidence, Tenant, What};
 use crate::journal::{Said, Writer};
@@ -119,6 +120,25 @@ fn change(before: Option<&'static str>, after: &'static str, address: &str) -> C
 }
 
 #[test]
+fn what_an_outage_holds_is_for_each_policy_and_reading_to_say() {
+    let key = OutageKey::Domain("b.test".to_owned());
+    let id = OrderId("outage".to_owned());
+    let decree = Decree::Outage { key, since: day(1) };
+    let outage = Order { id, at: day(1), decree, act: Act::default() };
+    let story = [story(), vec![outage.into()]].concat();
+    // Under either policy two of the three are held, in whatever place of the journal they stand.
+    let (report, rows) = tried(story.clone(), &diff("marketo"));
+    assert_eq!(report.before.get("quarantined_long_term"), None, "{report:?}");
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!((report.counts.events, report.counts.held, report.counts.undone), (3, 2, 3));
+    // Read as a matter of policy it is no hard evidence: the outage does not hold it, but for the policy in force it does.
+    let rules = own_rules();
+    let (report, _) = tried(story, &Try { rules: Some(&rules), ..diff("quarantine") });
+    assert_eq!((report.counts.events, report.counts.held), (5, 0), "{report:?}");
+    assert_eq!(report.before.get("quarantined_long_term"), None, "{report:?}");
+}
+
+#[test]
 fn who_would_be_quarantined_that_is_not() {
     let (report, rows) = tried(story(), &diff("marketo"));
     assert_eq!(
@@ -185,11 +205,16 @@ fn standings_are_as_of_the_end_of_what_is_asked_for() {
     assert_eq!(report.counts.outside, 5);
 }
 
-#[test]
-fn replies_are_read_again_by_other_rules() {
+/// For which that no such user is there says something about the message.
+fn own_rules() -> Classifier {
     let rules = "[[rule]]\nname = \"own\"\ncategory = \"policy\"\nscope = \"message\"\ntext = [\"no such user\"]\n\
                  specimens = [\"550 5.1.1 no such user\"]\n";
-    let rules = Classifier::from_toml(rules).expect("rules");
+    Classifier::from_toml(rules).expect("rules")
+}
+
+#[test]
+fn replies_are_read_again_by_other_rules() {
+    let rules = own_rules();
     let wanted = Try { rules: Some(&rules), ..diff("quarantine") };
     let (report, rows) = tried(story(), &wanted);
     assert_eq!(report.counts.read_otherwise, 4);

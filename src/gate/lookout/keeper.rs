@@ -10,7 +10,7 @@ use super::file::Kept;
 use super::mind;
 use crate::gate::GateError;
 use crate::gate::shared::Shared;
-use crate::gate::writer::Task;
+use crate::gate::task::Task;
 use crate::time::Timestamp;
 
 const THREAD: &str = "rcptgate-guard";

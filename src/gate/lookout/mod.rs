@@ -16,7 +16,7 @@ pub use count::Kept;
 
 use super::order::{Obeying, OrderDraft, give};
 use super::shared::Shared;
-use super::writer::Task;
+use super::task::Task;
 use super::{Gate, GateError};
 use crate::event::order::Decree;
 use crate::event::{Act, Evidence};

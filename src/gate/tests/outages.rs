@@ -86,6 +86,8 @@ fn settled(gate: &Gate) {
         Selector::new(Conditions { domain: Some("nobody.test".into()), ..Conditions::default() });
     let decree = Decree::Void { select: select.expect("a selector") };
     gate.order(OrderDraft { at: now(), decree, act: Act::default() }).wait().expect("obeyed");
+    // The guard's own orders were counted like all others; below zero it would be huge.
+    assert_eq!(gate.0.shared.waiting.load(Ordering::Relaxed), 0);
 }
 
 fn outage(gate: &Gate) -> (OrderId, OutageKey, crate::policy::outage::State) {

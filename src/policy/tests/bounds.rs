@@ -1,7 +1,8 @@
 //! A record stays small whatever happens, and is stored in a form that both codecs read back.
 
 use super::*;
-use crate::policy::record::{EPISODES_MAX, KEYS_MAX, TEXT_MAX, one_line};
+use crate::policy::record::{EPISODES_MAX, KEYS_MAX};
+use crate::policy::text::{TEXT_MAX, one_line};
 
 #[test]
 fn a_record_stays_small() {

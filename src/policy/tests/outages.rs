@@ -22,6 +22,11 @@ fn began(seq: u64, since: i64) -> (u64, Order) {
     order(seq, since, Decree::Outage { key: key(), since: at(since) })
 }
 
+fn committed(seq: u64, first: u64) -> (u64, Order) {
+    let batch = imported(ImportKind::Hard).batch;
+    order(seq, 100 * DAY, Decree::ImportCommit { batch, rows: 1, first })
+}
+
 fn ended(seq: u64, until: i64) -> (u64, Order) {
     order(seq, until, Decree::OutageEnd { key: key(), until: at(until) })
 }
@@ -124,16 +129,17 @@ fn an_address_that_is_held_awaits_the_delivery_that_answers_it() {
     assert!(transition(held, &delivered(6), &policy).is_blank());
 }
 
-/// Orders about the key at odd places: what is done, and when.
+/// Orders about the key, and commits of an import, at odd places: what is done, and when.
 fn any_orders() -> impl Strategy<Value = Vec<(u64, Order)>> {
-    let one = (0..5_u8, 0_u64..41, 0..50 * DAY, 0_usize..3);
+    let one = (0..6_u8, 0_u64..41, 0..50 * DAY, 0_usize..3);
     prop::collection::vec(one, 0..8).prop_map(|steps| {
         let mut places: Vec<u64> = steps.iter().map(|(_, place, ..)| place * 2 + 1).collect();
         places.sort_unstable();
         let step = |((kind, _, secs, which), seq): ((u8, u64, i64, usize), u64)| match kind {
             0 | 1 => began(seq, secs),
             2 => ended(seq, secs),
-            3 => said(seq, secs, Resolution::Apply, places.get(which).copied().unwrap_or(1)),
+            3 => committed(seq, seq.saturating_sub(10 * u64::from(which > 0))),
+            4 => said(seq, secs, Resolution::Apply, places.get(which).copied().unwrap_or(1)),
             _ => said(seq, secs, Resolution::Void, places.get(which).copied().unwrap_or(1)),
         };
         steps.into_iter().zip(places.clone()).map(step).collect()
@@ -152,7 +158,7 @@ proptest! {
     ) {
         let policy = Policy::default();
         let word = word.map(|apply| if apply { Resolution::Apply } else { Resolution::Void });
-        let mut orders = vec![began(1001, since)];
+        let mut orders = vec![began(1001, since), committed(1007, 0)];
         orders.extend(length.map(|length| ended(1003, since + length)));
         orders.extend(word.map(|word| said(1005, 100 * DAY, word, 1001)));
         let masks = Masks::new(orders);
