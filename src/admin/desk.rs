@@ -17,6 +17,9 @@ use crate::time::Timestamp;
 
 pub use fault::Fault;
 
+/// Longest text that an error shows of what is no address, in characters (RFC 5321 section 4.5.3.1.3: a path of 256 octets).
+const QUOTED_MAX: usize = 256;
+
 /// Most addresses of one request: each release waits in the writer's queue, beside the events of mail.
 pub const BATCH_MAX: usize = 500;
 /// Longest reason and name of a person, in bytes.
@@ -254,7 +257,15 @@ pub(super) fn mode(gate: &Gate) -> &'static str {
 /// `Bad`, with the text and what is wrong with it.
 pub fn address(text: &str) -> Result<RecipientKey, Fault> {
     RecipientKey::parse(text)
-        .map_err(|fault| Fault::Bad(format!("{text:?} is no address: {fault}")))
+        .map_err(|fault| Fault::Bad(format!("{} is no address: {fault}", quoted(text))))
+}
+
+/// What was taken for an address, up to a length that an address can have: it may be a line of a file that is no list at all.
+fn quoted(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_MAX) {
+        Some((end, _)) => format!("{:?}...", text.get(..end).unwrap_or_default()),
+        None => format!("{text:?}"),
+    }
 }
 
 pub(super) fn addresses(texts: &[String]) -> Result<Vec<RecipientKey>, Fault> {
@@ -287,7 +298,14 @@ pub(super) fn signed(reason: &str, by: &str) -> Result<Act, Fault> {
 fn until(length: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
     let Some(text) = length else { return Ok(None) };
     match humantime::parse_duration(text) {
-        Ok(length) if !length.is_zero() => Ok(Some(now.plus(length))),
+        Ok(length) if !length.is_zero() => {
+            let end = now.plus(length);
+            // What the journal cannot say, it would not take.
+            if end.to_string().parse() != Ok(end) {
+                return Err(Fault::Bad(format!("{text:?} ends later than can be written down")));
+            }
+            Ok(Some(end))
+        }
         Ok(_) | Err(_) => {
             Err(Fault::Bad(format!("{text:?} is no span of time, such as 36h, 7d or 2weeks")))
         }

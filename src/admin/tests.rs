@@ -180,6 +180,7 @@ async fn bad_requests_are_told_so_in_json() {
         assert_eq!(status, expected, "{path} {body:.80}: {answer}");
         assert!(json(&answer)["error"].is_string(), "{answer}");
     };
+    let one = |address: &str| serde_json::json!({ "addresses": [address] }).to_string();
     check("/api/v1/quarantine", "", 400).await;
     check("/api/v1/quarantine", "{", 400).await;
     check("/api/v1/quarantine", r#"{"address":"a@b.test"}"#, 422).await;
@@ -189,6 +190,12 @@ async fn bad_requests_are_told_so_in_json() {
     check("/api/v1/quarantine", r#"{"address":"ab.test","reason":"r"}"#, 400).await;
     check("/api/v1/quarantine", r#"{"address":"a@b.test","reason":" "}"#, 400).await;
     check("/api/v1/quarantine", r#"{"address":"a@b.test","reason":"r","for":"soon"}"#, 400).await;
+    let (_, late) = desk
+        .post("/api/v1/quarantine", r#"{"address":"a@b.test","reason":"r","for":"9000y"}"#)
+        .await;
+    assert!(late.contains("ends later than can be written down"), "{late}");
+    let (_, long) = desk.post("/api/v1/lookup", &one(&"\u{1}".repeat(100_000))).await;
+    assert!(long.len() < 3000 && long.contains("... is no address: "), "{long:.3000}");
     check("/api/v1/quarantine", r#"{"address":"a@b.test","reason":"r","tenant":"t"}"#, 400).await;
     check("/api/v1/blacklist", r#"{"address":"a@b.test","reason":"r"}"#, 400).await;
     check("/api/v1/blacklist", r#"{"address":"a@b.test","reason":"r","tenant":"a b"}"#, 400).await;

@@ -229,7 +229,21 @@ fn without_addresses(reply: &str) -> String {
 
 /// As TOML has it.
 fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
+    if text.chars().all(shows) {
+        return toml::Value::from(text).to_string();
+    }
+    // The receiver's own words come before a person's terminal: what could move it is named instead.
+    let escaped = |character: char| match character {
+        '"' | '\\' => format!("\\{character}"),
+        _ if shows(character) => character.to_string(),
+        _ => format!("\\U{:08X}", u32::from(character)),
+    };
+    format!("\"{}\"", text.chars().map(escaped).collect::<String>())
+}
+
+/// Whether a character shows itself: no control (of C1 too), no direction mark, nothing invisible.
+fn shows(character: char) -> bool {
+    matches!(character, ' '..='~') || (!character.is_ascii() && character.escape_debug().len() == 1)
 }
 
 fn clip(text: &str, room: usize) -> &str {

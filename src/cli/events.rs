@@ -92,7 +92,7 @@ fn csv(
     table.write_record(HEADING).map_err(out::unwritten)?;
     for it in found {
         let it = it?;
-        let text = |text: Option<String>| text.unwrap_or_default();
+        let text = |text: Option<String>| out::cell(&text.unwrap_or_default().replace('\n', " "));
         let [marketo, salesforce, cause, activecampaign, quarantine] = labels(it.labels.as_ref());
         let record: [String; 21] = [
             it.at.to_string(),

@@ -80,7 +80,7 @@ fn done(kept: &ImportReply, args: &Import, out: &mut Out) -> Result<(), Failure>
     match kept.id {
         Some(_) => writeln!(
             out,
-            "ok imported {rows} rows as batch {batch}: `rcptgate undo --batch {batch}` takes it back"
+            "ok imported {rows} rows as batch {batch}: `rcptgate undo --batch {batch} --reason R` takes it back"
         )?,
         None => writeln!(out, "nothing to import")?,
     }

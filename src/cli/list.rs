@@ -136,7 +136,7 @@ fn csv(rows: Rows, out: &mut Out) -> Result<(), Failure> {
     for row in rows {
         let row = row?;
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
-        let text = |text: Option<String>| text.unwrap_or_default();
+        let text = |text: Option<String>| out::cell(&text.unwrap_or_default());
         let record = [
             row.address,
             row.standing,

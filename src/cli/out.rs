@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
 
 use clap::builder::styling::{AnsiColor, Style};
 
+use crate::exchange::export::guarded;
 use crate::failure::Failure;
 use crate::log::visible;
 
@@ -86,6 +87,11 @@ pub fn harmless(text: &str) -> String {
     visible(text, TEXT_MAX)
 }
 
+/// Text of a stranger as a cell of a table for people: on one line, and neither a terminal nor a spreadsheet is moved by it.
+pub fn cell(text: &str) -> String {
+    guarded(harmless(text)).into_owned()
+}
+
 /// One JSON line.
 pub fn json(out: &mut Out, value: &impl serde::Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;
@@ -112,4 +118,23 @@ pub fn unwritten(error: csv::Error) -> Failure {
     }
     // All else is about reading, or about rows of unequal length.
     Failure::Internal(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Campaigns, senders and reasons are what others wrote (OWASP, "CSV Injection").
+    #[test]
+    fn a_cell_moves_neither_a_terminal_nor_a_spreadsheet() {
+        for (text, shown) in [
+            ("spring", "spring"),
+            ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+            ("@SUM(1)", "'@SUM(1)"),
+            ("-1+1", "'-1+1"),
+            ("a\u{1b}[31m\r\nb\u{9b}2J", "a\\u{1b}[31m\\r\\nb\\u{9b}2J"),
+        ] {
+            assert_eq!(cell(text), shown);
+        }
+    }
 }

@@ -212,7 +212,7 @@ fn csv_of_rows(rows: &[Tallied], out: &mut Out) -> Result<(), Failure> {
     let mut table = csv::Writer::from_writer(&mut *out);
     table.write_record(&heading).map_err(out::unwritten)?;
     for row in rows {
-        let mut record = vec![row.name.clone()];
+        let mut record = vec![out::cell(&row.name)];
         record.extend([row.sent, row.delivered, row.unfinished].map(|count| count.to_string()));
         let shares =
             [&row.hard, &row.soft, &row.blocked, &row.technical, &row.deferred, &row.refused];
@@ -278,7 +278,7 @@ fn csv_of_causes(causes: &[CauseRow], out: &mut Out) -> Result<(), Failure> {
             activecampaign,
             quarantine,
             row.description.clone(),
-            row.example.clone().unwrap_or_default(),
+            out::cell(row.example.as_deref().unwrap_or_default()),
         ];
         table.write_record(record).map_err(out::unwritten)?;
     }

@@ -87,7 +87,8 @@ impl Exported {
 /// What makes a spreadsheet calculate instead of show (OWASP, "CSV Injection").
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
-fn guarded(text: String) -> Cow<'static, str> {
+/// Text behind a `'` if a spreadsheet would calculate it.
+pub fn guarded(text: String) -> Cow<'static, str> {
     // One that begins with the guard already gets another, so that taking it off gives back what was there.
     let needs = text.starts_with(FORMULA) || text.starts_with('\'');
     Cow::from(if needs { format!("'{text}") } else { text })

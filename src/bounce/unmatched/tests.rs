@@ -77,6 +77,7 @@ fn a_skeleton_needs_nothing_but_its_category() {
         "599",
         "550-5.0.0 qwertz.\n550 5.0.0 asdf \"x\\y\" <a@b.example>, 100% (yes)",
         "550 5.0.0 кверти и так",
+        "550 5.0.0 uiop \u{1b}[31m \u{9b}2J \u{202e}\u{2028} \"x\\y\" fghj",
     ];
     let replies: Vec<_> = others.iter().map(|reply| (*reply, None)).collect();
     let tally = tally(GROUPS_MAX, &replies);
@@ -84,6 +85,7 @@ fn a_skeleton_needs_nothing_but_its_category() {
     for group in tally.groups() {
         let skeleton = group.skeleton("mine").replace("\"?\"", "\"blocked\"");
         assert!(!skeleton.contains("a@"), "{skeleton}");
+        assert!(skeleton.chars().all(|it| it == '\n' || shows(it)), "{skeleton:?}");
         let classifier = Classifier::with_own(&skeleton).map_err(|faults| {
             let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
             format!("{}\n{skeleton}", faults.join("\n"))

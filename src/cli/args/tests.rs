@@ -112,4 +112,7 @@ fn since_is_a_time_a_day_or_a_while_ago() {
     assert_eq!(since("2026-11-23"), Ok(at("2026-11-23T00:00:00Z")));
     assert_eq!(since("7d"), Ok(Since::Ago(Duration::from_secs(7 * 86_400))));
     assert!(since("2026-13-01").is_err());
+    let long_ago =
+        since("99999999d").expect("a span").point("2026-11-23T10:00:00Z".parse().expect("a time"));
+    assert_eq!(long_ago.to_string(), "1970-01-01T00:00:00Z");
 }

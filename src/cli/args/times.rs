@@ -20,7 +20,8 @@ impl Since {
             Self::At(at) => at,
             Self::Ago(span) => {
                 let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-                Timestamp::from_millis(now.as_millis().saturating_sub(millis))
+                // Nothing is older than the epoch, and what is cannot be written down.
+                Timestamp::from_millis(now.as_millis().saturating_sub(millis).max(0))
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::bounce::Category;
 Examples:
   rcptgate undo --receiver google.com --since 2026-12-14 --until 2026-12-15 --category user_unknown --dry-run
   rcptgate undo --receiver google.com --since 8h --category user_unknown --reason 'their outage' --yes
-  rcptgate undo --rule google.5.1.1 --since 2h --reason 'the rule was wrong'
+  rcptgate undo --rule handed-back --since 2h --reason 'the rule was wrong'
 
 An event is undone if all conditions hold; it stays in the journal and no longer counts. Events that come later do count.")]
 pub struct Undo {

@@ -142,6 +142,10 @@ fn is_on(found: &Found, from: From) -> bool {
 
 /// Whether it is there for a hard bounce: one that was learnt, or one that another system knew of.
 fn is_gone(found: &Found) -> bool {
+    // Lists of other systems seldom say which category their dead mailboxes were of.
+    if found.reason == "imported" && found.standing == "quarantined_long_term" {
+        return true;
+    }
     let hard = [Category::UserUnknown, Category::DomainUnknown];
     debug_assert!(hard.iter().all(|category| category.effect() == Effect::Hard));
     found.category.as_ref().is_some_and(|name| hard.iter().any(|it| it.name() == name))
@@ -168,6 +172,21 @@ mod tests {
         let mut text = Vec::new();
         survey.show_risk(campaign, &Out::standard(), &mut text).expect("written");
         String::from_utf8(text).expect("text")
+    }
+
+    #[test]
+    fn mailboxes_that_another_system_knew_as_dead_are_a_risk() {
+        let found = |standing: &str, reason: &str, category: Option<&str>| Found {
+            standing: standing.to_owned(),
+            reason: reason.to_owned(),
+            category: category.map(str::to_owned),
+            ..Found::default()
+        };
+        let long = "quarantined_long_term";
+        assert!(is_gone(&found(long, "imported", None)));
+        assert!(is_gone(&found(long, "quarantine_long_term", Some("user_unknown"))));
+        assert!(!is_gone(&found("quarantined", "imported", None)));
+        assert!(!is_gone(&found(long, "manual", None)));
     }
 
     #[test]
