@@ -31,7 +31,10 @@ fn import(home: &Home, file: &str, more: &[&str]) -> End {
 /// The name of the import that was told.
 fn batch_of(told: &str) -> String {
     let batch = told.lines().last().and_then(|line| line.split("--batch ").nth(1));
-    batch.and_then(|rest| rest.split('`').next()).expect("a batch").to_owned()
+    let (name, rest) = batch.and_then(|rest| rest.split_once(' ')).expect("a batch");
+    // What is told is the whole command: without a reason it would be refused.
+    assert!(rest.starts_with("--reason R`"), "{told}");
+    name.to_owned()
 }
 
 fn standing(home: &Home, address: &str) -> Value {
