@@ -78,6 +78,9 @@ pub(super) fn found(
     let record = settled(&record, now, &policy);
     (found.hards, found.softs) = (record.hard.count, record.soft.count);
     found.blocked = record.blocked.count;
+    if record.allowed.is_none() {
+        found.blacklisted = record.blacklists.keys().cloned().collect();
+    }
     found.complained = record.blacklists.get(tenant).and_then(|entry| entry.complained);
     if let Some(learnt) =
         record.learnt.as_ref().filter(|learnt| Some(&learnt.cause.id) == decision.id.as_ref())

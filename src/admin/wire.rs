@@ -86,6 +86,9 @@ pub struct Found {
     /// The import that brought it.
     #[serde(default)]
     pub batch: Option<String>,
+    /// The tenants that may not write to it, whatever it is to the one that asked.
+    #[serde(default)]
+    pub blacklisted: Vec<Tenant>,
     /// Hard bounces that count against the address.
     pub hards: u32,
     /// Soft bounces that count against it.

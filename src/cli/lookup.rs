@@ -55,6 +55,11 @@ pub fn show(found: &Found, out: &mut Out) -> Result<(), Failure> {
         None if found.since.is_some() => writeln!(out, "  until     released")?,
         None => {}
     }
+    let others = found.blacklisted.iter().filter(|tenant| tenant.0 != found.tenant);
+    let others: Vec<_> = others.map(|tenant| harmless(&tenant.0)).collect();
+    if !others.is_empty() {
+        writeln!(out, "  but       blacklisted for tenant {}", others.join(", "))?;
+    }
     if let Some(reply) = &found.reply {
         writeln!(out, "  reply     {}", harmless(reply))?;
     }

@@ -122,7 +122,9 @@ pub fn acts_are_answered(home: &Home) {
     assert_eq!(home.ok(&release), "ok gone@example.com: clear (was quarantined)\n");
     assert!(home.ok(&release).starts_with("nothing to do: gone@example.com is clear"));
     assert_eq!(home.json(&["lookup", "gone@example.com"])[0]["verdict"], "forward");
-    // Another tenant's word is another list.
+    // Another tenant's word is another list, and whoever looks is told of it.
+    let told = home.ok(&["lookup", "gone@example.com"]);
+    assert!(told.contains("but       blacklisted for tenant acme"), "{told}");
     assert_eq!(
         home.json(&["lookup", "gone@example.com", "--tenant", "acme"])[0]["verdict"],
         "refuse"
