@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::desk::{Fault, address, category, tenant};
 use super::wire::{EventsRequest, Happened};
+use crate::attribution::is_campaign;
 use crate::bounce::labels::{description, labels};
 use crate::bounce::{Category, host_of};
 use crate::event::{Event, What};
@@ -76,7 +77,10 @@ impl Filter {
         wanted.since.is_none_or(|since| it.at >= since)
             && wanted.until.is_none_or(|until| it.at < until)
             && is(&wanted.category, Some(&it.category))
-            && is(&wanted.campaign, it.campaign.as_deref())
+            && wanted
+                .campaign
+                .as_ref()
+                .is_none_or(|meant| it.campaign.as_ref().is_some_and(|key| is_campaign(key, meant)))
             && is(&wanted.tenant, Some(&it.tenant))
             && self.address.as_ref().is_none_or(|wanted| wanted.as_str() == it.address)
             && self.receiver.as_ref().is_none_or(from)

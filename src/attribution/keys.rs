@@ -129,6 +129,11 @@ impl Default for Keys {
     }
 }
 
+/// Whether a campaign is the one that somebody means: by its whole key, or by its name alone, `spring` for `sender/spring`.
+pub fn is_campaign(key: &str, meant: &str) -> bool {
+    key == meant || key.split_once('/').is_some_and(|(_, name)| name == meant)
+}
+
 /// RFC 5322 §2.2: printable ASCII without the colon.
 fn is_field_name(name: &str) -> bool {
     (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic() && b != b':')

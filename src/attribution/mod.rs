@@ -9,7 +9,7 @@ mod pattern;
 mod tenants;
 
 pub use headers::HeaderWatch;
-pub use keys::{KeySource, Keys, Signs};
+pub use keys::{KeySource, Keys, Signs, is_campaign};
 pub use pattern::{AddressPattern, Match};
 pub use tenants::{TenantRule, Tenants};
 

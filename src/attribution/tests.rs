@@ -77,6 +77,15 @@ fn the_first_source_that_has_a_key_decides() {
 }
 
 #[test]
+fn a_campaign_is_meant_by_its_key_or_its_name() {
+    for meant in ["sender/spring", "spring"] {
+        assert!(is_campaign("sender/spring", meant), "{meant}");
+    }
+    assert!(is_campaign("spring", "spring") && is_campaign("envid/a/b", "a/b"));
+    assert!(!is_campaign("sender/spring", "sprin") && !is_campaign("spring", "sender/spring"));
+}
+
+#[test]
 fn sources_that_cannot_be_are_refused() {
     for text in [
         "",

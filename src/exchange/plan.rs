@@ -143,12 +143,24 @@ struct Row<'a, R: Read> {
     policy: &'a Policy,
 }
 
+/// Whether a reply or status that a list kept begins with a code of class 4 (RFC 5321 §4.2.1, RFC 3463 §2).
+pub(super) fn is_transient(detail: &str) -> bool {
+    let code = detail.split([' ', '-']).next().unwrap_or_default();
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let basic = code.len() == 3 && digits(code);
+    let enhanced = code.split('.').count() == 3 && code.split('.').all(digits);
+    code.starts_with('4') && (basic || enhanced)
+}
+
 impl<R: Read> Row<'_, R> {
     fn outcome(&self) -> Result<Outcome, Fault> {
         let cells = self.cells();
         let address = RecipientKey::parse(&cells.address)
             .map_err(|fault| self.fault(Field::Address, &cells.address, fault.to_string()))?;
+        let detail = self.detail();
         let kind = match self.meaning()? {
+            // As on the wire: a 4yz is never hard, whatever list it is on.
+            Meaning::Kind(ImportKind::Hard) if is_transient(&detail) => ImportKind::Soft,
             Meaning::Kind(kind) => kind,
             Meaning::Skip => return Ok(Outcome::Nothing(address, None, Idle::Skipped)),
         };
@@ -168,7 +180,7 @@ impl<R: Read> Row<'_, R> {
             dated,
             until,
             category,
-            detail: self.detail(),
+            detail,
             forced,
             again: self.terms.again,
             act: act.clone(),

@@ -138,6 +138,31 @@ fn mailgun() {
 }
 
 #[test]
+fn a_reply_of_class_4_is_never_hard() {
+    check(
+        "address,code,error,created_at\n\
+         a@x.test,421,Try again,\"Mon, 06 May 2024 18:11:58 UTC\"\n\
+         b@x.test,452,4.2.2 full,\n",
+        &[
+            "a@x.test nothing soft over_already",
+            "b@x.test soft - shop [452 4.2.2 full] quarantined",
+        ],
+    );
+    let check = |detail: &str, transient: bool| {
+        assert_eq!(super::plan::is_transient(detail), transient, "{detail}");
+    };
+    check("421 later", true);
+    check("450-4.2.1 later", true);
+    check("4.2.2 452 full", true);
+    check("550 5.1.1 no", false);
+    check("5.4.4", false);
+    check("42 is no code", false);
+    check("4711", false);
+    check("4.2", false);
+    check("", false);
+}
+
+#[test]
 fn sparkpost() {
     let row = |source: &str| {
         format!(

@@ -7,6 +7,7 @@ use super::OTHER;
 use super::counts::Counts;
 use super::files::{Folder, Line, name_of};
 use super::outcome::Cause;
+use crate::attribution::is_campaign;
 
 /// Groups that are told apart; all others are [`OTHER`].
 const GROUPS_MAX: usize = 100_000;
@@ -91,7 +92,7 @@ impl Question {
             |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
         fits(&self.tenant, tenant)
             && fits(&self.receiver, receiver)
-            && fits(&self.campaign, campaign)
+            && self.campaign.as_deref().is_none_or(|meant| is_campaign(campaign, meant))
     }
 }
 
