@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EngagementRequest {
-    /// The addresses, [`super::desk::BATCH_MAX`] at most.
+    /// The addresses, [`crate::admin::desk::BATCH_MAX`] at most.
     pub addresses: Vec<String>,
     /// Whose message it was; `default` without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -22,7 +22,7 @@ pub struct EngagementRequest {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ComplaintRequest {
-    /// The addresses, [`super::desk::BATCH_MAX`] at most.
+    /// The addresses, [`crate::admin::desk::BATCH_MAX`] at most.
     pub addresses: Vec<String>,
     /// Whose message it was.
     pub tenant: String,

@@ -49,7 +49,7 @@ pub struct Classify {
     /// Print a rule for each, ready but for its category
     #[arg(long, requires = "unmatched")]
     pub skeleton: bool,
-    /// Try this file in place of the one that [classification] names; says what is wrong with it
+    /// Try this file in place of the one that `[classification]` names; says what is wrong with it
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
 }
