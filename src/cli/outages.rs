@@ -9,8 +9,7 @@ use indicatif::ProgressBar;
 use super::acts::{by, reason};
 use super::args::{OutageCommand, Outages, Resolve};
 use super::out::{self, Out, Tone, harmless, plain};
-use super::release::UNSEEN_MAX;
-use super::undo::shown;
+use super::undo::{agreed, show_first, shown};
 use crate::admin::wire::{OutageReply, OutageRow, ResolveRequest, Undone};
 use crate::failure::Failure;
 use crate::policy::outage::Resolution;
@@ -81,19 +80,10 @@ fn say(
         }
         return Ok(());
     };
-    // Beside the result, which a program may be reading.
-    if args.json {
-        std::io::stderr().write_all(&text)?;
-    } else {
-        out.write_all(&text)?;
-        out.flush()?;
-    }
-    if usize::try_from(foreseen.addresses).unwrap_or(usize::MAX) > UNSEEN_MAX && !args.yes {
-        let count = foreseen.addresses;
-        return Err(Failure::Usage(format!(
-            "nothing was done: say --yes to decide about these {count} addresses"
-        )));
-    }
+    let count = foreseen.addresses;
+    let refusal = format!("nothing was done: say --yes to decide about these {count} addresses");
+    show_first(&text, args.json, out)?;
+    agreed(&foreseen, args.yes, refusal)?;
     let request = ResolveRequest { dry_run: false, reason, by: by(args.by.as_deref()) };
     let done = patiently("folding the addresses again", || {
         access.resolve_outage(&args.id, word, &request)

@@ -32,19 +32,11 @@ pub fn run(config: Option<&Path>, args: &Undo, out: &mut Out) -> Result<(), Fail
         }
         return Ok(());
     };
-    // Beside the result, which a program may be reading.
-    if args.json {
-        std::io::stderr().write_all(&text)?;
-    } else {
-        out.write_all(&text)?;
-        out.flush()?;
-    }
-    if usize::try_from(foreseen.addresses).unwrap_or(usize::MAX) > UNSEEN_MAX && !args.yes {
-        let count = foreseen.addresses;
-        return Err(Failure::Usage(format!(
-            "nothing was undone: say --yes to undo what is known of these {count} addresses"
-        )));
-    }
+    let count = foreseen.addresses;
+    let refusal =
+        format!("nothing was undone: say --yes to undo what is known of these {count} addresses");
+    show_first(&text, args.json, out)?;
+    agreed(&foreseen, args.yes, refusal)?;
     let by = by(args.by.as_deref());
     let request = UndoRequest { dry_run: false, reason, by, ..dry };
     let undone = ask(&access, &request, "folding the addresses again")?;
@@ -62,6 +54,24 @@ pub fn run(config: Option<&Path>, args: &Undo, out: &mut Out) -> Result<(), Fail
         None => writeln!(out, "ok, in force [{id}]")?,
     }
     Ok(())
+}
+
+/// Shows what an order would do before it is given: beside the result, which a program may be reading.
+pub(super) fn show_first(text: &[u8], json: bool, out: &mut Out) -> Result<(), Failure> {
+    if json {
+        return Ok(std::io::stderr().write_all(text)?);
+    }
+    out.write_all(text)?;
+    Ok(out.flush()?)
+}
+
+/// Whether the operator wants what concerns many.
+///
+/// # Errors
+/// They were not asked for with `--yes`: the refusal.
+pub(super) fn agreed(foreseen: &Undone, yes: bool, refusal: String) -> Result<(), Failure> {
+    let many = usize::try_from(foreseen.addresses).unwrap_or(usize::MAX) > UNSEEN_MAX;
+    if many && !yes { Err(Failure::Usage(refusal)) } else { Ok(()) }
 }
 
 fn ask(access: &Access, request: &UndoRequest, what: &'static str) -> Result<Undone, Failure> {

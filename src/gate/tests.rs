@@ -1,4 +1,5 @@
 mod imports;
+mod notes;
 mod orders;
 mod outages;
 
@@ -14,6 +15,7 @@ use crate::event::{Act, Context, Delivery, Evidence, List, What};
 use crate::policy::Standing;
 
 mod policies;
+mod starts;
 
 fn settings(dir: &Path) -> GateSettings {
     GateSettings {
@@ -66,6 +68,10 @@ fn learnt(gate: &Gate, draft: Draft) -> Ack {
     gate.learn(draft).wait().expect("learnt")
 }
 
+fn about(address: &str) -> About {
+    About { address: key(address), tenant: Tenant::default(), context: Context::default() }
+}
+
 fn verdict(gate: &Gate, address: &str) -> &'static str {
     gate.judge(&key(address), &Tenant::default(), now()).verdict.name()
 }
@@ -116,106 +122,6 @@ fn what_was_acknowledged_is_on_disk_and_known() {
     let opened = open(dir.path());
     assert_eq!((opened.report.replayed, opened.report.records), (0, 101));
     check(&opened.gate, &["u0@a.test", "u99@a.test", "gone@gmail.com"], 101);
-}
-
-#[test]
-fn an_index_that_is_gone_is_built_anew() {
-    let dir = tempfile::tempdir().expect("a directory");
-    teach(dir.path(), &["a@a.test", "b@a.test", "a@a.test"]);
-    fs::remove_dir_all(dir.path().join("index")).expect("removed");
-    let mut progress = Vec::new();
-    let policy = Policy::preset("quarantine").expect("a preset");
-    let opened = Gate::open(settings(dir.path()), policy, Classifier::builtin(), |done, total| {
-        progress.push((done, total));
-    })
-    .expect("opens");
-    assert_eq!(opened.report.replayed, 3);
-    assert_eq!(opened.report.moved_aside, None);
-    let total = progress[0].1;
-    assert_eq!((progress[0].0, progress.last()), (0, Some(&(total, total))));
-    check(&opened.gate, &["a@a.test", "b@a.test"], 3);
-}
-
-#[test]
-fn a_damaged_index_is_moved_aside_and_built_anew() {
-    let damages: [fn(&Path); 3] = [
-        |index| {
-            let db = fs::OpenOptions::new().write(true).open(index.join("db")).expect("opens");
-            db.set_len(db.metadata().expect("metadata").len() / 2).expect("cut");
-        },
-        |index| fs::write(index.join("db"), b"").expect("emptied"),
-        |index| fs::write(index.join("conf"), b"garbage").expect("written"),
-    ];
-    for (turn, damage) in damages.into_iter().enumerate() {
-        let dir = tempfile::tempdir().expect("a directory");
-        teach(dir.path(), &["a@a.test", "b@a.test"]);
-        damage(&dir.path().join("index"));
-        let opened = open(dir.path());
-        assert_eq!(opened.report.records, 2, "{turn}");
-        if let Some((aside, _)) = &opened.report.moved_aside {
-            assert!(aside.join("db").exists());
-        }
-        check(&opened.gate, &["a@a.test", "b@a.test"], 2);
-    }
-}
-
-#[test]
-fn a_crash_between_journal_and_index_loses_nothing() {
-    let dir = tempfile::tempdir().expect("a directory");
-    teach(dir.path(), &["a@a.test"]);
-    let (mut journal, _) = journal::Writer::open(&dir.path().join("journal"), 2000).expect("opens");
-    let Draft { at, address, tenant, what } = quarantine("b@a.test");
-    let event = Event { id: EventId(id::new(at)), at, address, tenant, what };
-    journal.stage(&event).expect("staged");
-    journal.commit().expect("committed");
-    drop(journal);
-    let opened = open(dir.path());
-    assert_eq!(opened.report.replayed, 1);
-    check(&opened.gate, &["a@a.test", "b@a.test"], 2);
-}
-
-#[test]
-fn a_torn_line_is_cut_off_and_counted() {
-    let dir = tempfile::tempdir().expect("a directory");
-    teach(dir.path(), &["a@a.test"]);
-    let segment = dir.path().join("journal/0000000001.jsonl");
-    let mut text = fs::read(&segment).expect("read");
-    text.extend_from_slice(b"{\"seq\":2,");
-    fs::write(&segment, text).expect("written");
-    let opened = open(dir.path());
-    assert!(opened.report.torn.is_some());
-    assert_eq!(opened.gate.stats().torn.load(Ordering::Relaxed), 1);
-    learnt(&opened.gate, quarantine("b@a.test"));
-    check(&opened.gate, &["a@a.test", "b@a.test"], 2);
-}
-
-#[test]
-fn a_journal_that_lost_events_is_refused_until_a_rebuild_is_asked_for() {
-    let dir = tempfile::tempdir().expect("a directory");
-    teach(dir.path(), &["a@a.test", "b@a.test"]);
-    let segment = dir.path().join("journal/0000000001.jsonl");
-    let text = fs::read_to_string(&segment).expect("read");
-    let first = text.lines().next().expect("a line");
-    fs::write(&segment, format!("{first}\n")).expect("written");
-    let error = try_open(settings(dir.path())).map(drop).expect_err("behind");
-    assert!(matches!(error, GateError::JournalBehind { index: 2, journal: 1 }), "{error}");
-    let policy = Policy::preset("quarantine").expect("a preset");
-    let report = rebuild(&settings(dir.path()), &policy, |_, _| {}).expect("rebuilt");
-    assert_eq!((report.replayed, report.records), (1, 1));
-    check(&open(dir.path()).gate, &["a@a.test"], 1);
-}
-
-#[test]
-fn an_index_made_from_another_journal_is_not_believed() {
-    let (one, other) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
-    teach(one.path(), &["a@a.test"]);
-    teach(other.path(), &["b@a.test"]);
-    fs::remove_dir_all(one.path().join("index")).expect("removed");
-    fs::rename(other.path().join("index"), one.path().join("index")).expect("renamed");
-    let opened = open(one.path());
-    assert!(opened.report.moved_aside.is_some());
-    assert_eq!(verdict(&opened.gate, "b@a.test"), "forward");
-    check(&opened.gate, &["a@a.test"], 1);
 }
 
 #[test]
@@ -361,111 +267,6 @@ fn verify_names_what_differs() {
     let report = gate.verify().expect("verified");
     assert_eq!((report.events, report.records, report.differences), (1, 1, 1));
     assert!(report.first[0].contains("gone@gmail.com"), "{:?}", report.first);
-}
-
-fn about(address: &str) -> About {
-    About { address: key(address), tenant: Tenant::default(), context: Context::default() }
-}
-
-#[test]
-fn only_what_is_about_one_recipient_is_an_event() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let gate = open(dir.path()).gate;
-    let reply = |text: &str| Reply::from_text(text).expect("a reply");
-    let kept = |address: &str, stage, text: &str, recipients| {
-        let learning = gate.refused(&about(address), stage, &reply(text), recipients, now());
-        learning.durable.map(|durable| durable.wait().expect("learnt")).is_some()
-    };
-    // Any reply completes the story of an address that has one.
-    learnt(&gate, hard("known@a.test"));
-    let odd = "550 5.9.9 qwertz";
-    assert!(kept("known@a.test", Stage::Rcpt, odd, 1));
-    assert!(kept("known@a.test", Stage::EndOfData, odd, 1));
-    assert!(kept("known@a.test", Stage::Dsn, odd, 1));
-    assert!(!kept("known@a.test", Stage::EndOfData, odd, 2));
-    assert!(!kept("known@a.test", Stage::Mail, odd, 1));
-    assert!(!kept("known@a.test", Stage::Rcpt, "250 2.1.5 ok", 1));
-    assert!(!kept("known@a.test", Stage::Rcpt, "550 5.7.1 rcptgate: quarantined", 1));
-    assert!(!kept("unknown@a.test", Stage::Rcpt, odd, 1));
-    assert_eq!(gate.stats().ignored.load(Ordering::Relaxed), 4);
-    assert_eq!(gate.history(&key("known@a.test")).expect("read").len(), 4);
-}
-
-#[test]
-fn what_moves_nothing_is_noted_in_passing() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let gate = open(dir.path()).gate;
-    let noted = |stage, text: &str, recipients| {
-        let reply = Reply::from_text(text).expect("a reply");
-        let learning = gate.refused(&about("new@a.test"), stage, &reply, recipients, now());
-        assert!(learning.durable.is_none(), "{text}: nobody may wait");
-        learning.noted
-    };
-    assert!(noted(Stage::Rcpt, "550 5.9.9 qwertz", 1));
-    assert!(noted(Stage::Rcpt, "554 5.7.1 your ip is on a block list", 1));
-    assert!(noted(Stage::EndOfData, "554 5.7.1 message is spam", 1));
-    let noted_so_far = 3;
-    // A 4yz is understood by its first digit; the others are about nobody, or not the receiver's words.
-    assert!(!noted(Stage::Rcpt, "450 4.9.9 qwertz", 1));
-    assert!(!noted(Stage::EndOfData, "554 5.7.1 message is spam", 2));
-    assert!(!noted(Stage::Mail, "550 5.9.9 qwertz", 1));
-    assert!(!noted(Stage::Rcpt, "550 5.7.1 rcptgate: quarantined", 1));
-    assert!(!noted(Stage::Rcpt, "550 host b said: 550 5.7.1 rcptgate: quarantined", 1));
-    assert!(!noted(Stage::Lookup, "450 4.4.3 rcptgate: no answer", 1));
-    // The queue is in order: what comes behind is acknowledged behind.
-    learnt(&gate, quarantine("last@a.test"));
-    assert_eq!(gate.history(&key("new@a.test")).expect("read").len(), noted_so_far);
-    assert_eq!(gate.records(), Some(1), "no record for what moves nothing");
-    assert!(!gate.0.shared.filter.load().may_contain("new@a.test"));
-    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    assert_eq!((count(&gate.stats().noted), count(&gate.stats().ignored)), (3, 6));
-    check(&gate, &["last@a.test"], 4);
-}
-
-#[test]
-fn only_known_addresses_are_noted_where_that_is_wished() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let wish = GateSettings { record: Recording::Known, ..settings(dir.path()) };
-    let gate = try_open(wish).expect("opens").gate;
-    let reply = Reply::from_text("550 5.9.9 qwertz").expect("a reply");
-    let learning = gate.refused(&about("new@a.test"), Stage::Rcpt, &reply, 1, now());
-    assert!(learning.durable.is_none() && !learning.noted);
-    learnt(&gate, quarantine("last@a.test"));
-    check(&gate, &["last@a.test"], 1);
-}
-
-#[test]
-fn notes_leave_half_of_the_queue_to_what_moves_standings() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let gate = try_open(GateSettings { queue: 10, ..settings(dir.path()) }).expect("opens").gate;
-    let reply = Reply::from_text("550 5.9.9 qwertz").expect("a reply");
-    let note = || gate.refused(&about("new@a.test"), Stage::Rcpt, &reply, 1, now()).noted;
-    // As if so many waited for the disk.
-    let waiting = &gate.0.shared.waiting;
-    waiting.fetch_add(5, Ordering::Relaxed);
-    assert!(!note());
-    assert_eq!(gate.stats().left_out.load(Ordering::Relaxed), 1);
-    learnt(&gate, quarantine("last@a.test"));
-    waiting.fetch_sub(5, Ordering::Relaxed);
-    assert!(note());
-    learnt(&gate, quarantine("next@a.test"));
-    assert_eq!(waiting.load(Ordering::Relaxed), 0, "what was taken no longer waits");
-    check(&gate, &["last@a.test", "next@a.test"], 3);
-}
-
-#[test]
-fn a_delivery_counts_only_where_it_changes_something() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let gate = open(dir.path()).gate;
-    let ok = Reply::from_text("250 2.0.0 queued").expect("a reply");
-    learnt(&gate, hard("gone@gmail.com"));
-    assert_eq!(verdict(&gate, "gone@gmail.com"), "refuse");
-    gate.delivered(&about("stranger@a.test"), &ok, now());
-    gate.delivered(&about("gone@gmail.com"), &ok, now());
-    // The queue is in order: what comes behind is acknowledged behind.
-    learnt(&gate, quarantine("last@a.test"));
-    assert_eq!(verdict(&gate, "gone@gmail.com"), "forward");
-    check(&gate, &["last@a.test"], 3);
 }
 
 #[tokio::test]
