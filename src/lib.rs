@@ -22,6 +22,7 @@ pub mod proxy;
 pub mod routing;
 pub mod session;
 pub mod smtp;
+pub mod sorter;
 pub mod store;
 pub mod tally;
 pub mod time;

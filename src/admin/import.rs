@@ -1,11 +1,12 @@
 //! Importing a list: the rows one by one, and the commit, for commands too.
 
 use super::desk::{Fault, address, signed, tenant, unlearnt};
-use super::wire::{ImportHead, ImportReply, ImportRow};
+use super::wire::{ImportHead, ImportProgress, ImportReply, ImportRow};
 use crate::event::{Act, ImportKind, Imported, What, plain_word};
 use crate::gate::{
-    Disobeyed, Draft, GROUP_MAX, Gate, ImportRefused, Importing, Obeying, OrderOutcome,
+    self, Disobeyed, Draft, GROUP_MAX, Gate, ImportRefused, Importing, Obeying, OrderOutcome,
 };
+use crate::sorter::Sorter;
 use crate::time::Timestamp;
 
 /// Most rows of one import: what a list of all that a sender ever wrote to has, and a disk can hold.
@@ -51,8 +52,8 @@ pub fn begin(gate: &Gate, head: ImportHead, now: Timestamp) -> Result<Intake, Fa
 }
 
 impl Intake {
-    /// Journals all rows and commits them; whatever breaks it off, nothing of it counts. `progress` gets the rows that are done. Never call
-    /// it from async code.
+    /// Takes all rows, then journals them in the order of the index, and commits them; whatever breaks it off, nothing of it counts. Rows of
+    /// one address keep their order. `progress` gets the rows that are journaled. Never call it from async code.
     ///
     /// # Errors
     /// Those of `rows`; `Bad` for a row that cannot be imported, and when they are not as many as was said; else when they are not on disk.
@@ -62,37 +63,57 @@ impl Intake {
         rows: impl Iterator<Item = Result<ImportRow, E>>,
         mut progress: impl FnMut(u64),
     ) -> Result<Kept, E> {
-        let (mut seen, mut skipped) = (0, 0);
-        let mut group = Vec::with_capacity(GROUP_MAX);
+        let mut sorter = gate.sorter();
+        let (mut seen, mut key) = (0, Vec::new());
         for row in rows {
             let row = row?;
             seen += 1;
             if seen > self.head.rows {
                 return Err(self.miscounted(seen).into());
             }
+            let value = serde_json::to_vec(&row).map_err(unsorted)?;
             let draft = self.draft(row).map_err(|fault| at_row(seen, &fault))?;
+            key.clear();
+            gate::order_of(&draft.address, &mut key);
+            sorter.push(&key, &value).map_err(unsorted)?;
+        }
+        if seen != self.head.rows {
+            return Err(self.miscounted(seen).into());
+        }
+        let skipped = self.journal(gate, sorter, &mut progress)?;
+        progress(seen);
+        let Self { head, act, now, importing } = self;
+        let rows = importing.rows();
+        let reply = ImportReply { batch: head.batch, rows, skipped, ..ImportReply::default() };
+        Ok(Kept { reply, obeying: importing.commit(now, act) })
+    }
+
+    /// Journals rows that were looked at; says how many were skipped since they would do nothing.
+    fn journal(
+        &mut self,
+        gate: &Gate,
+        sorter: Sorter,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, Fault> {
+        let mut skipped = 0;
+        let mut group = Vec::with_capacity(GROUP_MAX);
+        for pair in sorter.sorted().map_err(unsorted)? {
+            let row = serde_json::from_slice(&pair.map_err(unsorted)?.value).map_err(unsorted)?;
+            let draft = self.draft(row)?;
             if resets_nothing(gate, &draft)? {
                 skipped += 1;
                 continue;
             }
             group.push(draft);
             if group.len() >= GROUP_MAX {
-                let full = std::mem::replace(&mut group, Vec::with_capacity(GROUP_MAX));
-                self.push(full)?;
-                progress(seen);
+                self.push(std::mem::replace(&mut group, Vec::with_capacity(GROUP_MAX)))?;
+                progress(self.importing.rows() + skipped);
             }
-        }
-        if seen != self.head.rows {
-            return Err(self.miscounted(seen).into());
         }
         if !group.is_empty() {
             self.push(group)?;
         }
-        progress(seen);
-        let Self { head, act, now, importing } = self;
-        let rows = importing.rows();
-        let reply = ImportReply { batch: head.batch, rows, skipped, ..ImportReply::default() };
-        Ok(Kept { reply, obeying: importing.commit(now, act) })
+        Ok(skipped)
     }
 
     fn push(&mut self, group: Vec<Draft>) -> Result<(), Fault> {
@@ -150,8 +171,19 @@ fn resets_nothing(gate: &Gate, draft: &Draft) -> Result<bool, Fault> {
     Ok(gate.record(&draft.address)?.is_none_or(|record| !record.awaits_delivery()))
 }
 
+/// What is sorted goes through files in the data directory.
+fn unsorted(error: impl Into<std::io::Error>) -> Fault {
+    Fault::Disk(format!("cannot sort the rows: {}: nothing was imported", error.into()))
+}
+
 fn at_row(number: u64, fault: &Fault) -> Fault {
     Fault::Bad(format!("row {number}: {fault}: nothing was imported"))
+}
+
+/// How far the import is that is under way. Its commit is carried out behind orders that were given before.
+pub fn progress(gate: &Gate) -> ImportProgress {
+    let folded = gate.refolded().map(|tally| tally.addresses);
+    ImportProgress { journaled: gate.imported(), folded }
 }
 
 /// What an import came to.
@@ -170,3 +202,6 @@ pub fn outcome(reply: ImportReply, outcome: OrderOutcome) -> Result<ImportReply,
         ..reply
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,7 @@ pub(super) fn paths() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/outages", get(orders::outages)),
         ("/outages/{id}/apply", post(orders::apply)),
         ("/outages/{id}/void", post(orders::void)),
-        ("/import", post(upload::import)),
+        ("/import", get(upload::progress).post(upload::import)),
         ("/engagements", post(acts::engagements)),
         ("/complaints", post(acts::complaints)),
         ("/stats", get(stats)),

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use super::desk::Fault;
 use super::import::{self, Kept};
 use super::routes::{Answer, Shared, aside};
-use super::wire::{ImportHead, ImportReply, ImportRow};
+use super::wire::{ImportHead, ImportProgress, ImportReply, ImportRow};
 use crate::time::Timestamp;
 
 /// Pieces of a body that wait for the thread.
@@ -72,6 +72,11 @@ pub(super) async fn import(State(api): Shared, request: Request) -> Answer<Impor
         Ok(Json(reply))
     });
     joined(carried_out.await)
+}
+
+/// `GET /import`: how far the one is that is under way.
+pub(super) async fn progress(State(api): Shared) -> Json<ImportProgress> {
+    Json(import::progress(&api.gate))
 }
 
 fn joined<T>(done: Result<Result<T, Fault>, tokio::task::JoinError>) -> Result<T, Fault> {

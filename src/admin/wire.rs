@@ -18,7 +18,7 @@ use crate::policy::answer::Answer;
 use crate::policy::verdict::Decision;
 use crate::time::Timestamp;
 pub use figures::{Figures, Standings};
-pub use import::{ImportHead, ImportReply, ImportRow};
+pub use import::{ImportHead, ImportProgress, ImportReply, ImportRow};
 pub use outages::{OutageReply, OutageRow, ResolveRequest};
 pub use reports::{ComplaintRequest, EngagementRequest};
 pub use story::{Chapter, Holding, Story, Voided};

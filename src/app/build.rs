@@ -95,6 +95,7 @@ pub fn tally_settings(settings: &Settings) -> tally::Settings {
 pub fn gate_settings(settings: &Settings) -> GateSettings {
     GateSettings {
         cache_bytes: settings.store.cache,
+        sort_bytes: usize::try_from(settings.store.sort).unwrap_or(usize::MAX),
         segment_bytes: settings.store.segment_bytes,
         durable_wait: settings.store.durable_wait,
         on_store_failure: match settings.store.on_store_failure {

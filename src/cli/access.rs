@@ -31,6 +31,8 @@ use crate::time::Timestamp;
 /// may have the store for a moment.
 const TURNS: u32 = 20;
 const TURN: Duration = Duration::from_millis(150);
+/// Rows between two words about how many were handed over.
+const SHOWN_EVERY: u64 = 1024;
 /// How often it is looked how far the folding of an import is.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -46,6 +48,8 @@ pub enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// So many rows were handed over.
+    Sorted(u64),
+    /// So many are on disk.
     Journaled(u64),
     /// So many addresses were folded.
     Folded(u64),
@@ -191,14 +195,18 @@ impl Access {
         &self,
         head: &ImportHead,
         rows: impl Iterator<Item = Result<ImportRow, Failure>>,
-        mut progress: impl FnMut(Progress),
+        progress: impl Fn(Progress) + Sync,
     ) -> Result<ImportReply, Failure> {
         match self {
-            Self::Running(client) => {
-                client.import(head, rows, |rows| progress(Progress::Journaled(rows)))
-            }
+            Self::Running(client) => client.import(head, rows, &progress),
             Self::Direct(gate) => {
                 let intake = import::begin(gate, head.clone(), Timestamp::now())?;
+                let rows = rows.zip(1..).map(|(row, number)| {
+                    if number % SHOWN_EVERY == 0 {
+                        progress(Progress::Sorted(number));
+                    }
+                    row
+                });
                 let kept = intake.take(gate, rows, |rows| progress(Progress::Journaled(rows)))?;
                 let Some(mut obeying) = kept.obeying else { return Ok(kept.reply) };
                 loop {

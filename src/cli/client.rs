@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -10,15 +11,15 @@ use serde::de::DeserializeOwned;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body, SendBody};
 
-use super::access::Rows;
+use super::access::{Progress, Rows};
 use super::import;
 use crate::admin::address;
 use crate::admin::desk::Deed;
 use crate::admin::token::{self, Token, TokenFault};
 use crate::admin::wire::{
-    ActRequest, Done, Figures, Found, ImportHead, ImportReply, ImportRow, ListRequest, LookupReply,
-    LookupRequest, OutageReply, ReleaseReply, ReleaseRequest, Report, ReportRequest,
-    ResolveRequest, Row, Story, UndoRequest, Undone, Verified, Wrong,
+    ActRequest, Done, Figures, Found, ImportHead, ImportProgress, ImportReply, ImportRow,
+    ListRequest, LookupReply, LookupRequest, OutageReply, ReleaseReply, ReleaseRequest, Report,
+    ReportRequest, ResolveRequest, Row, Story, UndoRequest, Undone, Verified, Wrong,
 };
 use crate::config::Settings;
 use crate::event::plain_word;
@@ -29,6 +30,8 @@ use crate::policy::outage::Resolution;
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How often it is looked how far an import is.
+const LOOK: Duration = Duration::from_millis(250);
 /// How long an answer may take that reads all there is.
 const LONG_ANSWER: Duration = Duration::from_secs(6 * 3600);
 /// Largest answer that is read into memory, in bytes.
@@ -158,8 +161,39 @@ impl Client {
         self.post_for(&format!("outages/{plain}/{word}"), request, LONG_ANSWER)
     }
 
-    /// Streams the rows of an import. `progress` gets those that were sent.
+    /// Streams the rows of an import, and asks meanwhile how far the gate is with them.
     pub fn import(
+        &self,
+        head: &ImportHead,
+        rows: impl Iterator<Item = Result<ImportRow, Failure>>,
+        progress: &(impl Fn(Progress) + Sync),
+    ) -> Result<ImportReply, Failure> {
+        let (over, ended) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(move || self.watch_import(&ended, progress));
+            let sent = self.send_import(head, rows, |rows| progress(Progress::Sorted(rows)));
+            drop(over);
+            sent
+        })
+    }
+
+    /// Looks how far the import is, until `ended` has lost its other end.
+    fn watch_import(&self, ended: &mpsc::Receiver<()>, progress: &impl Fn(Progress)) {
+        while matches!(ended.recv_timeout(LOOK), Err(RecvTimeoutError::Timeout)) {
+            // A bar is worth no failure.
+            match self.get("import", std::iter::empty::<(&str, String)>(), ANSWER) {
+                Ok(ImportProgress { folded: Some(folded), .. }) => {
+                    progress(Progress::Folded(folded));
+                }
+                Ok(ImportProgress { journaled, folded: None }) if journaled > 0 => {
+                    progress(Progress::Journaled(journaled));
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+
+    fn send_import(
         &self,
         head: &ImportHead,
         rows: impl Iterator<Item = Result<ImportRow, Failure>>,

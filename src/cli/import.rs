@@ -106,17 +106,20 @@ fn keep_all(
     rows: impl Iterator<Item = Result<ImportRow, Failure>>,
 ) -> Result<ImportReply, Failure> {
     let access = Access::open(settings)?;
-    let journaling = keep::counting("journaling", head.rows);
-    let folding = keep::counting("folding", head.rows);
-    let kept = access.import(head, rows, |progress| match progress {
-        Progress::Journaled(rows) => journaling.set_position(rows),
-        Progress::Folded(addresses) => {
-            journaling.finish_and_clear();
-            folding.set_position(addresses);
+    let bar = keep::counting("sorting", head.rows);
+    let kept = access.import(head, rows, |progress| {
+        let (what, done) = match progress {
+            Progress::Sorted(rows) => ("sorting", rows),
+            Progress::Journaled(rows) => ("journaling", rows),
+            Progress::Folded(addresses) => ("folding", addresses),
+        };
+        if bar.message() != what {
+            bar.reset();
+            bar.set_message(what);
         }
+        bar.set_position(done);
     });
-    journaling.finish_and_clear();
-    folding.finish_and_clear();
+    bar.finish_and_clear();
     kept
 }
 

@@ -127,6 +127,8 @@ impl Default for TimeoutSettings {
 pub struct StoreSettings {
     /// Memory for the index's cache, in octets.
     pub cache: u64,
+    /// Memory that sorting takes, in octets.
+    pub sort: u64,
     /// Size at which a journal segment is closed and the next begun, in octets.
     pub segment_bytes: u64,
     /// How long a reply waits for what was learnt from it to be on disk.
@@ -141,6 +143,7 @@ impl Default for StoreSettings {
     fn default() -> Self {
         Self {
             cache: 64 << 20,
+            sort: 64 << 20,
             segment_bytes: 64 << 20,
             durable_wait: Duration::from_secs(2),
             on_store_failure: OnStoreFailure::default(),

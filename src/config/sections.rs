@@ -323,6 +323,7 @@ fn store(table: Table<'_, '_>) -> StoreSettings {
     let record = [("all", Recording::All), ("known", Recording::Known)];
     let settings = StoreSettings {
         cache: table.size("cache", default.cache, 1 << 20..=64 << 30),
+        sort: table.size("sort", default.sort, 1 << 20..=64 << 30),
         segment_bytes: table.size("segment_bytes", default.segment_bytes, 4096..=4 << 30),
         durable_wait: table.span("durable_wait", default.durable_wait, WAIT),
         on_store_failure: table.choice("on_store_failure", default.on_store_failure, &failure, &[]),

@@ -1,4 +1,4 @@
-//! From events to records: the same few lines for an event just learnt, for the journal's tail at a start, and for a rebuild.
+//! From events to records: the same few lines for an event just learnt, and for the journal's tail at a start.
 
 use std::collections::HashMap;
 
@@ -30,8 +30,6 @@ pub(super) struct Means<'a> {
     pub(super) filter: &'a Filter,
     pub(super) policy: &'a Policy,
     pub(super) masks: &'a Masks,
-    /// Whether all records so far were folded under all orders to come: then no order leaves anything to do.
-    pub(super) foreseen: bool,
 }
 
 /// Folds consecutive entries into the index, all or none. An entry that the index already knows changes nothing. An order takes effect
@@ -112,11 +110,9 @@ impl Folding<'_> {
         if seq <= self.known {
             return;
         }
-        if !self.means.foreseen {
-            let next = Position::default();
-            let jobs = self.batch.jobs.get_or_insert_with(|| self.means.store.jobs());
-            jobs.push(Job { order: seq, next, tally: Tally::default() });
-        }
+        let next = Position::default();
+        let jobs = self.batch.jobs.get_or_insert_with(|| self.means.store.jobs());
+        jobs.push(Job { order: seq, next, tally: Tally::default() });
         self.batch.orders.push((seq, order.clone()));
         self.batch.through = Some(Applied { seq, position, id: order.id.0.clone() });
     }

@@ -15,6 +15,9 @@ use super::shared::Shared;
 use super::{Gate, id, task};
 use crate::event::order::{Decree, Order, OrderId};
 use crate::event::{Act, Event, EventId};
+use crate::smtp::address::RecipientKey;
+use crate::sorter::Sorter;
+use crate::store::Store;
 use crate::time::Timestamp;
 
 /// Most rows of one group: what mail waits for at most, a few milliseconds.
@@ -40,13 +43,21 @@ pub enum ImportRefused {
     Known,
 }
 
+/// Puts behind `raw` by what addresses are in order in the index. Rows that come in that order find their pages in memory.
+pub fn order_of(address: &RecipientKey, raw: &mut Vec<u8>) {
+    Store::order_of(address, raw);
+}
+
 /// The turn of one import, until this is dropped.
 struct Turn(Arc<Shared>);
 
 impl Turn {
     fn take(shared: &Arc<Shared>) -> Option<Self> {
         let taken: &AtomicBool = &shared.importing;
-        (!taken.swap(true, Ordering::AcqRel)).then(|| Self(Arc::clone(shared)))
+        (!taken.swap(true, Ordering::AcqRel)).then(|| {
+            shared.imported.store(0, Ordering::Release);
+            Self(Arc::clone(shared))
+        })
     }
 }
 
@@ -57,6 +68,17 @@ impl Drop for Turn {
 }
 
 impl Gate {
+    /// What sorts the rows of an import, within the memory of the settings and beside the journal.
+    pub fn sorter(&self) -> Sorter {
+        let settings = &self.0.shared.settings;
+        Sorter::new(&settings.data_dir, settings.sort_bytes)
+    }
+
+    /// How many rows are on disk of the import that is under way, or of the last one.
+    pub fn imported(&self) -> u64 {
+        self.0.shared.imported.load(Ordering::Acquire)
+    }
+
     /// Begins an import of that name.
     ///
     /// # Errors
@@ -96,6 +118,7 @@ impl Importing {
         let first = waiting.blocking_recv().unwrap_or(Err(Unlearnt::WriterGone))?;
         self.first = self.first.or(first);
         self.rows += rows;
+        self.turn.0.imported.store(self.rows, Ordering::Release);
         Ok(())
     }
 

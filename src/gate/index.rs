@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::GateError;
+use super::build::build;
 use super::fold::{Means, fold};
 use super::settings::GateSettings;
 use crate::journal::{self, Entry, JournalError, Position, Reader};
 use crate::policy::{Masks, Policy};
 use crate::store::filter::Filter;
-use crate::store::{Store, StoreError, move_aside};
+use crate::store::{Applied, Store, StoreError, move_aside};
 use crate::time::Timestamp;
 
 /// Entries folded at once while nobody is asking.
@@ -37,6 +38,13 @@ pub(super) fn open(
     let path = settings.index_dir();
     let (store, filter, moved_aside) = match open_kin(settings, &path, last) {
         Ok((store, filter)) => (store, filter, None),
+        // It never was in force: nobody wants to look at it.
+        Err(GateError::Store(StoreError::Unfinished)) => {
+            tracing::warn!(event = "store", result = "rebuilding", error = %StoreError::Unfinished);
+            remove(&path)?;
+            let (store, filter) = open_store(settings, &path)?;
+            (store, filter, None)
+        }
         Err(GateError::Store(damage)) if damage.is_damage() => {
             let aside = put_aside(&path, &damage)?;
             let (store, filter) = open_store(settings, &path)?;
@@ -44,7 +52,7 @@ pub(super) fn open(
         }
         Err(other) => return Err(other),
     };
-    let replayed = replay(settings, &store, &filter, last, policy, progress)?;
+    let replayed = replay(settings, (&store, &filter), last, policy, progress)?;
     if replayed > 0 {
         store.flush()?;
     }
@@ -73,7 +81,12 @@ fn open_kin(
     last: Option<(u64, Position)>,
 ) -> Result<(Store, Filter), GateError> {
     let (store, filter) = open_store(settings, path)?;
-    let Some(applied) = store.applied() else { return Ok((store, filter)) };
+    let Some(applied) = store.applied() else {
+        return match store.is_empty()? {
+            true => Ok((store, filter)),
+            false => Err(GateError::Store(StoreError::Unfinished)),
+        };
+    };
     let end = last.map_or(0, |(seq, _)| seq);
     if end < applied.seq {
         return Err(GateError::JournalBehind { index: applied.seq, journal: end });
@@ -92,6 +105,11 @@ fn open_kin(
     }
 }
 
+fn remove(path: &Path) -> Result<(), StoreError> {
+    let removed = std::fs::remove_dir_all(path);
+    removed.map_err(|source| StoreError::Io { path: path.to_owned(), source })
+}
+
 fn open_store(settings: &GateSettings, path: &Path) -> Result<(Store, Filter), GateError> {
     let opened = Store::open(path, settings.cache_bytes, settings.lock_wait)?;
     #[cfg(test)]
@@ -99,55 +117,56 @@ fn open_store(settings: &GateSettings, path: &Path) -> Result<(Store, Filter), G
     Ok(opened)
 }
 
-/// Folds what the index lacks.
+/// Folds what the index lacks; all of it into one that is empty.
 fn replay(
     settings: &GateSettings,
-    store: &Store,
-    filter: &Filter,
+    (store, filter): (&Store, &Filter),
     last: Option<(u64, Position)>,
     policy: &Policy,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<u64, GateError> {
-    let applied = store.applied();
-    let (known, from) = applied
-        .map_or((0, Position { segment: 1, offset: 0 }), |applied| (applied.seq, applied.position));
     let end = last.map_or(0, |(seq, _)| seq);
-    if known == end {
-        return Ok(0);
+    match store.applied() {
+        None if end == 0 => Ok(0),
+        None => build(settings, (store, filter), end, policy, progress),
+        Some(applied) if applied.seq == end => Ok(0),
+        Some(applied) => fold_tail(settings, (store, filter), (&applied, end), policy, progress),
     }
+}
+
+/// Folds what comes behind the last event that the index knows. An order there leaves a job, since it is about what was folded before.
+fn fold_tail(
+    settings: &GateSettings,
+    (store, filter): (&Store, &Filter),
+    (applied, end): (&Applied, u64),
+    policy: &Policy,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<u64, GateError> {
     let dir = settings.journal_dir();
-    // An empty index is folded under all orders at once. Else an order in the tail leaves a job, since it is about what was folded before.
-    let foreseen = known == 0;
-    let mut masks = if foreseen {
-        Masks::new(journal::orders(&dir, end)?)
-    } else {
-        Masks::new(store.orders()?)
-    };
-    let total = journal::bytes_from(&dir, from)?;
+    let mut masks = Masks::new(store.orders()?);
+    let total = journal::bytes_from(&dir, applied.position)?;
     let (mut done, mut replayed) = (0, 0);
     let mut chunk: Vec<(Entry, Position)> = Vec::with_capacity(CHUNK);
     progress(0, total);
-    for located in Reader::at(&dir, from)? {
+    for located in Reader::at(&dir, applied.position)? {
         let located = located?;
         // Behind the end lie lines of a commit that failed: never acknowledged, about to be cut off.
         if located.entry.seq > end {
             break;
         }
         done += located.bytes;
-        if located.entry.seq > known {
+        if located.entry.seq > applied.seq {
             chunk.push((located.entry, located.position));
             replayed += 1;
         }
         if chunk.len() == CHUNK {
-            fold(&Means { store, filter, policy, masks: &masks, foreseen }, &chunk)?;
-            if !foreseen {
-                masks = Masks::new(store.orders()?);
-            }
+            fold(&Means { store, filter, policy, masks: &masks }, &chunk)?;
+            masks = Masks::new(store.orders()?);
             chunk.clear();
             progress(done, total);
         }
     }
-    fold(&Means { store, filter, policy, masks: &masks, foreseen }, &chunk)?;
+    fold(&Means { store, filter, policy, masks: &masks }, &chunk)?;
     progress(total, total);
     match store.applied().map_or(0, |applied| applied.seq) {
         reached if reached == end => Ok(replayed),

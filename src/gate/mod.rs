@@ -8,6 +8,7 @@
 //! What can fail does so in the open: learning pauses and resumes by itself, [`Gate::health`] says why, nothing is forgotten without being
 //! counted, and the gate never starts with less than the journal holds.
 
+mod build;
 mod fold;
 mod id;
 mod import;
@@ -49,7 +50,7 @@ pub use crate::store::Tally;
 use crate::time::Timestamp;
 
 pub use fold::Change;
-pub use import::{GROUP_MAX, ImportRefused, Importing};
+pub use import::{GROUP_MAX, ImportRefused, Importing, order_of};
 pub use learn::{About, Ack, Draft, Durable, Learning, Unlearnt};
 pub use lookout::{Kept, Tally as OutageTally};
 pub use open::{OpenReport, Opened, rebuild};

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
@@ -73,7 +73,6 @@ impl Gate {
             filter: &index.filter,
             policy: &policy,
             masks: &index.masks,
-            foreseen: false,
         };
         let journal_dir = settings.journal_dir();
         let finished = contained(|| refold::finish(&means, &journal_dir, &mut progress))?;
@@ -103,6 +102,7 @@ impl Gate {
             trouble: Trouble::default(),
             waiting: AtomicUsize::new(0),
             importing: AtomicBool::new(false),
+            imported: AtomicU64::new(0),
             writing: AtomicBool::new(true),
             _lock: lock,
         });

@@ -10,6 +10,8 @@ pub struct GateSettings {
     pub data_dir: PathBuf,
     /// Memory for the index's cache, in bytes. sled takes up to a few times as much.
     pub cache_bytes: u64,
+    /// Memory that sorting takes, of an import or of an index that is built anew, in bytes; the rest goes through files in `data_dir`.
+    pub sort_bytes: usize,
     /// What a RCPT gets whose standing cannot be read.
     pub on_store_failure: OnStoreFailure,
     /// Whether decisions are carried out.
@@ -38,6 +40,7 @@ impl GateSettings {
         Self {
             data_dir: data_dir.into(),
             cache_bytes: 64 << 20,
+            sort_bytes: 64 << 20,
             on_store_failure: OnStoreFailure::default(),
             mode: Mode::default(),
             record: Recording::default(),

@@ -1,7 +1,7 @@
 //! What the gate's callers and its writer have in common.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub(super) struct Shared {
     pub(super) waiting: AtomicUsize,
     /// Whether an import is under way.
     pub(super) importing: AtomicBool,
+    /// Rows of the import under way, or of the last one, that are on disk.
+    pub(super) imported: AtomicU64,
     /// Whether the writer runs.
     pub(super) writing: AtomicBool,
     pub(super) _lock: DataLock,

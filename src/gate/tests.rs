@@ -1,3 +1,4 @@
+mod builds;
 mod imports;
 mod notes;
 mod orders;
@@ -20,6 +21,7 @@ mod starts;
 fn settings(dir: &Path) -> GateSettings {
     GateSettings {
         cache_bytes: 1 << 20,
+        sort_bytes: 500,
         segment_bytes: 2000,
         retry_every: Duration::ZERO,
         ..GateSettings::new(dir)
@@ -230,13 +232,7 @@ fn replaying_what_is_known_changes_nothing() {
     let before = store.get(&key("gone@gmail.com")).expect("read");
     assert!(before.is_some());
     let (filter, policy, masks) = (shared.filter.load(), shared.policy.load(), shared.masks.load());
-    let means = fold::Means {
-        store: &store,
-        filter: &filter,
-        policy: &policy,
-        masks: &masks,
-        foreseen: false,
-    };
+    let means = fold::Means { store: &store, filter: &filter, policy: &policy, masks: &masks };
     for change in fold::fold(&means, &entries).expect("folded").into_iter().flatten() {
         assert_eq!(change.before, change.after);
     }

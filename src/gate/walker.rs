@@ -150,13 +150,8 @@ impl Walker {
                 self.tell(&store);
                 let (filter, policy) = (self.shared.filter.load(), self.shared.policy.load());
                 let masks = self.shared.masks.load();
-                let means = Means {
-                    store: &store,
-                    filter: &filter,
-                    policy: &policy,
-                    masks: &masks,
-                    foreseen: false,
-                };
+                let means =
+                    Means { store: &store, filter: &filter, policy: &policy, masks: &masks };
                 let journal = self.shared.settings.journal_dir();
                 refold::gather(&means, &journal, &mut self.walk, Limits::USUAL)?
             };

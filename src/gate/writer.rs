@@ -273,7 +273,7 @@ impl Writer {
         let (filter, policy, masks) =
             (shared.filter.load(), shared.policy.load(), shared.masks.load());
         let (filter, policy, masks) = (&filter, &policy, &masks);
-        work(&Means { store, filter, policy, masks, foreseen: false })
+        work(&Means { store, filter, policy, masks })
     }
 
     fn index_failed(&self, error: &StoreError) {

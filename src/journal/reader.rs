@@ -143,6 +143,11 @@ impl Reader {
         Ok(None)
     }
 
+    /// The line of the last entry that was read, newline included.
+    pub fn line(&self) -> &[u8] {
+        &self.buffer
+    }
+
     fn enter(&mut self, number: u32, offset: u64) -> Result<(), JournalError> {
         let path = segment::path(&self.dir, number);
         let mut file = File::open(&path).map_err(io_error(&path))?;
@@ -241,6 +246,14 @@ pub fn orders(dir: &Path, through: u64) -> Result<Vec<(u64, Order)>, JournalErro
         }
     }
     Ok(orders)
+}
+
+/// Reads an entry from its line.
+///
+/// # Errors
+/// When it is none, in words.
+pub fn parse(line: &[u8]) -> Result<Entry, String> {
+    segment::parse(line, 0)
 }
 
 /// Reads the one line that begins at `position`.

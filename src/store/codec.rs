@@ -132,12 +132,17 @@ pub(super) fn order_prefix() -> Vec<u8> {
     vec![ORDER]
 }
 
-fn address_key(kind: u8, key: &RecipientKey) -> Vec<u8> {
-    let mut raw = Vec::with_capacity(key.as_str().len() + 10);
-    raw.push(kind);
+/// Domain, 0x00, local part.
+pub(super) fn order_of(key: &RecipientKey, raw: &mut Vec<u8>) {
     raw.extend_from_slice(key.domain().as_bytes());
     raw.push(0);
     raw.extend_from_slice(key.local().as_bytes());
+}
+
+fn address_key(kind: u8, key: &RecipientKey) -> Vec<u8> {
+    let mut raw = Vec::with_capacity(key.as_str().len() + 10);
+    raw.push(kind);
+    order_of(key, &mut raw);
     raw
 }
 

@@ -94,6 +94,9 @@ pub enum StoreError {
         /// The panic's message.
         why: String,
     },
+    /// It was being built, and that did not end: it says of no journal what it was made from.
+    #[error("the index was being built, and is not whole")]
+    Unfinished,
     /// An earlier write failed: writes are refused until the index is opened again.
     #[error("the index waits to be opened again after a failed write")]
     Paused,
@@ -195,6 +198,19 @@ impl Store {
         contain(|| open::fill(&self.db, self.count()))
     }
 
+    /// Whether there is nothing in it at all.
+    ///
+    /// # Errors
+    /// When sled fails.
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        contain(|| Ok(self.db.is_empty()))
+    }
+
+    /// Puts behind `raw` by what addresses are in order here: whoever adds very many of them in that order touches each page once.
+    pub fn order_of(address: &RecipientKey, raw: &mut Vec<u8>) {
+        codec::order_of(address, raw);
+    }
+
     /// How many addresses have a record.
     pub fn count(&self) -> u64 {
         self.meta().count
@@ -243,7 +259,7 @@ impl StoreError {
                 ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput
             ),
             Self::Failed(_) => true,
-            Self::Locked { .. } | Self::Io { .. } | Self::Paused => false,
+            Self::Locked { .. } | Self::Io { .. } | Self::Unfinished | Self::Paused => false,
         }
     }
 }

@@ -36,7 +36,9 @@ impl From<GateError> for Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Paused | StoreError::Locked { .. } => Self::Later(error.to_string()),
+            StoreError::Paused | StoreError::Unfinished | StoreError::Locked { .. } => {
+                Self::Later(error.to_string())
+            }
             StoreError::Io { .. }
             | StoreError::Damaged { .. }
             | StoreError::Format { .. }

@@ -60,6 +60,15 @@ pub struct ImportRow {
     pub again: bool,
 }
 
+/// How far the import is that is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportProgress {
+    /// Rows that are on disk.
+    pub journaled: u64,
+    /// Addresses that were folded; none while no order is carried out.
+    pub folded: Option<u64>,
+}
+
 /// What an import did, on disk and in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportReply {

@@ -69,7 +69,7 @@ impl Bench {
 
     fn means(&self) -> Means<'_> {
         let Self { store, filter, policy, masks, .. } = self;
-        Means { store, filter, policy, masks, foreseen: false }
+        Means { store, filter, policy, masks }
     }
 
     fn take(&mut self, said: Said) {

@@ -100,13 +100,7 @@ fn entries_that_are_folded_already_change_nothing() {
     assert_eq!(entries.len(), 5);
     let (store, filter) = (shared.store().expect("open"), shared.filter.load());
     let (policy, masks) = (shared.policy.load(), shared.masks.load());
-    let means = fold::Means {
-        store: &store,
-        filter: &filter,
-        policy: &policy,
-        masks: &masks,
-        foreseen: false,
-    };
+    let means = fold::Means { store: &store, filter: &filter, policy: &policy, masks: &masks };
     let changes = fold::fold(&means, &entries).expect("folded");
     let same = |change: &Option<Change>| change.is_some_and(|change| change.before == change.after);
     assert!(changes.iter().all(same), "{changes:?}");

@@ -33,6 +33,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("exchange", 2),
     ("session", 3),
     ("journal", 4),
+    ("sorter", 4),
     ("store", 4),
     ("tally", 4),
     ("dns", 4),

@@ -1,0 +1,127 @@
+//! An index that is built from nothing.
+
+use super::*;
+use crate::event::order::Decree;
+use crate::event::select::{Conditions, Selector};
+use crate::event::{ImportKind, Imported};
+use crate::store::{Batch, Store, Stored};
+
+fn index(dir: &Path) -> std::path::PathBuf {
+    dir.join("index")
+}
+
+/// Everything that the index says of addresses.
+fn records(gate: &Gate) -> Vec<(RecipientKey, Stored)> {
+    let store = gate.0.shared.store().expect("open");
+    store.scan(None).collect::<Result<_, _>>().expect("read")
+}
+
+/// Events of many addresses in turn, with orders between them that take some back.
+fn told(dir: &Path) -> Vec<(RecipientKey, Stored)> {
+    let gate = open(dir).gate;
+    for round in 0..3 {
+        for number in 0..40 {
+            let address = format!("u{}@d{}.test", number * 7 % 40, number % 3);
+            let delivered = || draft(&address, What::Delivered(Delivery::default()));
+            let bounced = if round == 1 && number % 4 == 0 { delivered() } else { hard(&address) };
+            learnt(&gate, Draft { at: now().plus(Duration::from_secs(round)), ..bounced });
+        }
+        let domain = Some(format!("d{round}.test"));
+        let select = Selector::new(Conditions { domain, ..Conditions::default() });
+        let decree = Decree::Void { select: select.expect("a selector") };
+        let order = OrderDraft { at: now(), decree, act: Act::default() };
+        if round < 2 {
+            gate.order(order).wait().expect("obeyed");
+        }
+    }
+    let mut importing = gate.import("b1").expect("its turn");
+    importing.push(vec![imported("u0@d0.test"), imported("new@d9.test")]).expect("on disk");
+    importing.commit(now(), Act::default()).expect("rows").wait().expect("in force");
+    records(&gate)
+}
+
+fn imported(address: &str) -> Draft {
+    let (source, batch) = ("old-esp".to_owned(), "b1".to_owned());
+    let (row, dated, until, category, detail) = (None, None, None, None, String::new());
+    let (kind, forced, again, act) = (ImportKind::Hard, false, false, Act::default());
+    let imported =
+        Imported { kind, source, batch, row, dated, until, category, detail, forced, again, act };
+    draft(address, What::Imported(imported))
+}
+
+#[test]
+fn it_says_what_one_says_that_was_folded_event_by_event() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let before = told(dir.path());
+    assert!(before.len() > 20, "{}", before.len());
+    // Most of it goes through files, all of it through memory.
+    for sort_bytes in [500, 1 << 20] {
+        fs::remove_dir_all(index(dir.path())).expect("removed");
+        let settings = GateSettings { sort_bytes, ..settings(dir.path()) };
+        let opened = try_open(settings).expect("opens");
+        assert_eq!((opened.report.replayed, opened.report.finished), (125, 0));
+        assert_eq!(records(&opened.gate), before);
+        check(&opened.gate, &["u0@d0.test", "new@d9.test"], 122);
+        assert_eq!(opened.gate.masks(), open_orders(dir.path()));
+    }
+}
+
+/// The orders, as the journal has them.
+fn open_orders(dir: &Path) -> Arc<Masks> {
+    Arc::new(Masks::new(journal::orders(&dir.join("journal"), u64::MAX).expect("read")))
+}
+
+#[test]
+fn one_that_did_not_end_is_never_in_force() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let before = told(dir.path());
+    fs::remove_dir_all(index(dir.path())).expect("removed");
+    {
+        let (store, _) =
+            Store::open(&index(dir.path()), 1 << 20, Duration::ZERO).expect("an index");
+        // Of another journal, say.
+        let ghost = (key("ghost@x.test"), Some(before[0].1.clone()));
+        let half = Batch { records: vec![ghost], ..Batch::default() };
+        store.apply(&half).expect("applied");
+        store.flush().expect("flushed");
+    }
+    let opened = open(dir.path());
+    assert_eq!((opened.report.moved_aside, opened.report.replayed), (None, 125));
+    assert_eq!(records(&opened.gate), before);
+    let names = fs::read_dir(dir.path()).expect("listed").map(|entry| entry.expect("a file"));
+    let broken = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().contains("broken");
+    assert_eq!(names.filter(broken).count(), 0);
+}
+
+#[test]
+fn a_disk_that_fills_up_breaks_it_off_and_the_next_start_begins_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let before = told(dir.path());
+    fs::remove_dir_all(index(dir.path())).expect("removed");
+    let full = settings(dir.path());
+    full.index_fault.set(true);
+    let error = try_open(full).map(drop).expect_err("full");
+    assert!(matches!(error, GateError::Store(StoreError::Failed(_))), "{error}");
+    let opened = open(dir.path());
+    assert_eq!(records(&opened.gate), before);
+    check(&opened.gate, &["u0@d0.test", "new@d9.test"], 122);
+}
+
+#[test]
+fn a_journal_that_ends_before_it_should_is_no_smaller_list() {
+    let dir = tempfile::tempdir().expect("a directory");
+    teach(dir.path(), &["a@a.test", "b@a.test"]);
+    fs::remove_dir_all(index(dir.path())).expect("removed");
+    let (path, policy) = (index(dir.path()), Policy::preset("quarantine").expect("a preset"));
+    let (store, filter) = Store::open(&path, 1 << 20, Duration::ZERO).expect("an index");
+    let means = (&store, &filter);
+    let built = build::build(&settings(dir.path()), means, 3, &policy, &mut |_, _| {});
+    assert!(matches!(built, Err(GateError::JournalBehind { index: 3, journal: 2 })), "{built:?}");
+    assert!(store.is_empty().expect("read"));
+    // What lies behind the end was never acknowledged.
+    assert_eq!(
+        build::build(&settings(dir.path()), means, 1, &policy, &mut |_, _| {}).ok(),
+        Some(1)
+    );
+    assert_eq!((store.count(), store.applied().map(|applied| applied.seq)), (1, Some(1)));
+}
