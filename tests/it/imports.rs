@@ -254,6 +254,29 @@ fn what_is_exported_is_imported_to_the_same_standings() {
     assert_eq!(Home::new().run(&["export", "--events"]).code, 69);
 }
 
+/// Reasons are what people, programs and receivers wrote; a list of them is read on terminals too.
+#[test]
+fn no_export_moves_a_terminal() {
+    let home = Home::new();
+    let reason = "a\u{1b}[2J\r\nb\u{9b}1m\u{202e}c";
+    home.ok(&["quarantine", "a@x.test", "--reason", reason, "--by", "e\u{1b}ve"]);
+    let harmless = |text: &str| {
+        text.lines().count() == text.matches('\n').count()
+            && text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}')
+    };
+    let csv = home.ok(&["export", "--format", "csv"]);
+    assert!(harmless(&csv) && csv.lines().count() == 2, "{csv:?}");
+    assert!(csv.contains(r"a\u{1b}[2J\r\nb\u{9b}1m\u{202e}c"), "{csv}");
+    for words in [&["export"][..], &["export", "--events"], &["list", "--json"]] {
+        let text = home.ok(words);
+        assert!(harmless(&text) && text.lines().count() == 1, "{text:?}");
+        // JSON loses nothing.
+        let row: Value = serde_json::from_str(&text).expect("JSON");
+        let told = if row["note"].is_null() { &row["reason"] } else { &row["note"] };
+        assert_eq!(told, reason, "{row}");
+    }
+}
+
 #[test]
 fn an_imported_entry_is_told_and_released_as_any_other() {
     let home = Home::new();
