@@ -12,15 +12,10 @@ use super::fault::{Fault, ReadError};
 use super::mapping::{Field, Meaning};
 use super::reader::{Cells, Reader};
 use crate::bounce::Category;
-use crate::event::{Act, ImportKind, Imported, Tenant};
+use crate::event::{Act, DETAIL_MAX, ImportKind, Imported, Tenant, fit_date, fit_end};
 use crate::policy::{Policy, end_of_soft, is_role};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
-
-/// How far a date may lie ahead: a clock, or a time that was written without its zone.
-const AHEAD_MAX: std::time::Duration = std::time::Duration::from_secs(86_400);
-/// Longest reason or reply that is kept of a row, in bytes.
-const DETAIL_MAX: usize = 500;
 
 /// On what terms a file is imported.
 #[derive(Clone, Debug)]
@@ -166,8 +161,8 @@ impl<R: Read> Row<'_, R> {
         };
         // A status has no date: it is what holds now.
         let active = kind == ImportKind::Active;
-        let dated = self.date(Field::At, &cells.at)?.filter(|_| !active);
-        let until = self.date(Field::Until, &cells.until)?;
+        let dated = self.dated()?.filter(|_| !active);
+        let until = self.time(Field::Until, &cells.until, fit_end)?;
         let category = self.category()?;
         let forced = kind == ImportKind::Unsubscribe && self.terms.force_unsubscribes;
         let tenant = self.tenant(kind, forced)?;
@@ -214,15 +209,21 @@ impl<R: Read> Row<'_, R> {
         })
     }
 
-    fn date(&self, field: Field, text: &str) -> Result<Option<Timestamp>, Fault> {
+    /// Not later than now, whatever the other clock says.
+    fn dated(&self) -> Result<Option<Timestamp>, Fault> {
+        let now = self.terms.now;
+        let at = self.time(Field::At, &self.cells().at, |at| fit_date(at, now))?;
+        Ok(at.map(|at| at.min(now)))
+    }
+
+    fn time(
+        &self,
+        field: Field,
+        text: &str,
+        fit: impl FnOnce(Timestamp) -> Result<Timestamp, &'static str>,
+    ) -> Result<Option<Timestamp>, Fault> {
         let at = dates::read(text).map_err(|why| self.fault(field, text, why))?;
-        let limit = self.terms.now.plus(AHEAD_MAX);
-        match at {
-            Some(at) if field == Field::At && at > limit => {
-                Err(self.fault(field, text, "lies in the future"))
-            }
-            at => Ok(at.map(|at| if field == Field::At { at.min(self.terms.now) } else { at })),
-        }
+        at.map(fit).transpose().map_err(|why| self.fault(field, text, why))
     }
 
     fn category(&self) -> Result<Option<Category>, Fault> {
@@ -241,10 +242,9 @@ impl<R: Read> Row<'_, R> {
         if !name.is_empty() {
             return Tenant::named(name).map_err(|why| self.fault(Field::Tenant, name, why));
         }
-        let blacklists = matches!(kind, ImportKind::Complaint | ImportKind::Unsubscribe);
         match &self.terms.tenant {
             Some(tenant) => Ok(tenant.clone()),
-            None if blacklists && !forced => {
+            None if kind.blacklists(forced) => {
                 let why =
                     format!("a blacklist belongs to a tenant: say --tenant T ({})", kind.name());
                 Err(self.fault(Field::Tenant, "", why))

@@ -140,6 +140,10 @@ fn what_is_wrong_is_named_with_row_line_and_column() {
                 a@x.test,hard,2026-01-03,,,,\r\n\
                 a@x.test,hard,2026-01-01 12:00,soon,,,\r\n\
                 a@x.test,hard\r\n\
+                a@x.test,hard,0001-06-01,,,,\r\n\
+                a@x.test,hard,1989-12-31,,,,\r\n\
+                a@x.test,hard,,1985-01-01,,,\r\n\
+                a@x.test,hard,,1e300,,,\r\n\
                 a@x.test,,,,,,\r\n\
                 a@x.test,hard,,,no tenant,,\r\n\
                 a@x.test,hard,,,,,silly\r\n\
@@ -163,12 +167,16 @@ fn what_is_wrong_is_named_with_row_line_and_column() {
         "row 5 (line 7), column date, \"2026-01-03\": lies in the future",
         "row 6 (line 8), column until, \"soon\": not a time",
         "row 7 (line 9): has 2 cells, and there are 7 columns",
-        "row 8 (line 10), column status: nothing says what the row is",
-        "row 9 (line 11), column tenant, \"no tenant\": expected 1 to 64 letters",
-        "row 10 (line 12), column category, \"silly\": no category",
+        "row 8 (line 10), column date, \"0001-06-01\": lies before 1990",
+        "row 9 (line 11), column date, \"1989-12-31\": lies before 1990",
+        "row 10 (line 12), column until, \"1985-01-01\": lies before 1990",
+        "row 11 (line 13), column until, \"1e300\": lies later than can be written",
+        "row 12 (line 14), column status: nothing says what the row is",
+        "row 13 (line 15), column tenant, \"no tenant\": expected 1 to 64 letters",
+        "row 14 (line 16), column category, \"silly\": no category",
         // Not later than now, whatever the other clock says.
         "b@x.test soft 2026-01-01T00:00:00Z shop [] quarantined",
-        "row 12 (line 14), column mail, \"nobody\": ",
+        "row 16 (line 18), column mail, \"nobody\": ",
     ];
     assert_eq!(told.len(), expected.len(), "{told:#?}");
     for (told, expected) in told.iter().zip(expected) {
