@@ -1,5 +1,5 @@
 //! The files of known exporters, told by their columns. Each form says which document it is from; what is documented nowhere is
-//! left to `--columns`: SendGrid's unsubscribes and Mailgun's complaints are an address and a date, which any list may be;
+//! left to `--kind` and `--columns`: SendGrid's unsubscribes and Mailgun's complaints are an address and a date, which any list may be;
 //! what Brevo's and Postmark's web pages export.
 
 use super::mapping::{Field, Head, Meaning, position};
@@ -286,6 +286,9 @@ const FORM: Form = Form {
 
 /// A list of addresses and nothing else.
 static BARE: Form = Form { name: "list of addresses", columns: &[(Address, &["#1"])], ..FORM };
+
+/// A table with a heading in plain words. Last of all: the columns of an exporter say more.
+pub(super) static PLAIN: Form = Form { name: "table with a heading", ..FORM };
 
 /// The form of a file with these columns.
 pub(super) fn recognise(format: Option<Format>, head: &Head) -> Option<&'static Form> {

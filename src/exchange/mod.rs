@@ -9,6 +9,7 @@
 //! | `json` | cells of a JSON object |
 //! | `mapping` | which column means what, and which value which kind |
 //! | `formats` | the files of known exporters |
+//! | `heading` | the words of headings that are no exporter's |
 //! | `dates` | the ways in which they write times |
 //! | `plan` | what becomes of a row |
 //! | `report` | what becomes of all of them |
@@ -19,6 +20,7 @@ pub mod dates;
 pub mod export;
 mod fault;
 mod formats;
+mod heading;
 mod json;
 mod mapping;
 mod newlines;
