@@ -14,10 +14,11 @@ use super::args::Import;
 use super::out::{self, Out};
 use super::{access, keep};
 use crate::admin::desk;
+use crate::admin::import::ROWS_MAX;
 use crate::admin::wire::{ImportHead, ImportReply, ImportRow};
 use crate::app::build;
 use crate::config::{self, Settings};
-use crate::event::{Act, ImportKind, plain_word};
+use crate::event::{ImportKind, plain_word};
 use crate::exchange::{Format, ReadError, Reader, Report, Terms, Wanted, survey};
 use crate::failure::Failure;
 use crate::policy::Policy;
@@ -126,12 +127,14 @@ fn terms(args: &Import, now: Timestamp) -> Result<Terms, Failure> {
         .map_err(|why| usage(format!("--source {:?}: {why}", args.source)))?;
     let tenant = args.tenant.as_deref().map(|name| desk::tenant(Some(name)));
     let tenant = tenant.transpose().map_err(|fault| usage(fault.to_string()))?;
+    let (reason, by) = (reason(&args.signed.reason)?, by(args.signed.by.as_deref()));
+    let act = desk::signed(&reason, &by).map_err(|fault| usage(fault.to_string()))?;
     Ok(Terms {
         now,
         source: source.to_owned(),
         batch: batch(now)?,
         tenant,
-        act: Act { reason: reason(&args.signed.reason)?, by: by(args.signed.by.as_deref()) },
+        act,
         reset: args.reset,
         again: args.again,
         force_unsubscribes: args.force_unsubscribes_into_quarantine,
@@ -203,6 +206,11 @@ fn tell(report: &Report, name: &str, args: &Import, out: &mut Out) -> Result<(),
         out::json(out, report)?;
     } else {
         show::report(report, name, out)?;
+    }
+    if report.entries > ROWS_MAX {
+        out.flush()?;
+        let entries = report.entries;
+        return Err(Failure::Data(format!("{name}: {entries} rows, {ROWS_MAX} at most")));
     }
     match report.faults.count() {
         0 if args.dry_run && !args.signed.json => {

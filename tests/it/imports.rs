@@ -254,6 +254,37 @@ fn what_is_exported_is_imported_to_the_same_standings() {
     assert_eq!(Home::new().run(&["export", "--events"]).code, 69);
 }
 
+/// What a dry run lets pass, the import takes: each field at its bound, and one beyond it.
+#[test]
+fn a_dry_run_knows_the_bounds_of_the_import() {
+    let home = Home::new();
+    let long = |length: usize| "x".repeat(length);
+    let row = |tenant: &str, reason: &str| {
+        format!("address,kind,tenant,reason\n{}@x.test,hard,{tenant},{reason}\n", long(64))
+    };
+    // A reason that is longer is cut.
+    for (reason, by, text) in [(1000, 1000, row(&long(64), &long(100_000))), (1, 1, row("t", ""))] {
+        home.write("list.csv", &text);
+        let (reason, by) = (long(reason), long(by));
+        let columns = "address=address,kind=kind,tenant=tenant,reason=reason";
+        let file = ["import", "list.csv", "--source", "s", "--columns", columns];
+        let words = [&file[..], &["--reason", &reason, "--by", &by]].concat();
+        home.ok(&[&words[..], &["--dry-run"]].concat());
+        let told = home.ok(&[&words[..], &["--trust", "--yes"]].concat());
+        assert!(told.contains("ok imported 1 rows"), "{told}");
+    }
+    let long = long(1001);
+    let import = ["import", "list.csv", "--source", "s", "--dry-run", "--reason"];
+    for words in [
+        [&import[..], &[&long]].concat(),
+        [&import[..], &["r", "--by", &long]].concat(),
+        vec!["undo", "--batch", "b", "--dry-run", "--reason", &long],
+    ] {
+        let end = home.run(&words);
+        assert!(end.code == 64 && end.err.contains("1000 bytes at most"), "{end:?}");
+    }
+}
+
 /// Reasons are what people, programs and receivers wrote; a list of them is read on terminals too.
 #[test]
 fn no_export_moves_a_terminal() {
