@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::tally::{Counts, Moved, Side};
 use crate::bounce::classify::Classifier;
+use crate::bounce::{Category, Effect};
 use crate::event::{Context, Event, Evidence, Tenant, What};
 use crate::failure::Failure;
 use crate::policy::verdict::{Decision, Listing, Reason, Verdict};
@@ -55,6 +56,8 @@ pub struct Fold<'a> {
 struct Story {
     before: Record,
     after: Record,
+    /// The latest reply that counts on each side: what an address is on watch for, which no record keeps.
+    counted: [Option<Category>; 2],
     /// Who answered last.
     receiver: Option<Arc<str>>,
 }
@@ -92,9 +95,12 @@ impl<'a> Fold<'a> {
         let held = self.masks.outage_of(&again, after);
         counts.events += u64::from(held.is_none());
         counts.held += u64::from(held.is_some());
+        let [counted_before, counted_after] = &mut story.counted;
+        *counted_after = counts_as(&again, held.is_some(), after).or(*counted_after);
         story.after = step(std::mem::take(&mut story.after), &again, held, after);
         if let Some(before) = before {
             let held = self.masks.outage_of(event, before);
+            *counted_before = counts_as(event, held.is_some(), before).or(*counted_before);
             story.before = step(std::mem::take(&mut story.before), event, held, before);
         }
     }
@@ -111,13 +117,14 @@ impl<'a> Fold<'a> {
         let Means { before, after, window, .. } = *self.means;
         for (address, story) in &self.stories {
             let listing = listing(address);
-            let read = |record: &Record, policy: &Policy| {
-                side(&decide(Some(record), &listing, &NOBODY, window.as_of, policy))
+            let read = |record: &Record, counted: Option<Category>, policy: &Policy| {
+                side(&decide(Some(record), &listing, &NOBODY, window.as_of, policy), counted)
             };
+            let [counted_before, counted_after] = story.counted;
             found(&Moved {
                 address,
-                before: before.map(|policy| read(&story.before, policy)),
-                after: read(&story.after, after),
+                before: before.map(|policy| read(&story.before, counted_before, policy)),
+                after: read(&story.after, counted_after, after),
                 receiver: story.receiver.as_deref(),
             })?;
         }
@@ -178,14 +185,33 @@ const fn context(event: &Event) -> Option<&Context> {
     }
 }
 
-fn side(decision: &Decision) -> Side {
+/// The category of a reply that can move a standing, and is not held.
+fn counts_as(event: &Event, held: bool, policy: &Policy) -> Option<Category> {
+    match &event.what {
+        What::Reply(evidence) if !held && policy.effect_of(evidence) != Effect::None => {
+            Some(evidence.category)
+        }
+        What::Reply(_)
+        | What::Delivered(_)
+        | What::Complaint { .. }
+        | What::Engaged
+        | What::Quarantine { .. }
+        | What::Blacklist { .. }
+        | What::Allow { .. }
+        | What::Release { .. }
+        | What::Imported(_) => None,
+    }
+}
+
+fn side(decision: &Decision, counted: Option<Category>) -> Side {
     // A disposable domain is refused under any policy.
     let refused = decision.reason != Reason::Disposable
         && match &decision.verdict {
             Verdict::Forward => false,
             Verdict::Refuse(_) | Verdict::Defer(_) => true,
         };
-    let cause = match decision.category {
+    let watched = counted.filter(|_| decision.standing == Standing::OnWatch);
+    let cause = match decision.category.or(watched) {
         Some(category) => category.name(),
         None => decision.reason.name(),
     };
