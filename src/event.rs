@@ -5,6 +5,7 @@ pub mod outage;
 pub mod select;
 
 mod imported;
+mod parts;
 
 use std::fmt;
 

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::desk::Fault;
 use super::import::{self, Kept};
-use super::routes::{Answer, Shared, aside};
+use super::routes::{Answer, Shared, aside, joined};
 use super::wire::{ImportHead, ImportReply, ImportRow};
 use crate::time::Timestamp;
 
@@ -72,10 +72,6 @@ pub(super) async fn import(State(api): Shared, request: Request) -> Answer<Impor
         Ok(Json(reply))
     });
     joined(carried_out.await)
-}
-
-fn joined<T>(done: Result<Result<T, Fault>, tokio::task::JoinError>) -> Result<T, Fault> {
-    done.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
 }
 
 /// Part of a body.

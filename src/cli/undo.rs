@@ -20,12 +20,12 @@ use crate::time::Timestamp;
 pub fn run(config: Option<&Path>, args: &Undo, out: &mut Out) -> Result<(), Failure> {
     let select = conditions(args)?;
     let dry = UndoRequest { select, dry_run: true, ..UndoRequest::default() };
-    let reason = args.reason.as_deref().map(reason).transpose()?;
+    let reason = args.order.reason.as_deref().map(reason).transpose()?;
     let access = super::access(config)?;
     let foreseen = ask(&access, &dry, "reading the journal")?;
     let text = shown(&foreseen, out)?;
-    let Some(reason) = reason.filter(|_| !args.dry_run && foreseen.events > 0) else {
-        if args.json {
+    let Some(reason) = reason.filter(|_| !args.order.dry_run && foreseen.events > 0) else {
+        if args.order.json {
             out::json(out, &foreseen)?;
         } else {
             out.write_all(&text)?;
@@ -35,12 +35,12 @@ pub fn run(config: Option<&Path>, args: &Undo, out: &mut Out) -> Result<(), Fail
     let count = foreseen.addresses;
     let refusal =
         format!("nothing was undone: say --yes to undo what is known of these {count} addresses");
-    show_first(&text, args.json, out)?;
-    agreed(&foreseen, args.yes, refusal)?;
-    let by = by(args.by.as_deref());
+    show_first(&text, args.order.json, out)?;
+    agreed(&foreseen, args.order.yes, refusal)?;
+    let by = by(args.order.by.as_deref());
     let request = UndoRequest { dry_run: false, reason, by, ..dry };
     let undone = ask(&access, &request, "folding the addresses again")?;
-    if args.json {
+    if args.order.json {
         return Ok(out::json(out, &undone)?);
     }
     let Undone { events, addresses, id, changed, .. } = &undone;

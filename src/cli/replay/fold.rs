@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::tally::{Counts, Moved, Side};
 use crate::bounce::classify::Classifier;
 use crate::bounce::{Category, Effect};
-use crate::event::{Context, Event, Evidence, Tenant, What};
+use crate::event::{Event, Evidence, Tenant, What};
 use crate::failure::Failure;
 use crate::policy::verdict::{Decision, Listing, Reason, Verdict};
 use crate::policy::{Masks, Policy, Record, Standing, decide, settled, step};
@@ -84,11 +84,11 @@ impl<'a> Fold<'a> {
         }
         let again = rules.map_or(Cow::Borrowed(event), |rules| read_again(event, rules));
         counts.read_otherwise += u64::from(matches!(again, Cow::Owned(_)));
-        let receiver = context(event).and_then(|context| context.receiver.as_deref());
+        let receiver = event.context().and_then(|context| context.receiver.as_deref());
         let receiver = receiver.map(|name| self.shared(&organisation(name)));
         let story = self.stories.entry(event.address.clone()).or_default();
         story.receiver = receiver.or_else(|| story.receiver.take());
-        if context(event).is_some() && refuses(&story.after, event.at, after) {
+        if event.context().is_some() && refuses(&story.after, event.at, after) {
             counts.attempts_refused += 1;
         }
         // What is hard, and so what an outage holds, is for each policy and reading to say.
@@ -143,7 +143,7 @@ impl<'a> Fold<'a> {
 
 /// The event with its reply read by other rules, if they read it otherwise. The journal has only replies about one recipient.
 fn read_again<'e>(event: &'e Event, rules: &Classifier) -> Cow<'e, Event> {
-    let What::Reply(evidence) = &event.what else { return Cow::Borrowed(event) };
+    let Some(evidence) = event.evidence() else { return Cow::Borrowed(event) };
     let Some(reply) = Reply::from_text(&evidence.reply) else { return Cow::Borrowed(event) };
     let receiver = evidence.context.receiver.as_deref();
     let read = rules.classify(evidence.stage, &reply, 1, receiver);
@@ -170,37 +170,10 @@ fn refuses(record: &Record, at: Timestamp, policy: &Policy) -> bool {
     }
 }
 
-/// What was sent to draw this event; nothing of what no message drew.
-const fn context(event: &Event) -> Option<&Context> {
-    match &event.what {
-        What::Reply(evidence) => Some(&evidence.context),
-        What::Delivered(delivery) => Some(&delivery.context),
-        What::Complaint { .. }
-        | What::Engaged
-        | What::Quarantine { .. }
-        | What::Blacklist { .. }
-        | What::Allow { .. }
-        | What::Release { .. }
-        | What::Imported(_) => None,
-    }
-}
-
 /// The category of a reply that can move a standing, and is not held.
 fn counts_as(event: &Event, held: bool, policy: &Policy) -> Option<Category> {
-    match &event.what {
-        What::Reply(evidence) if !held && policy.effect_of(evidence) != Effect::None => {
-            Some(evidence.category)
-        }
-        What::Reply(_)
-        | What::Delivered(_)
-        | What::Complaint { .. }
-        | What::Engaged
-        | What::Quarantine { .. }
-        | What::Blacklist { .. }
-        | What::Allow { .. }
-        | What::Release { .. }
-        | What::Imported(_) => None,
-    }
+    let evidence = event.evidence().filter(|_| !held)?;
+    (policy.effect_of(evidence) != Effect::None).then_some(evidence.category)
 }
 
 fn side(decision: &Decision, counted: Option<Category>) -> Side {
