@@ -5,6 +5,7 @@ pub mod outage;
 pub mod select;
 
 mod imported;
+mod parts;
 
 use std::fmt;
 
@@ -14,7 +15,7 @@ use crate::bounce::{Category, Effect, Scope, Stage};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
 
-pub use imported::{ImportKind, Imported};
+pub use imported::{DETAIL_MAX, ImportKind, Imported, fit_date, fit_end};
 
 /// Names an event for good, on every node: delivering it twice changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -23,7 +23,7 @@ const QUOTED_MAX: usize = 256;
 /// Most addresses of one request: each release waits in the writer's queue, beside the events of mail.
 pub const BATCH_MAX: usize = 500;
 /// Longest reason and name of a person, in bytes.
-pub(super) const WORDS_MAX: usize = 1000;
+pub const WORDS_MAX: usize = 1000;
 
 /// The acts on one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,7 @@ pub(super) fn found(
     };
     let policy = gate.policy();
     let record = settled(&record, now, &policy);
+    found.shared = Standing::of(&record, &NOBODY, now, &policy).name().to_owned();
     (found.hards, found.softs) = (record.hard.count, record.soft.count);
     found.blocked = record.blocked.count;
     if record.allowed.is_none() {
@@ -287,7 +288,11 @@ pub fn tenant(name: Option<&str>) -> Result<Tenant, Fault> {
     Tenant::named(name).map_err(|why| Fault::Bad(format!("{name:?} is no tenant: {why}")))
 }
 
-pub(super) fn signed(reason: &str, by: &str) -> Result<Act, Fault> {
+/// Who does something, and why.
+///
+/// # Errors
+/// `Bad` when no reason is given, or one of them is too long.
+pub fn signed(reason: &str, by: &str) -> Result<Act, Fault> {
     let reason = reason.trim();
     if reason.is_empty() {
         return Err(Fault::Bad("an act needs a reason".to_owned()));

@@ -2,7 +2,7 @@
 
 use super::desk::{Fault, address, signed, tenant, unlearnt};
 use super::wire::{ImportHead, ImportProgress, ImportReply, ImportRow};
-use crate::event::{Act, ImportKind, Imported, What, plain_word};
+use crate::event::{Act, DETAIL_MAX, ImportKind, Imported, What, fit_date, fit_end, plain_word};
 use crate::gate::{
     self, Disobeyed, Draft, GROUP_MAX, Gate, ImportRefused, Importing, Obeying, OrderOutcome,
 };
@@ -11,10 +11,6 @@ use crate::time::Timestamp;
 
 /// Most rows of one import: what a list of all that a sender ever wrote to has, and a disk can hold.
 pub const ROWS_MAX: u64 = 100_000_000;
-/// Longest reason or reply of a row, in bytes.
-const DETAIL_MAX: usize = 500;
-/// How far a date may lie ahead of this clock.
-const AHEAD_MAX: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 /// An import that may begin.
 pub struct Intake {
@@ -126,22 +122,29 @@ impl Intake {
         Fault::Bad(format!("{said} rows were announced, and {came} came: nothing was imported"))
     }
 
-    fn draft(&self, row: ImportRow) -> Result<Draft, Fault> {
+    fn draft(&self, given: ImportRow) -> Result<Draft, Fault> {
         let bad = |why: String| Err(Fault::Bad(why));
-        let ImportRow { kind, tenant, row, dated, until, category, detail, forced, again, address } =
-            row;
+        let ImportRow { kind, tenant, row, dated, until, category, detail, forced, .. } = given;
+        let ImportRow { again, learnt, address, .. } = given;
         let address = self::address(&address)?;
         if detail.len() > DETAIL_MAX {
             return bad(format!("detail has {DETAIL_MAX} bytes at most"));
         }
-        if dated.is_some_and(|dated| dated > self.now.plus(AHEAD_MAX)) {
-            return bad("its date lies in the future".to_owned());
+        for (field, misfit) in [
+            ("dated", dated.and_then(|dated| fit_date(dated, self.now).err())),
+            ("until", until.and_then(|until| fit_end(until).err())),
+        ] {
+            if let Some(why) = misfit {
+                return bad(format!("{field} {why}"));
+            }
         }
-        let blacklists = matches!(kind, ImportKind::Complaint | ImportKind::Unsubscribe) && !forced;
         if forced && kind != ImportKind::Unsubscribe {
             return bad("only an unsubscribe can be forced".to_owned());
         }
-        if blacklists && tenant.is_none() {
+        if learnt && !kind.is_bounce() {
+            return bad("only a hard or soft entry can be learnt".to_owned());
+        }
+        if kind.blacklists(forced) && tenant.is_none() {
             return bad("a blacklist belongs to a tenant: say which".to_owned());
         }
         let ImportHead { source, batch, .. } = &self.head;
@@ -156,6 +159,7 @@ impl Intake {
             detail,
             forced,
             again,
+            learnt,
             act: self.act.clone(),
         };
         let what = What::Imported(imported);

@@ -18,6 +18,7 @@ use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router, middleware};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::task::JoinError;
 
 use super::desk::{self, Fault};
 use super::guard::{self, Guard};
@@ -222,7 +223,11 @@ async fn not_allowed() -> Response {
 pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    let done = tokio::task::spawn_blocking(work).await;
+    joined(tokio::task::spawn_blocking(work).await)
+}
+
+/// What work came to that goes on when the caller leaves.
+pub(super) fn joined<T>(done: Result<Result<T, Fault>, JoinError>) -> Result<T, Fault> {
     done.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
 }
 

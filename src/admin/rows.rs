@@ -3,7 +3,7 @@
 use super::desk::{Fault, NOBODY, category, tenant};
 use super::wire::{ListRequest, Row};
 use crate::bounce::{Category, Effect};
-use crate::event::{Event, Tenant, What};
+use crate::event::{Event, Tenant};
 use crate::gate::Gate;
 use crate::policy::record::{Note, Record};
 use crate::policy::verdict::{Decision, Listing, Reason};
@@ -128,21 +128,11 @@ fn name_cause(
         masks.masked(seq, event, &policy).is_none()
             && record.cleared.is_none_or(|cleared| event.at >= cleared)
     };
-    let latest = gate.history(key)?.into_iter().rev().find_map(|(seq, event)| match &event.what {
-        What::Reply(evidence)
-            if policy.effect_of(evidence) != Effect::None && counts(seq, &event) =>
-        {
-            Some((evidence.category, evidence.reply.replace('\n', " "), event.id.to_string()))
-        }
-        What::Reply(_)
-        | What::Delivered(_)
-        | What::Complaint { .. }
-        | What::Engaged
-        | What::Quarantine { .. }
-        | What::Blacklist { .. }
-        | What::Allow { .. }
-        | What::Release { .. }
-        | What::Imported(_) => None,
+    let history = gate.history(key)?.into_iter().rev();
+    let latest = history.filter(|(seq, event)| counts(*seq, event)).find_map(|(_, event)| {
+        let evidence = event.evidence()?;
+        (policy.effect_of(evidence) != Effect::None)
+            .then(|| (evidence.category, evidence.reply.replace('\n', " "), event.id.to_string()))
     });
     if let Some((category, cause, id)) = latest {
         row.category = Some(category.name().to_owned());

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::desk::Fault;
 use super::import::{self, Kept};
-use super::routes::{Answer, Shared, aside};
+use super::routes::{Answer, Shared, aside, joined};
 use super::wire::{ImportHead, ImportProgress, ImportReply, ImportRow};
 use crate::time::Timestamp;
 
@@ -77,10 +77,6 @@ pub(super) async fn import(State(api): Shared, request: Request) -> Answer<Impor
 /// `GET /import`: how far the one is that is under way.
 pub(super) async fn progress(State(api): Shared) -> Json<ImportProgress> {
     Json(import::progress(&api.gate))
-}
-
-fn joined<T>(done: Result<Result<T, Fault>, tokio::task::JoinError>) -> Result<T, Fault> {
-    done.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
 }
 
 /// Part of a body.

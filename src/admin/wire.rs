@@ -89,6 +89,9 @@ pub struct Found {
     /// The tenants that may not write to it, whatever it is to the one that asked.
     #[serde(default)]
     pub blacklisted: Vec<Tenant>,
+    /// The standing that all tenants share.
+    #[serde(default)]
+    pub shared: String,
     /// Hard bounces that count against the address.
     pub hards: u32,
     /// Soft bounces that count against it.
@@ -270,6 +273,9 @@ pub struct Verified {
     /// Rows of imports that were never finished, or not yet: they do not count.
     #[serde(default)]
     pub unfinished: u64,
+    /// Whether an import is under way, to which some of those may belong.
+    #[serde(default)]
+    pub importing: bool,
     /// Addresses that have events.
     pub addresses: u64,
     /// Records in the index.
@@ -287,6 +293,7 @@ impl From<VerifyReport> for Verified {
             events: report.events,
             orders: report.orders,
             unfinished: report.unfinished,
+            importing: report.importing,
             addresses: report.addresses,
             records: report.records,
             differences: report.differences,

@@ -44,6 +44,10 @@ pub fn reason(reason: &str) -> Result<String, Failure> {
     if reason.is_empty() {
         return Err(Failure::Usage("--reason must say why".to_owned()));
     }
+    // Before anything is read or shown: the gate would refuse it in the end.
+    if reason.len() > desk::WORDS_MAX {
+        return Err(Failure::Usage(format!("--reason has {} bytes at most", desk::WORDS_MAX)));
+    }
     Ok(reason.to_owned())
 }
 

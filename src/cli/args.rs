@@ -182,6 +182,26 @@ pub struct Signed {
     pub json: bool,
 }
 
+/// An order about what was learnt, which is shown before it is given.
+#[derive(Debug, Args)]
+pub struct Ordered {
+    /// Say what it would do, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do what touches more than ten addresses, after it has been shown
+    #[arg(long)]
+    pub yes: bool,
+    /// Why; it is kept with the events
+    #[arg(long, value_name = "R", required_unless_present = "dry_run")]
+    pub reason: Option<String>,
+    /// Who does it [default: $SUDO_USER, else $USER, else whoever runs this]
+    #[arg(long, value_name = "WHO")]
+    pub by: Option<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `quarantine`.
 #[derive(Debug, Args)]
 #[command(

@@ -42,7 +42,11 @@ fn csv(rows: Rows, out: &mut Out) -> Result<(), Failure> {
     let mut table = csv::Writer::from_writer(&mut *out);
     table.write_record(COLUMNS).map_err(unwritten)?;
     for row in rows {
-        let row = exported(row?);
+        let mut row = exported(row?);
+        // What strangers wrote reads the same on a terminal and in a file: no escape, no second line. JSON lines keep every character.
+        for text in [&mut row.reason, &mut row.by].into_iter().flatten() {
+            *text = out::harmless(text);
+        }
         table.write_record(row.cells().iter().map(|cell| cell.as_bytes())).map_err(unwritten)?;
     }
     Ok(table.flush()?)

@@ -41,10 +41,12 @@ pub fn verify(config: Option<&Path>, json: bool, out: &mut Out) -> Result<(), Fa
         )?;
         if report.unfinished > 0 {
             let rows = report.unfinished;
-            writeln!(
-                out,
-                "  {rows} events are rows of imports that were never finished: they do not count"
-            )?;
+            let of = if report.importing {
+                "the import that is under way, or of others that were never finished"
+            } else {
+                "imports that were never finished"
+            };
+            writeln!(out, "  {rows} events are rows of {of}: they do not count")?;
         }
         for words in &report.first {
             writeln!(out, "  {}", harmless(words))?;

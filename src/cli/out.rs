@@ -6,7 +6,7 @@ use clap::builder::styling::{AnsiColor, Style};
 
 use crate::exchange::export::guarded;
 use crate::failure::Failure;
-use crate::log::visible;
+use crate::log::{shows, visible};
 
 /// Longest text of a stranger that is shown, in characters.
 const TEXT_MAX: usize = 1000;
@@ -92,10 +92,36 @@ pub fn cell(text: &str) -> String {
     guarded(harmless(text)).into_owned()
 }
 
-/// One JSON line.
+/// One JSON line: what does not show itself is escaped, as JSON may escape any character, so nothing is lost to who reads it as JSON.
 pub fn json(out: &mut Out, value: &impl serde::Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Visible))?;
     out.write_all(b"\n")
+}
+
+/// Escapes within JSON strings more than JSON asks for: C1 controls, which terminals obey too, and direction marks.
+struct Visible;
+
+impl serde_json::ser::Formatter for Visible {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        if fragment.is_ascii() {
+            // JSON itself has escaped the others, but for DEL, which moves no terminal.
+            return writer.write_all(fragment.as_bytes());
+        }
+        for character in fragment.chars() {
+            if shows(character) {
+                write!(writer, "{character}")?;
+            } else {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A share as people read it, `1.25%`; nothing where there is nothing to have a share of.
@@ -122,7 +148,20 @@ pub fn unwritten(error: csv::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use serde::Serialize as _;
+
     use super::*;
+
+    #[test]
+    fn a_json_line_moves_no_terminal_and_loses_nothing() {
+        let text = "é \u{9b}2J \u{1b}[31m\r\n\u{202e}evil \u{e0001} 名";
+        let mut line = Vec::new();
+        text.serialize(&mut serde_json::Serializer::with_formatter(&mut line, Visible))
+            .expect("a line");
+        let line = String::from_utf8(line).expect("UTF-8");
+        assert_eq!(line, r#""é \u009b2J \u001b[31m\r\n\u202eevil \udb40\udc01 名""#);
+        assert_eq!(serde_json::from_str::<String>(&line).expect("JSON"), text);
+    }
 
     /// Campaigns, senders and reasons are what others wrote (OWASP, "CSV Injection").
     #[test]

@@ -63,7 +63,7 @@ fn say(
     args: &Resolve,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    let reason = args.reason.as_deref().map(reason).transpose()?;
+    let reason = args.order.reason.as_deref().map(reason).transpose()?;
     let access = super::access(config)?;
     let dry = ResolveRequest { dry_run: true, ..ResolveRequest::default() };
     let foreseen =
@@ -72,8 +72,8 @@ fn say(
         0 => b"it keeps nothing from counting\n".to_vec(),
         _ => shown(&foreseen, out)?,
     };
-    let Some(reason) = reason.filter(|_| !args.dry_run) else {
-        if args.json {
+    let Some(reason) = reason.filter(|_| !args.order.dry_run) else {
+        if args.order.json {
             out::json(out, &foreseen)?;
         } else {
             out.write_all(&text)?;
@@ -82,13 +82,13 @@ fn say(
     };
     let count = foreseen.addresses;
     let refusal = format!("nothing was done: say --yes to decide about these {count} addresses");
-    show_first(&text, args.json, out)?;
-    agreed(&foreseen, args.yes, refusal)?;
-    let request = ResolveRequest { dry_run: false, reason, by: by(args.by.as_deref()) };
+    show_first(&text, args.order.json, out)?;
+    agreed(&foreseen, args.order.yes, refusal)?;
+    let request = ResolveRequest { dry_run: false, reason, by: by(args.order.by.as_deref()) };
     let done = patiently("folding the addresses again", || {
         access.resolve_outage(&args.id, word, &request)
     })?;
-    if args.json {
+    if args.order.json {
         return Ok(out::json(out, &done)?);
     }
     let Undone { events, addresses, id, .. } = &done;

@@ -1,10 +1,44 @@
 //! What another system knew of an address, as an import brought it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Act;
 use crate::bounce::Category;
 use crate::time::Timestamp;
+
+/// Longest reason or reply of an entry, in bytes.
+pub const DETAIL_MAX: usize = 500;
+/// No list has an entry from before then (1990): reports that a program can read came with RFC 1894, in 1996. Such a date is a slip.
+pub const EARLIEST: Timestamp = Timestamp::from_secs(631_152_000);
+/// How far a date may lie ahead of this clock: another clock, or a time that was written without its zone.
+const AHEAD_MAX: Duration = Duration::from_secs(86_400);
+
+/// The date of an entry, if it can be one.
+///
+/// # Errors
+/// Says why it cannot.
+pub fn fit_date(dated: Timestamp, now: Timestamp) -> Result<Timestamp, &'static str> {
+    match dated {
+        _ if dated < EARLIEST => Err("lies before 1990: no list is that old"),
+        _ if dated > now.plus(AHEAD_MAX) => Err("lies in the future"),
+        _ => Ok(dated),
+    }
+}
+
+/// The end of an entry, if it can be one.
+///
+/// # Errors
+/// Says why it cannot.
+pub fn fit_end(until: Timestamp) -> Result<Timestamp, &'static str> {
+    match until {
+        _ if until < EARLIEST => Err("lies before 1990: no list is that old"),
+        // What the journal cannot say, it would not take.
+        _ if until.to_string().parse() != Ok(until) => Err("lies later than can be written down"),
+        _ => Ok(until),
+    }
+}
 
 /// An entry of another system's list. The event's time is that of the import.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +70,9 @@ pub struct Imported {
     /// Whether it counts although an operator has released the address and it has no date of its own.
     #[serde(default, skip_serializing_if = "is_false")]
     pub again: bool,
+    /// A hard or soft entry that a gate had learnt from replies: what lifts such a quarantine lifts this one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub learnt: bool,
     /// Who imported it, and why.
     #[serde(flatten)]
     pub act: Act,
@@ -93,6 +130,21 @@ impl ImportKind {
         }
     }
 
+    /// Whether an entry goes to the blacklist of a tenant, which must then be named.
+    pub fn blacklists(self, forced: bool) -> bool {
+        matches!(self, Self::Complaint | Self::Unsubscribe) && !forced
+    }
+
+    /// Whether entries of this kind can be what a gate has learnt from replies.
+    pub const fn is_bounce(self) -> bool {
+        match self {
+            Self::Hard | Self::Soft => true,
+            Self::Blocked | Self::Complaint | Self::Unsubscribe | Self::Active | Self::Allowed => {
+                false
+            }
+        }
+    }
+
     /// The kind of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -102,4 +154,23 @@ impl ImportKind {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 const fn is_false(flag: &bool) -> bool {
     !*flag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_of_our_time_and_an_end_can_be_written_down() {
+        let now = Timestamp::from_secs(1_767_225_600);
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        assert_eq!(fit_date(EARLIEST, now), Ok(at("1990-01-01T00:00:00Z")));
+        for bad in ["1989-12-31T23:59:59Z", "0001-06-01T00:00:00Z", "2026-01-02T00:00:01Z"] {
+            assert!(fit_date(at(bad), now).is_err(), "{bad}");
+        }
+        assert_eq!(fit_end(at("9999-12-30T00:00:00Z")), Ok(at("9999-12-30T00:00:00Z")));
+        for bad in [at("1989-12-31T23:59:59Z"), Timestamp::from_millis(i64::MAX)] {
+            assert!(fit_end(bad).is_err(), "{bad}");
+        }
+    }
 }

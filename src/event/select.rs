@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Act, Context, Event, What};
+use super::Event;
 use crate::bounce::{Category, host_of};
 use crate::smtp::address::domain_key;
 use crate::time::Timestamp;
@@ -118,14 +118,14 @@ impl Selector {
             &self.0;
         since.is_none_or(|since| event.at >= since)
             && until.is_none_or(|until| event.at < until)
-            && category.is_none_or(|category| category_of(event) == Some(category))
-            && holds(batch.as_ref(), |batch| batch_of(event) == Some(batch))
+            && category.is_none_or(|category| event.category() == Some(category))
+            && holds(batch.as_ref(), |batch| event.batch() == Some(batch))
             && holds(domain.as_ref(), |domain| event.address.domain() == domain)
-            && holds(rule.as_ref(), |rule| rule_of(event) == Some(rule))
-            && holds(source.as_ref(), |source| source_of(event) == Some(source))
-            && holds(by.as_ref(), |by| act_of(event).is_some_and(|act| act.by == *by))
+            && holds(rule.as_ref(), |rule| event.rule() == Some(rule))
+            && holds(source.as_ref(), |source| event.source() == Some(source))
+            && holds(by.as_ref(), |by| event.act().is_some_and(|act| act.by == *by))
             && holds(receiver.as_ref(), |receiver| {
-                let answered = context_of(event).and_then(|context| context.receiver.as_deref());
+                let answered = event.context().and_then(|context| context.receiver.as_deref());
                 answered.is_some_and(|answered| is_below(host_of(answered), receiver))
             })
     }
@@ -140,89 +140,6 @@ fn is_below(host: &str, name: &str) -> bool {
     let Some(start) = host.len().checked_sub(name.len()) else { return false };
     let ends = host.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(name));
     ends && (start == 0 || host.as_bytes().get(start - 1) == Some(&b'.'))
-}
-
-fn category_of(event: &Event) -> Option<Category> {
-    match &event.what {
-        What::Reply(evidence) => Some(evidence.category),
-        What::Complaint { .. } => Some(Category::Complaint),
-        What::Imported(imported) => imported.category,
-        What::Delivered(_)
-        | What::Engaged
-        | What::Quarantine { .. }
-        | What::Blacklist { .. }
-        | What::Allow { .. }
-        | What::Release { .. } => None,
-    }
-}
-
-fn rule_of(event: &Event) -> Option<&str> {
-    match &event.what {
-        What::Reply(evidence) => Some(&evidence.rule),
-        What::Delivered(_)
-        | What::Complaint { .. }
-        | What::Engaged
-        | What::Quarantine { .. }
-        | What::Blacklist { .. }
-        | What::Allow { .. }
-        | What::Release { .. }
-        | What::Imported(_) => None,
-    }
-}
-
-/// Where a complaint or an import came from.
-fn source_of(event: &Event) -> Option<&str> {
-    match &event.what {
-        What::Complaint { source } => source.as_deref(),
-        What::Imported(imported) => Some(&imported.source),
-        What::Reply(_)
-        | What::Delivered(_)
-        | What::Engaged
-        | What::Quarantine { .. }
-        | What::Blacklist { .. }
-        | What::Allow { .. }
-        | What::Release { .. } => None,
-    }
-}
-
-/// The import that brought an event.
-fn batch_of(event: &Event) -> Option<&str> {
-    match &event.what {
-        What::Imported(imported) => Some(&imported.batch),
-        What::Reply(_)
-        | What::Delivered(_)
-        | What::Complaint { .. }
-        | What::Engaged
-        | What::Quarantine { .. }
-        | What::Blacklist { .. }
-        | What::Allow { .. }
-        | What::Release { .. } => None,
-    }
-}
-
-const fn act_of(event: &Event) -> Option<&Act> {
-    match &event.what {
-        What::Quarantine { act, .. }
-        | What::Blacklist { act }
-        | What::Allow { act }
-        | What::Release { act, .. } => Some(act),
-        What::Imported(imported) => Some(&imported.act),
-        What::Reply(_) | What::Delivered(_) | What::Complaint { .. } | What::Engaged => None,
-    }
-}
-
-const fn context_of(event: &Event) -> Option<&Context> {
-    match &event.what {
-        What::Reply(evidence) => Some(&evidence.context),
-        What::Delivered(delivery) => Some(&delivery.context),
-        What::Complaint { .. }
-        | What::Engaged
-        | What::Quarantine { .. }
-        | What::Blacklist { .. }
-        | What::Allow { .. }
-        | What::Release { .. }
-        | What::Imported(_) => None,
-    }
 }
 
 impl TryFrom<Conditions> for Selector {

@@ -1,39 +1,48 @@
 //! Times as exporters write them. Those without a zone are taken as UTC.
 
+use std::time::Duration;
+
+use jiff::Zoned;
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
 
 use crate::time::Timestamp;
 
-/// What is dated before this has no date: zero, the year 1, and the like stand for "unknown" in more than one exporter.
-const UNKNOWN_BEFORE: Timestamp = Timestamp::from_secs(2 * 86_400);
+/// Dates that stand for "unknown" in more than one exporter, and a day around them, as zones move them: zero, and the year 1.
+const UNKNOWN: [Timestamp; 2] = [Timestamp::from_secs(0), Timestamp::from_secs(-62_135_596_800)];
+const DAY: Duration = Duration::from_secs(86_400);
 /// Numbers from here on are milliseconds: as seconds this would be the year 5138.
 const MILLIS_FROM: f64 = 1e11;
 
-/// Reads a time; `None` when the text stands for "unknown".
+/// Reads a time, of any year that can be written; `None` when the text stands for "unknown".
 ///
 /// Understood: seconds or milliseconds since 1970; RFC 3339; `2019-11-29 16:36:40`, with or without `UTC`; `2019-11-29`; RFC 2822.
 /// Dates with slashes are not: 03/04/2024 is two days.
 ///
 /// # Errors
 /// Says what is wrong with it.
-pub fn read(text: &str) -> Result<Option<Timestamp>, &'static str> {
+pub fn read(text: &str) -> Result<Option<Timestamp>, String> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);
     }
-    let at =
-        number(text).or_else(|| text.parse().ok()).or_else(|| civil(text)).or_else(|| mail(text));
+    let known = || number(text).or_else(|| text.parse().ok()).or_else(|| civil(text));
+    let at = match known() {
+        Some(at) => Some(at),
+        None => mail(text)?,
+    };
+    let unknown =
+        |at: Timestamp| UNKNOWN.iter().any(|zero| at.since(*zero) <= DAY && zero.since(at) <= DAY);
     match at {
-        Some(at) if at < UNKNOWN_BEFORE => Ok(None),
-        Some(at) => Ok(Some(at)),
-        None if text.contains('/') => {
-            Err("a date with slashes is read differently here and there: write it as 2026-11-23")
-        }
-        None => Err("not a time that is understood: write it as 2026-11-23T10:00:00Z"),
+        Some(at) => Ok(Some(at).filter(|at| !unknown(*at))),
+        None if text.contains('/') => Err(SLASHES.to_owned()),
+        None => Err("not a time that is understood: write it as 2026-11-23T10:00:00Z".to_owned()),
     }
 }
+
+const SLASHES: &str =
+    "a date with slashes is read differently here and there: write it as 2026-11-23";
 
 fn number(text: &str) -> Option<Timestamp> {
     if !text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+'))
@@ -54,12 +63,20 @@ fn civil(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(at.as_millisecond()))
 }
 
-/// RFC 2822 §3.3; `UTC` is no zone there, and Mailgun writes it.
-fn mail(text: &str) -> Option<Timestamp> {
+/// RFC 5322 §3.3; `UTC` is no zone there, and Mailgun writes it. `None` for what is no such date at all.
+///
+/// # Errors
+/// It is one, and the weekday is another: which of the two is wrong nobody can tell.
+fn mail(text: &str) -> Result<Option<Timestamp>, String> {
     let text =
         text.strip_suffix("UTC").map_or_else(|| text.to_owned(), |bare| format!("{bare}GMT"));
-    let at = rfc2822::parse(&text).ok()?.timestamp();
-    Some(Timestamp::from_millis(at.as_millisecond()))
+    let at = |zoned: Zoned| Timestamp::from_millis(zoned.timestamp().as_millisecond());
+    if let Ok(zoned) = rfc2822::parse(&text) {
+        return Ok(Some(at(zoned)));
+    }
+    let lenient = rfc2822::DateTimeParser::new().relaxed_weekday(true);
+    let Ok(zoned) = lenient.parse_zoned(&text) else { return Ok(None) };
+    Err(format!("the weekday does not fit the date: that day is a {}", zoned.strftime("%A")))
 }
 
 #[cfg(test)]
@@ -84,11 +101,28 @@ mod tests {
         check("2024-03-01", "2024-03-01T00:00:00Z");
         check("Mon, 06 May 2024 18:11:58 UTC", "2024-05-06T18:11:58Z");
         check("Mon, 6 May 2024 18:11:58 +0200", "2024-05-06T16:11:58Z");
-        for unknown in ["", "  ", "0", "Mon, 01 Jan 0001 00:00:00 UTC", "1970-01-01T00:00:00Z"] {
+        for unknown in [
+            "",
+            "  ",
+            "0",
+            "Mon, 01 Jan 0001 00:00:00 UTC",
+            "0001-01-01T00:00:00Z",
+            "1969-12-31T23:00:00Z",
+        ] {
             check(unknown, "");
         }
+        // Whoever asks says from which year on it makes sense.
+        check("1971-03-01", "1971-03-01T00:00:00Z");
         for bad in ["yesterday", "03/04/2024", "12:00", "2024-13-01", "-5", "1e999", "inf", "NaN"] {
             assert!(read(bad).is_err(), "{bad}: {:?}", read(bad));
         }
+    }
+
+    #[test]
+    fn a_wrong_weekday_is_called_one() {
+        let why = read("Tue, 06 May 2024 18:11:58 +0000").expect_err("a Monday");
+        assert_eq!(why, "the weekday does not fit the date: that day is a Monday");
+        let why = read("Tue, 32 May 2024 18:11:58 +0000").expect_err("no date");
+        assert!(why.starts_with("not a time"), "{why}");
     }
 }

@@ -1,5 +1,5 @@
 //! The files of known exporters, told by their columns. Each form says which document it is from; what is documented nowhere is
-//! left to `--columns`: SendGrid's unsubscribes and Mailgun's complaints are an address and a date, which any list may be;
+//! left to `--kind` and `--columns`: SendGrid's unsubscribes and Mailgun's complaints are an address and a date, which any list may be;
 //! what Brevo's and Postmark's web pages export.
 
 use super::mapping::{Field, Head, Meaning, position};
@@ -56,7 +56,7 @@ const COMPLAINT: Meaning = Meaning::Kind(ImportKind::Complaint);
 const UNSUBSCRIBE: Meaning = Meaning::Kind(ImportKind::Unsubscribe);
 const ACTIVE: Meaning = Meaning::Kind(ImportKind::Active);
 
-use Field::{Address, At, Category, Kind, Reason, Tenant, Until};
+use Field::{Address, At, Category, Ground, Kind, Reason, Tenant, Until};
 
 /// In this order: of two that fit the first one is taken.
 static FORMS: &[Form] = &[
@@ -73,6 +73,7 @@ static FORMS: &[Form] = &[
             (Reason, &["reason"]),
             (Tenant, &["tenant"]),
             (Category, &["category"]),
+            (Ground, &["ground"]),
         ],
         words: &[("watch", Meaning::Skip), ("clear", Meaning::Skip)],
         ..FORM
@@ -286,6 +287,9 @@ const FORM: Form = Form {
 
 /// A list of addresses and nothing else.
 static BARE: Form = Form { name: "list of addresses", columns: &[(Address, &["#1"])], ..FORM };
+
+/// A table with a heading in plain words. Last of all: the columns of an exporter say more.
+pub(super) static PLAIN: Form = Form { name: "table with a heading", ..FORM };
 
 /// The form of a file with these columns.
 pub(super) fn recognise(format: Option<Format>, head: &Head) -> Option<&'static Form> {

@@ -1,6 +1,7 @@
 //! Which column means what, and which value stands for which kind: as the operator says, else as the exporter is known to write.
 
 use super::formats::{self, Form, Format};
+use super::heading;
 use crate::event::ImportKind;
 
 /// What a row can say.
@@ -20,6 +21,8 @@ pub enum Field {
     Tenant,
     /// The category, by its name.
     Category,
+    /// The ground of a standing; only this program's own export has it.
+    Ground,
 }
 
 /// What a value of the column of kinds stands for.
@@ -147,12 +150,16 @@ pub(super) fn normal(word: &str) -> String {
 impl Mapping {
     /// How to read a file that begins like this.
     pub fn settle(wanted: &Wanted, head: &Head) -> Result<Self, String> {
-        let form = recognised(wanted, head)?;
+        let mut form = recognised(wanted, head)?;
         let columns = match form {
             _ if !wanted.columns.is_empty() => wanted.columns.clone(),
             // Not all of its columns need be there.
             Some(form) => form.columns(&head.names),
-            None => return Err(strange(head)),
+            None => {
+                let plain = in_plain_words(wanted, head).ok_or_else(|| strange(head))?;
+                form = Some(&formats::PLAIN);
+                plain
+            }
         };
         check_columns(&columns, head)?;
         let told = columns.iter().any(|(field, _)| *field == Field::Kind);
@@ -216,6 +223,12 @@ fn recognised(wanted: &Wanted, head: &Head) -> Result<Option<&'static Form>, Str
         )),
         Some(_) | None => Ok(form),
     }
+}
+
+/// The columns of a table whose heading says it in plain words. A JSON object has no heading: what the first one lacks others may say.
+fn in_plain_words(wanted: &Wanted, head: &Head) -> Option<Vec<(Field, Vec<String>)>> {
+    let exporter = wanted.format.is_some_and(|format| format.is_json().is_none());
+    if head.json || exporter { None } else { heading::columns(&head.names) }
 }
 
 fn check_columns(columns: &[(Field, Vec<String>)], head: &Head) -> Result<(), String> {

@@ -9,6 +9,7 @@
 //! | `json` | cells of a JSON object |
 //! | `mapping` | which column means what, and which value which kind |
 //! | `formats` | the files of known exporters |
+//! | `heading` | the words of headings that are no exporter's |
 //! | `dates` | the ways in which they write times |
 //! | `plan` | what becomes of a row |
 //! | `report` | what becomes of all of them |
@@ -19,6 +20,7 @@ pub mod dates;
 pub mod export;
 mod fault;
 mod formats;
+mod heading;
 mod json;
 mod mapping;
 mod newlines;
@@ -31,7 +33,7 @@ pub use formats::Format;
 pub use mapping::{Field, Meaning, Wanted, column, value};
 pub use plan::{Becomes, Entry, Idle, Outcome, Terms};
 pub use reader::Reader;
-pub use report::{Count, Report, survey};
+pub use report::{Count, Known, Report, survey};
 
 #[cfg(test)]
 mod tests;

@@ -7,20 +7,15 @@ use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as NameFault, StrDeserializer};
 
 use super::dates;
-use super::export::without_guard;
+use super::export::{is_learnt, without_guard};
 use super::fault::{Fault, ReadError};
 use super::mapping::{Field, Meaning};
 use super::reader::{Cells, Reader};
 use crate::bounce::Category;
-use crate::event::{Act, ImportKind, Imported, Tenant};
+use crate::event::{Act, DETAIL_MAX, ImportKind, Imported, Tenant, fit_date, fit_end};
 use crate::policy::{Policy, end_of_soft, is_role};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
-
-/// How far a date may lie ahead: a clock, or a time that was written without its zone.
-const AHEAD_MAX: std::time::Duration = std::time::Duration::from_secs(86_400);
-/// Longest reason or reply that is kept of a row, in bytes.
-const DETAIL_MAX: usize = 500;
 
 /// On what terms a file is imported.
 #[derive(Clone, Debug)]
@@ -158,16 +153,18 @@ impl<R: Read> Row<'_, R> {
         let address = RecipientKey::parse(&cells.address)
             .map_err(|fault| self.fault(Field::Address, &cells.address, fault.to_string()))?;
         let detail = self.detail();
+        // What a gate made of its replies was judged there.
+        let learnt = self.reader.is_own() && is_learnt(&cells.ground);
         let kind = match self.meaning()? {
             // As on the wire: a 4yz is never hard, whatever list it is on.
-            Meaning::Kind(ImportKind::Hard) if is_transient(&detail) => ImportKind::Soft,
+            Meaning::Kind(ImportKind::Hard) if is_transient(&detail) && !learnt => ImportKind::Soft,
             Meaning::Kind(kind) => kind,
             Meaning::Skip => return Ok(Outcome::Nothing(address, None, Idle::Skipped)),
         };
         // A status has no date: it is what holds now.
         let active = kind == ImportKind::Active;
-        let dated = self.date(Field::At, &cells.at)?.filter(|_| !active);
-        let until = self.date(Field::Until, &cells.until)?;
+        let dated = self.dated()?.filter(|_| !active);
+        let until = self.time(Field::Until, &cells.until, fit_end)?;
         let category = self.category()?;
         let forced = kind == ImportKind::Unsubscribe && self.terms.force_unsubscribes;
         let tenant = self.tenant(kind, forced)?;
@@ -183,6 +180,7 @@ impl<R: Read> Row<'_, R> {
             detail,
             forced,
             again: self.terms.again,
+            learnt: learnt && kind.is_bounce(),
             act: act.clone(),
         };
         match self.becomes(&address, &imported) {
@@ -214,15 +212,21 @@ impl<R: Read> Row<'_, R> {
         })
     }
 
-    fn date(&self, field: Field, text: &str) -> Result<Option<Timestamp>, Fault> {
+    /// Not later than now, whatever the other clock says.
+    fn dated(&self) -> Result<Option<Timestamp>, Fault> {
+        let now = self.terms.now;
+        let at = self.time(Field::At, &self.cells().at, |at| fit_date(at, now))?;
+        Ok(at.map(|at| at.min(now)))
+    }
+
+    fn time(
+        &self,
+        field: Field,
+        text: &str,
+        fit: impl FnOnce(Timestamp) -> Result<Timestamp, &'static str>,
+    ) -> Result<Option<Timestamp>, Fault> {
         let at = dates::read(text).map_err(|why| self.fault(field, text, why))?;
-        let limit = self.terms.now.plus(AHEAD_MAX);
-        match at {
-            Some(at) if field == Field::At && at > limit => {
-                Err(self.fault(field, text, "lies in the future"))
-            }
-            at => Ok(at.map(|at| if field == Field::At { at.min(self.terms.now) } else { at })),
-        }
+        at.map(fit).transpose().map_err(|why| self.fault(field, text, why))
     }
 
     fn category(&self) -> Result<Option<Category>, Fault> {
@@ -241,10 +245,9 @@ impl<R: Read> Row<'_, R> {
         if !name.is_empty() {
             return Tenant::named(name).map_err(|why| self.fault(Field::Tenant, name, why));
         }
-        let blacklists = matches!(kind, ImportKind::Complaint | ImportKind::Unsubscribe);
         match &self.terms.tenant {
             Some(tenant) => Ok(tenant.clone()),
-            None if blacklists && !forced => {
+            None if kind.blacklists(forced) => {
                 let why =
                     format!("a blacklist belongs to a tenant: say --tenant T ({})", kind.name());
                 Err(self.fault(Field::Tenant, "", why))

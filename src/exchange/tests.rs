@@ -140,6 +140,10 @@ fn what_is_wrong_is_named_with_row_line_and_column() {
                 a@x.test,hard,2026-01-03,,,,\r\n\
                 a@x.test,hard,2026-01-01 12:00,soon,,,\r\n\
                 a@x.test,hard\r\n\
+                a@x.test,hard,0001-06-01,,,,\r\n\
+                a@x.test,hard,1989-12-31,,,,\r\n\
+                a@x.test,hard,,1985-01-01,,,\r\n\
+                a@x.test,hard,,1e300,,,\r\n\
                 a@x.test,,,,,,\r\n\
                 a@x.test,hard,,,no tenant,,\r\n\
                 a@x.test,hard,,,,,silly\r\n\
@@ -163,12 +167,16 @@ fn what_is_wrong_is_named_with_row_line_and_column() {
         "row 5 (line 7), column date, \"2026-01-03\": lies in the future",
         "row 6 (line 8), column until, \"soon\": not a time",
         "row 7 (line 9): has 2 cells, and there are 7 columns",
-        "row 8 (line 10), column status: nothing says what the row is",
-        "row 9 (line 11), column tenant, \"no tenant\": expected 1 to 64 letters",
-        "row 10 (line 12), column category, \"silly\": no category",
+        "row 8 (line 10), column date, \"0001-06-01\": lies before 1990",
+        "row 9 (line 11), column date, \"1989-12-31\": lies before 1990",
+        "row 10 (line 12), column until, \"1985-01-01\": lies before 1990",
+        "row 11 (line 13), column until, \"1e300\": lies later than can be written",
+        "row 12 (line 14), column status: nothing says what the row is",
+        "row 13 (line 15), column tenant, \"no tenant\": expected 1 to 64 letters",
+        "row 14 (line 16), column category, \"silly\": no category",
         // Not later than now, whatever the other clock says.
         "b@x.test soft 2026-01-01T00:00:00Z shop [] quarantined",
-        "row 12 (line 14), column mail, \"nobody\": ",
+        "row 16 (line 18), column mail, \"nobody\": ",
     ];
     assert_eq!(told.len(), expected.len(), "{told:#?}");
     for (told, expected) in told.iter().zip(expected) {
@@ -283,8 +291,8 @@ fn one_bad_row_of_a_million_is_named() {
     let wanted = columns(&["address=mail", "kind=status", "at=at"]);
     let mut reader = Reader::open(file, &wanted).expect("a form");
     let mut told = 0;
-    let report =
-        survey(&mut reader, &terms(), &Policy::default(), |bytes| told = bytes).expect("read");
+    let report = survey(&mut reader, &terms(), &Policy::default(), None, |bytes| told = bytes)
+        .expect("read");
     assert_eq!((report.rows, report.entries, report.faults.count()), (1_000_000, 999_999, 1));
     let fault = report.faults.shown[0].to_string();
     assert!(
@@ -305,7 +313,7 @@ fn a_report_counts_and_shows_the_first_faults_only() {
     });
     let wanted = columns(&["address=mail", "kind=status", "at=at"]);
     let mut reader = Reader::open(file, &wanted).expect("a form");
-    let report = survey(&mut reader, &terms(), &Policy::default(), |_| {}).expect("read");
+    let report = survey(&mut reader, &terms(), &Policy::default(), None, |_| {}).expect("read");
     assert_eq!((report.rows, report.entries, report.faults.count()), (100, 50, 25));
     assert_eq!((report.faults.shown.len(), report.faults.more), (20, 5));
     assert_eq!(report.kinds["hard"].rows, 25);
@@ -317,6 +325,38 @@ fn a_report_counts_and_shows_the_first_faults_only() {
     assert_eq!((report.tenants[0].name.as_str(), report.tenants[0].rows), ("shop", 50));
     assert_eq!((report.domains[0].name.as_str(), report.domains[0].rows), ("x.test", 50));
     assert_eq!(report.from, report.to);
+}
+
+#[test]
+fn what_is_so_already_is_told_from_what_is_new() {
+    let text = "mail,status\na@x.test,hard\nA@x.test,hard\nb@x.test,hard\nb@x.test,complaint\n\
+                c@x.test,active\nc@x.test,active\n";
+    let wanted = columns(&["address=mail", "kind=status"]);
+    let terms = Terms { reset: true, ..terms() };
+    let survey_with = |known: Option<&mut Known<'_>>| {
+        let mut reader = Reader::open(text.as_bytes(), &wanted).expect("a form");
+        survey(&mut reader, &terms, &Policy::default(), known, |_| {}).expect("read")
+    };
+    let alone = survey_with(None);
+    assert!(!alone.compared);
+    assert_eq!(alone.kinds["hard"].becomes["quarantined_long_term"], 3);
+    assert_eq!(alone.kinds["hard"].already["quarantined_long_term"], 1);
+    assert!(
+        alone.kinds["complaint"].already.is_empty() && alone.kinds["active"].already.is_empty()
+    );
+    let mut asked = 0;
+    let mut known = |entries: &[Entry]| {
+        asked += entries.len();
+        Ok(entries.iter().map(|entry| entry.address.as_str() == "b@x.test").collect())
+    };
+    let compared = survey_with(Some(&mut known));
+    assert!(compared.compared);
+    assert_eq!(compared.kinds["hard"].already["quarantined_long_term"], 2);
+    assert_eq!(compared.kinds["complaint"].already["blacklisted"], 1);
+    assert_eq!(asked, 6);
+    let mut broken = |_: &[Entry]| Err(std::io::Error::other("gone"));
+    let mut reader = Reader::open(text.as_bytes(), &wanted).expect("a form");
+    assert!(survey(&mut reader, &terms, &Policy::default(), Some(&mut broken), |_| {}).is_err());
 }
 
 /// A quote that is never closed, a line without end: told where it begins, and not taken into memory whole.

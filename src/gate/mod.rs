@@ -274,17 +274,14 @@ impl Gate {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<VerifyReport, GateError> {
         let shared = &self.0.shared;
-        let (store, policy, masks) =
-            (shared.store()?, shared.policy.load_full(), shared.masks.load_full());
+        let (store, policy) = (shared.store()?, shared.policy.load_full());
         if !store.jobs().is_empty() {
             return Err(GateError::Refolding);
         }
+        let importing = shared.importing.load(Ordering::Acquire);
         let journal = shared.settings.journal_dir();
-        let report = verify::verify(&store, &journal, &policy, &masks, progress)?;
-        if !report.agrees() && *shared.masks.load_full() != *masks {
-            return Err(GateError::Refolding);
-        }
-        Ok(report)
+        let report = verify::verify(&store, &journal, &policy, progress)?;
+        Ok(VerifyReport { importing, ..report })
     }
 
     /// Whether everything works, and if not, what does not.

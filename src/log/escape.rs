@@ -10,7 +10,7 @@ const BLANKS: [char; 5] = ['\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{f
 
 /// Whether a character shows itself where it stands and nowhere else: no control, no invisible, no direction mark, no
 /// combining mark, no blank but the space.
-fn shows(character: char) -> bool {
+pub fn shows(character: char) -> bool {
     match character {
         ' '..='~' => true,
         _ if BLANKS.contains(&character) => false,

@@ -21,7 +21,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 pub use addresses::Addresses;
-pub use escape::visible;
+pub use escape::{shows, visible};
 pub use line::{Common, Line, Lines, record};
 pub use writer::{Writer, WriterGuard};
 

@@ -5,7 +5,7 @@ use super::record::Record;
 use super::settings::Policy;
 use super::transition::transition;
 use crate::event::order::{Decree, Order, OrderId};
-use crate::event::{Event, Imported, What};
+use crate::event::{Event, Imported};
 
 /// All orders in force, by sequence. Whoever folds asks of each event whether it is masked, and skips it if so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -187,14 +187,14 @@ fn ordered<'a>(orders: &'a [(u64, Order)], seq: u64, event: &Event) -> Option<Ma
     if let Some(order) = undone {
         return Some(Masked::Undone(order));
     }
-    let What::Imported(imported) = &event.what else { return None };
+    let imported = event.imported()?;
     let committed = orders.iter().any(|(_, order)| commits(&order.decree, seq, imported));
     (!committed).then_some(Masked::Unfinished)
 }
 
 /// Whether the event of this sequence is a row of the import that this order commits.
 fn is_committed(decree: &Decree, seq: u64, event: &Event) -> bool {
-    matches!(&event.what, What::Imported(imported) if commits(decree, seq, imported))
+    event.imported().is_some_and(|imported| commits(decree, seq, imported))
 }
 
 fn commits(decree: &Decree, seq: u64, imported: &Imported) -> bool {

@@ -9,7 +9,7 @@ use super::settings::Policy;
 use crate::bounce::Effect;
 use crate::event::order::{Decree, Order, OrderId};
 use crate::event::outage::{OutageKey, named};
-use crate::event::{Event, Evidence, What};
+use crate::event::{Event, Evidence};
 use crate::time::Timestamp;
 
 /// What an operator made of an outage.
@@ -236,17 +236,5 @@ fn found<'a>(
 
 /// The evidence of an event that is hard under this policy.
 pub(super) fn hard<'a>(event: &'a Event, policy: &Policy) -> Option<&'a Evidence> {
-    match &event.what {
-        What::Reply(evidence) => {
-            Some(evidence).filter(|evidence| policy.effect_of(evidence) == Effect::Hard)
-        }
-        What::Delivered(_)
-        | What::Complaint { .. }
-        | What::Engaged
-        | What::Quarantine { .. }
-        | What::Blacklist { .. }
-        | What::Allow { .. }
-        | What::Release { .. }
-        | What::Imported(_) => None,
-    }
+    event.evidence().filter(|evidence| policy.effect_of(evidence) == Effect::Hard)
 }

@@ -16,6 +16,8 @@ const DAYS: usize = 3;
 const NAME_MAX: usize = 120;
 /// Longest example, in bytes.
 const EXAMPLE_MAX: usize = 200;
+/// Before the name of a campaign that would be taken for [`OTHER`].
+const ESCAPE: char = '\\';
 /// Between the parts of a key.
 const BETWEEN: char = '\u{1f}';
 
@@ -68,11 +70,13 @@ impl Memory {
         Self { days: BTreeMap::new(), keys, scratch: String::new() }
     }
 
-    /// A key that the day has already.
+    /// A key that the day has already, as it was written down.
     pub(super) fn know(&mut self, day: i64, tenant: &str, receiver: &str, campaign: &str) {
-        let campaign = Campaign::Named(campaign);
         let Some(day) = of_day(&mut self.days, day) else { return };
-        find(day, &mut self.scratch, &Place { tenant, receiver, campaign }, self.keys);
+        let key = format!("{tenant}{BETWEEN}{receiver}{BETWEEN}{campaign}");
+        if day.kept.len() < self.keys && !day.places.contains_key(key.as_str()) {
+            day.keep(key.into());
+        }
     }
 
     /// A cause for which the day has an example already.
@@ -127,6 +131,14 @@ impl Day {
     fn is_still(&self) -> bool {
         self.moved.is_empty() && self.examples.is_empty()
     }
+
+    /// Takes in a key that is not there yet; its place.
+    fn keep(&mut self, key: Arc<str>) -> usize {
+        let at = self.kept.len();
+        self.places.insert(Arc::clone(&key), at);
+        self.kept.push(Kept { key, counts: Counts::default(), moved: false });
+        at
+    }
 }
 
 /// The day; the latest instead, when there are too many.
@@ -158,10 +170,7 @@ fn find(day: &mut Day, scratch: &mut String, place: &Place<'_>, keys: usize) -> 
             break;
         }
     }
-    let (at, key) = (day.kept.len(), Arc::<str>::from(scratch.as_str()));
-    day.places.insert(Arc::clone(&key), at);
-    day.kept.push(Kept { key, counts: Counts::default(), moved: false });
-    at
+    day.keep(scratch.as_str().into())
 }
 
 fn write_key(key: &mut String, place: &Place<'_>, detail: Detail) {
@@ -177,7 +186,15 @@ fn write_key(key: &mut String, place: &Place<'_>, detail: Detail) {
     key.push_str(cut(receiver, NAME_MAX));
     key.push(BETWEEN);
     match campaign {
-        Some(Campaign::Named(name)) => key.push_str(cut(name, NAME_MAX)),
+        Some(Campaign::Named(name)) => {
+            let name = cut(name, NAME_MAX);
+            // A campaign is what a header says. One that is called like the row of all others is told from it, and from one that is
+            // called as that is written.
+            if name.trim_start_matches(ESCAPE) == OTHER {
+                key.push(ESCAPE);
+            }
+            key.push_str(name);
+        }
         Some(Campaign::Sender(domain)) => {
             key.push('@');
             key.extend(cut(domain, NAME_MAX).chars().map(|letter| letter.to_ascii_lowercase()));

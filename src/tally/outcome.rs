@@ -148,11 +148,11 @@ impl Cause {
         }
     }
 
-    /// The rule by which it differs from the rest of its category, if it does.
-    pub const fn rule(self) -> &'static str {
+    /// Of a part of a category: the rule by which it differs from the rest, and its own name.
+    const fn part(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::BlockedComplaints => COMPLAINTS,
-            Self::SpamUrl => LINKS,
+            Self::BlockedComplaints => Some((COMPLAINTS, "blocked_complaints")),
+            Self::SpamUrl => Some((LINKS, "spam_url")),
             Self::UserUnknown
             | Self::DomainUnknown
             | Self::MailboxFull
@@ -165,28 +165,23 @@ impl Cause {
             | Self::SpamContent
             | Self::MessageRejected
             | Self::Policy
-            | Self::Undetermined => "",
+            | Self::Undetermined => None,
+        }
+    }
+
+    /// The rule by which it differs from the rest of its category, if it does.
+    pub const fn rule(self) -> &'static str {
+        match self.part() {
+            Some((rule, _)) => rule,
+            None => "",
         }
     }
 
     /// Its name in files and reports: that of its category, unless it is a part of one.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::BlockedComplaints => "blocked_complaints",
-            Self::SpamUrl => "spam_url",
-            Self::UserUnknown
-            | Self::DomainUnknown
-            | Self::MailboxFull
-            | Self::MailboxInactive
-            | Self::Deferred
-            | Self::Throttled
-            | Self::Technical
-            | Self::Blocked
-            | Self::AuthFailed
-            | Self::SpamContent
-            | Self::MessageRejected
-            | Self::Policy
-            | Self::Undetermined => self.category().name(),
+        match self.part() {
+            Some((_, name)) => name,
+            None => self.category().name(),
         }
     }
 

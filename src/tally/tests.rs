@@ -161,3 +161,34 @@ fn hostile_names_stay_in_bounds() {
     let length = fs::metadata(file(folder.path(), DAY)).unwrap().len();
     assert!(length < 2000, "{length}");
 }
+
+/// A header says what a campaign is called.
+#[test]
+fn no_campaign_shares_the_row_of_all_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = settings(folder.path(), 1000);
+    for start in 1..=2 {
+        let tally = Tally::open(keep.clone(), at(DAY));
+        for name in [OTHER, "\\(other)", "other"] {
+            tally.count(&place("t", "a.test", name), HARD, None, at(DAY));
+        }
+        let sum = tally.sum(&by(By::Campaign)).unwrap();
+        let mut groups: Vec<_> = sum.groups.iter().map(|(name, of)| (&**name, of.sent())).collect();
+        groups.sort_unstable();
+        assert_eq!(groups, [(r"\(other)", start), (r"\\(other)", start), ("other", start)]);
+    }
+    // A key that was read back is the one that was written, or each start would make another.
+    let mut memory = Memory::new(4);
+    for name in [OTHER, r"\(other)", r"\\(other)"] {
+        memory.know(DAY, "t", "a.test", name);
+    }
+    memory.count(DAY, &place("t", "a.test", r"\(other)"), HARD, None);
+    memory.count(DAY, &place("t", "a.test", "beyond"), HARD, None);
+    let moved = memory.take(SLICE).expect("counts");
+    let campaign = |line: &Line| match line {
+        Line::Counts { campaign, .. } => campaign.clone(),
+        Line::Example { .. } => String::new(),
+    };
+    let names: Vec<_> = moved.lines.iter().map(campaign).collect();
+    assert_eq!(names, [r"\\(other)", OTHER]);
+}

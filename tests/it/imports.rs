@@ -4,7 +4,7 @@
 
 use rcptgate::bounce::classify::Classifier;
 use rcptgate::bounce::{Category, Scope, Stage};
-use rcptgate::event::{Act, Context, Evidence, ImportKind, Imported, Tenant, What};
+use rcptgate::event::{Act, Context, Delivery, Evidence, ImportKind, Imported, Tenant, What};
 use rcptgate::gate::{Draft, Gate, GateSettings};
 use rcptgate::policy::Policy;
 use rcptgate::smtp::address::RecipientKey;
@@ -74,6 +74,34 @@ fn a_dry_run_says_what_would_come_of_it() {
     let end = home.feed(&words, LIST);
     assert_eq!((end.code, end.err.as_str()), (0, ""), "{end:?}");
     assert_eq!(home.ok(&["list"]), "");
+}
+
+#[test]
+fn a_dry_run_tells_what_is_new_from_what_is_so_already() {
+    let home = Home::new();
+    home.write("list.csv", LIST);
+    home.ok(&dry(&["--trust", "--yes"]));
+    home.ok(&["blacklist", "gone@y.test", "--tenant", "acme", "--reason", "asked"]);
+    let more = "new@x.test,dead,2024-03-01,\nenough@x.test,dead,,\ngone@y.test,complaint,,\n";
+    home.write("list.csv", &format!("{LIST}{more}"));
+    let told = home.ok(&dry(&["--dry-run"]));
+    for words in [
+        "2  become quarantined long-term\n",
+        "2  are quarantined long-term already\n",
+        "2  are blacklisted already\n",
+    ] {
+        assert!(told.contains(words), "{words:?} in {told}");
+    }
+    assert!(!told.contains("become blacklisted"), "{told}");
+    let report = &home.json(&dry(&["--dry-run"]))[0];
+    assert_eq!(report["compared"], true);
+    assert_eq!(report["kinds"]["hard"]["becomes"]["quarantined_long_term"], 4);
+    assert_eq!(report["kinds"]["hard"]["already"]["quarantined_long_term"], 2);
+    // Nothing was ever kept: nothing is known, and nothing is made to find that out.
+    let fresh = Home::new();
+    fresh.write("list.csv", LIST);
+    assert!(fresh.ok(&dry(&["--dry-run"])).contains("2  become quarantined long-term\n"));
+    assert!(!fresh.path("data").exists());
 }
 
 #[test]
@@ -194,6 +222,7 @@ fn fill(gate: &Gate) {
         detail: "-x".to_owned(),
         forced: false,
         again: false,
+        learnt: false,
         act: act(),
     };
     let draft = Draft {
@@ -242,6 +271,30 @@ fn what_is_exported_is_imported_to_the_same_standings() {
         let cause = |address: &str| other.json(&["lookup", address])[0]["cause"].clone();
         assert_eq!((cause("manual@x.test"), cause("old@x.test")), ("=asked".into(), "-x".into()));
         assert_eq!(standings(&other), expected, "{text}");
+        // What was learnt is learnt there too, and lifted by what lifts such a one; what was ordered is not.
+        let reason = |address: &str| other.json(&["lookup", address])[0]["reason"].clone();
+        assert_eq!(reason("hard@gmail.com"), "quarantine_long_term");
+        assert_eq!(
+            (reason("soft@x.test"), reason("old@x.test")),
+            ("quarantine".into(), "imported".into())
+        );
+        let again = other.ok(&["export", "--format", "csv"]);
+        assert!(again.contains("hard@gmail.com,hard,") && again.contains(",quarantine_long_term,"));
+        let story = other.ok(&["explain", "hard@gmail.com"]);
+        assert!(story.contains("quarantined long-term, as twin had learnt it"), "{story}");
+        let gate = open(&other);
+        for address in ["hard@gmail.com", "soft@x.test", "old@x.test", "manual@x.test"] {
+            learn(&gate, 0, address, "a", What::Delivered(Delivery::default()));
+        }
+        drop(gate);
+        assert_eq!(
+            (reason("hard@gmail.com"), reason("soft@x.test")),
+            ("none".into(), "none".into())
+        );
+        assert_eq!(
+            (reason("old@x.test"), reason("manual@x.test")),
+            ("imported".into(), "imported".into())
+        );
     }
     let mine = home.ok(&["export", "--standing", "blacklisted", "--tenant", "acme"]);
     assert!(mine.contains("\"kind\":\"complaint\"") && mine.lines().count() == 1, "{mine}");
@@ -252,6 +305,60 @@ fn what_is_exported_is_imported_to_the_same_standings() {
         "{events}"
     );
     assert_eq!(Home::new().run(&["export", "--events"]).code, 69);
+}
+
+/// What a dry run lets pass, the import takes: each field at its bound, and one beyond it.
+#[test]
+fn a_dry_run_knows_the_bounds_of_the_import() {
+    let home = Home::new();
+    let long = |length: usize| "x".repeat(length);
+    let row = |tenant: &str, reason: &str| {
+        format!("address,kind,tenant,reason\n{}@x.test,hard,{tenant},{reason}\n", long(64))
+    };
+    // A reason that is longer is cut.
+    for (reason, by, text) in [(1000, 1000, row(&long(64), &long(100_000))), (1, 1, row("t", ""))] {
+        home.write("list.csv", &text);
+        let (reason, by) = (long(reason), long(by));
+        let columns = "address=address,kind=kind,tenant=tenant,reason=reason";
+        let file = ["import", "list.csv", "--source", "s", "--columns", columns];
+        let words = [&file[..], &["--reason", &reason, "--by", &by]].concat();
+        home.ok(&[&words[..], &["--dry-run"]].concat());
+        let told = home.ok(&[&words[..], &["--trust", "--yes"]].concat());
+        assert!(told.contains("ok imported 1 rows"), "{told}");
+    }
+    let long = long(1001);
+    let import = ["import", "list.csv", "--source", "s", "--dry-run", "--reason"];
+    for words in [
+        [&import[..], &[&long]].concat(),
+        [&import[..], &["r", "--by", &long]].concat(),
+        vec!["undo", "--batch", "b", "--dry-run", "--reason", &long],
+    ] {
+        let end = home.run(&words);
+        assert!(end.code == 64 && end.err.contains("1000 bytes at most"), "{end:?}");
+    }
+}
+
+/// Reasons are what people, programs and receivers wrote; a list of them is read on terminals too.
+#[test]
+fn no_export_moves_a_terminal() {
+    let home = Home::new();
+    let reason = "a\u{1b}[2J\r\nb\u{9b}1m\u{202e}c";
+    home.ok(&["quarantine", "a@x.test", "--reason", reason, "--by", "e\u{1b}ve"]);
+    let harmless = |text: &str| {
+        text.lines().count() == text.matches('\n').count()
+            && text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}')
+    };
+    let csv = home.ok(&["export", "--format", "csv"]);
+    assert!(harmless(&csv) && csv.lines().count() == 2, "{csv:?}");
+    assert!(csv.contains(r"a\u{1b}[2J\r\nb\u{9b}1m\u{202e}c"), "{csv}");
+    for words in [&["export"][..], &["export", "--events"], &["list", "--json"]] {
+        let text = home.ok(words);
+        assert!(harmless(&text) && text.lines().count() == 1, "{text:?}");
+        // JSON loses nothing.
+        let row: Value = serde_json::from_str(&text).expect("JSON");
+        let told = if row["note"].is_null() { &row["reason"] } else { &row["note"] };
+        assert_eq!(told, reason, "{row}");
+    }
 }
 
 #[test]

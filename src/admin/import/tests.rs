@@ -32,6 +32,7 @@ fn row(address: &str, number: u64) -> ImportRow {
         detail: String::new(),
         forced: false,
         again: false,
+        learnt: false,
     }
 }
 

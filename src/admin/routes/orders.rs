@@ -3,8 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 
-use super::{Answer, Content, Shared, read_all};
-use crate::admin::desk::Fault;
+use super::{Answer, Content, Shared, joined, read_all};
 use crate::admin::wire::{OutageReply, ResolveRequest, UndoRequest, Undone};
 use crate::admin::{outages as desk, undo as undoing};
 use crate::gate::{Gate, Obeying};
@@ -91,5 +90,5 @@ async fn carried_out(obeying: Obeying, told: Told, shown: Addresses) -> Answer<U
         );
         Ok(Json(undone))
     });
-    carried_out.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
+    joined(carried_out.await)
 }

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::Ordered;
+
 /// `outages`.
 #[derive(Debug, Args)]
 #[command(
@@ -44,19 +46,6 @@ pub struct Resolve {
     /// The outage, as the list names it
     #[arg(value_name = "ID")]
     pub id: String,
-    /// Say what it would do, and do nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do what touches more than ten addresses, after it has been shown
-    #[arg(long)]
-    pub yes: bool,
-    /// Why; it is kept with the events
-    #[arg(long, value_name = "R", required_unless_present = "dry_run")]
-    pub reason: Option<String>,
-    /// Who does it [default: $SUDO_USER, else $USER, else whoever runs this]
-    #[arg(long, value_name = "WHO")]
-    pub by: Option<String>,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub order: Ordered,
 }

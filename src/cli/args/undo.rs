@@ -3,9 +3,9 @@
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use super::Since;
 use super::asked::CATEGORIES;
 use super::times::since;
+use super::{Ordered, Since};
 use crate::bounce::Category;
 
 /// `undo`.
@@ -45,19 +45,6 @@ pub struct Undo {
     /// Acts that this person signed
     #[arg(long, value_name = "WHO")]
     pub signed_by: Option<String>,
-    /// Say what it would do, and do nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Undo what touches more than ten addresses, after it has been shown
-    #[arg(long)]
-    pub yes: bool,
-    /// Why; it is kept with the events
-    #[arg(long, value_name = "R", required_unless_present = "dry_run")]
-    pub reason: Option<String>,
-    /// Who does it [default: $SUDO_USER, else $USER, else whoever runs this]
-    #[arg(long, value_name = "WHO")]
-    pub by: Option<String>,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub order: Ordered,
 }

@@ -16,7 +16,6 @@ use crate::cli::args::{Classify, Since};
 use crate::cli::out::{self, Out, Tone, harmless};
 use crate::cli::{access, keep, tail};
 use crate::config::Settings;
-use crate::event::What;
 use crate::failure::Failure;
 use crate::journal::{self, JournalError, Position, Reader};
 use crate::time::Timestamp;
@@ -113,7 +112,7 @@ fn tally(
         let located = located?;
         read(located.bytes);
         let Some(event) = located.entry.event() else { continue };
-        let What::Reply(evidence) = &event.what else { continue };
+        let Some(evidence) = event.evidence() else { continue };
         if event.at < since || evidence.category != Category::Undetermined {
             continue;
         }

@@ -1,5 +1,6 @@
 use super::rows::Body;
 use super::*;
+use crate::event::Act;
 use crate::exchange::column;
 
 fn terms() -> Terms {

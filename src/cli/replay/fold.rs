@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::tally::{Counts, Moved, Side};
 use crate::bounce::classify::Classifier;
-use crate::event::{Context, Event, Evidence, Tenant, What};
+use crate::bounce::{Category, Effect};
+use crate::event::{Event, Evidence, Tenant, What};
 use crate::failure::Failure;
 use crate::policy::verdict::{Decision, Listing, Reason, Verdict};
 use crate::policy::{Masks, Policy, Record, Standing, decide, settled, step};
@@ -55,6 +56,8 @@ pub struct Fold<'a> {
 struct Story {
     before: Record,
     after: Record,
+    /// The latest reply that counts on each side: what an address is on watch for, which no record keeps.
+    counted: [Option<Category>; 2],
     /// Who answered last.
     receiver: Option<Arc<str>>,
 }
@@ -81,20 +84,23 @@ impl<'a> Fold<'a> {
         }
         let again = rules.map_or(Cow::Borrowed(event), |rules| read_again(event, rules));
         counts.read_otherwise += u64::from(matches!(again, Cow::Owned(_)));
-        let receiver = context(event).and_then(|context| context.receiver.as_deref());
+        let receiver = event.context().and_then(|context| context.receiver.as_deref());
         let receiver = receiver.map(|name| self.shared(&organisation(name)));
         let story = self.stories.entry(event.address.clone()).or_default();
         story.receiver = receiver.or_else(|| story.receiver.take());
-        if context(event).is_some() && refuses(&story.after, event.at, after) {
+        if event.context().is_some() && refuses(&story.after, event.at, after) {
             counts.attempts_refused += 1;
         }
         // What is hard, and so what an outage holds, is for each policy and reading to say.
         let held = self.masks.outage_of(&again, after);
         counts.events += u64::from(held.is_none());
         counts.held += u64::from(held.is_some());
+        let [counted_before, counted_after] = &mut story.counted;
+        *counted_after = counts_as(&again, held.is_some(), after).or(*counted_after);
         story.after = step(std::mem::take(&mut story.after), &again, held, after);
         if let Some(before) = before {
             let held = self.masks.outage_of(event, before);
+            *counted_before = counts_as(event, held.is_some(), before).or(*counted_before);
             story.before = step(std::mem::take(&mut story.before), event, held, before);
         }
     }
@@ -111,13 +117,14 @@ impl<'a> Fold<'a> {
         let Means { before, after, window, .. } = *self.means;
         for (address, story) in &self.stories {
             let listing = listing(address);
-            let read = |record: &Record, policy: &Policy| {
-                side(&decide(Some(record), &listing, &NOBODY, window.as_of, policy))
+            let read = |record: &Record, counted: Option<Category>, policy: &Policy| {
+                side(&decide(Some(record), &listing, &NOBODY, window.as_of, policy), counted)
             };
+            let [counted_before, counted_after] = story.counted;
             found(&Moved {
                 address,
-                before: before.map(|policy| read(&story.before, policy)),
-                after: read(&story.after, after),
+                before: before.map(|policy| read(&story.before, counted_before, policy)),
+                after: read(&story.after, counted_after, after),
                 receiver: story.receiver.as_deref(),
             })?;
         }
@@ -136,7 +143,7 @@ impl<'a> Fold<'a> {
 
 /// The event with its reply read by other rules, if they read it otherwise. The journal has only replies about one recipient.
 fn read_again<'e>(event: &'e Event, rules: &Classifier) -> Cow<'e, Event> {
-    let What::Reply(evidence) = &event.what else { return Cow::Borrowed(event) };
+    let Some(evidence) = event.evidence() else { return Cow::Borrowed(event) };
     let Some(reply) = Reply::from_text(&evidence.reply) else { return Cow::Borrowed(event) };
     let receiver = evidence.context.receiver.as_deref();
     let read = rules.classify(evidence.stage, &reply, 1, receiver);
@@ -163,29 +170,21 @@ fn refuses(record: &Record, at: Timestamp, policy: &Policy) -> bool {
     }
 }
 
-/// What was sent to draw this event; nothing of what no message drew.
-const fn context(event: &Event) -> Option<&Context> {
-    match &event.what {
-        What::Reply(evidence) => Some(&evidence.context),
-        What::Delivered(delivery) => Some(&delivery.context),
-        What::Complaint { .. }
-        | What::Engaged
-        | What::Quarantine { .. }
-        | What::Blacklist { .. }
-        | What::Allow { .. }
-        | What::Release { .. }
-        | What::Imported(_) => None,
-    }
+/// The category of a reply that can move a standing, and is not held.
+fn counts_as(event: &Event, held: bool, policy: &Policy) -> Option<Category> {
+    let evidence = event.evidence().filter(|_| !held)?;
+    (policy.effect_of(evidence) != Effect::None).then_some(evidence.category)
 }
 
-fn side(decision: &Decision) -> Side {
+fn side(decision: &Decision, counted: Option<Category>) -> Side {
     // A disposable domain is refused under any policy.
     let refused = decision.reason != Reason::Disposable
         && match &decision.verdict {
             Verdict::Forward => false,
             Verdict::Refuse(_) | Verdict::Defer(_) => true,
         };
-    let cause = match decision.category {
+    let watched = counted.filter(|_| decision.standing == Standing::OnWatch);
+    let cause = match decision.category.or(watched) {
         Some(category) => category.name(),
         None => decision.reason.name(),
     };

@@ -59,7 +59,7 @@ pub struct Side {
     pub standing: Standing,
     /// Whether a RCPT would be refused or put off.
     pub refused: bool,
-    /// The category of the reply behind it, else the ground.
+    /// The category of the reply behind it, or of the latest that counts; else the ground.
     pub cause: &'static str,
 }
 
@@ -119,7 +119,7 @@ struct Open {
 /// A change of standing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// The cause: of the refusal under the policy tried, else of the one in force.
+    /// The cause: of the refusal under the policy tried, else of the one in force; where none refuses, of what counts.
     pub cause: &'static str,
     /// The standing under the policy in force, if it is compared with. The same as `after` when another end is all that changes.
     pub before: Option<&'static str>,
@@ -145,6 +145,13 @@ pub struct Place {
 #[derive(Clone, Debug, Default)]
 struct Places(HashMap<String, (u64, u64)>);
 
+impl Side {
+    /// Whether nothing counts against the address.
+    fn is_clear(&self) -> bool {
+        self.standing == Standing::Clear
+    }
+}
+
 impl Moved<'_> {
     /// Whether the standing is another one; without a comparison, whether it is anything but clear.
     pub fn is_moved(&self) -> bool {
@@ -152,9 +159,12 @@ impl Moved<'_> {
         before != self.after.standing
     }
 
+    /// That of the refusal, if one side is one; else that of the side on which there is anything.
     fn cause(&self) -> &'static str {
         match self.before {
-            Some(before) if !self.after.refused => before.cause,
+            Some(before) if !self.after.refused && (before.refused || self.after.is_clear()) => {
+                before.cause
+            }
             Some(_) | None => self.after.cause,
         }
     }

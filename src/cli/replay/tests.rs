@@ -221,7 +221,7 @@ fn replies_are_read_again_by_other_rules() {
     assert_eq!(
         rows,
         [
-            "once@a.test,on_watch,clear,,none,receiver.com",
+            "once@a.test,on_watch,clear,,user_unknown,receiver.com",
             "thrice@b.test,quarantined_long_term,clear,,user_unknown,receiver.com"
         ]
     );

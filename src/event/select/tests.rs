@@ -1,5 +1,6 @@
 use super::*;
 use crate::bounce::{Scope, Stage};
+use crate::event::{Act, Context, What};
 use crate::event::{Delivery, EventId, Evidence, Tenant};
 use crate::smtp::address::RecipientKey;
 

@@ -43,7 +43,8 @@ fn sendgrid() {
         "email,reason,created\na@x.test,Mail domain is unknown,1443651125\n",
         &["a@x.test hard 2015-09-30T22:12:05Z shop [Mail domain is unknown] quarantined_long_term"],
     );
-    refused("email,created\na@x.test,1443651125\n", &Wanted::default(), "--columns address=Email");
+    // An address and a date, which any list may be: only the operator knows what it lists.
+    refused("email,created\na@x.test,1443651125\n", &Wanted::default(), "say --kind KIND");
 }
 
 #[test]
@@ -191,4 +192,31 @@ fn brevo() {
         is("blocked", "quarantined_long_term"),
     ];
     check(&codes.map(row).concat(), &expected.each_ref().map(String::as_str));
+}
+
+#[test]
+fn a_heading_in_plain_words_needs_no_mapping() {
+    let expected = ["a@x.test hard 2024-03-01T00:00:00Z shop [550 no] quarantined_long_term"];
+    for heading in [
+        "address,kind,at,reason",
+        "Email,Type,Date,Why",
+        "E-Mail Address,Status,Created_At,Description",
+        "recipient,bounce type,TIMESTAMP,Error",
+    ] {
+        check(&format!("{heading}\na@x.test,hard,2024-03-01,550 no\n"), &expected);
+    }
+    // What has no name that is known is not read.
+    check(
+        "first name;email;until;status;tenant;category\n\
+         Eve;a@x.test;2026-03-01;soft;t1;mailbox_full\n",
+        &["a@x.test soft - t1 [] quarantined"],
+    );
+    let hard = ["a@x.test hard - shop [] quarantined_long_term"];
+    check_with("Email,First name\na@x.test,Eve\n", &kind(ImportKind::Hard), &hard);
+    refused("Email,First name\na@x.test,Eve\n", &Wanted::default(), "say --kind KIND");
+    refused("email,recipient,kind\na@x.test,b@x.test,hard\n", &Wanted::default(), "no exporter");
+    refused("name,kind\na@x.test,hard\n", &Wanted::default(), "no exporter");
+    refused("{\"address\":\"a@x.test\",\"kind\":\"hard\"}\n", &Wanted::default(), "no exporter");
+    let ses = Wanted { format: Some(Format::Ses), ..Wanted::default() };
+    refused("address,kind\na@x.test,hard\n", &ses, "no file of ses");
 }

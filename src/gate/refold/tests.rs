@@ -104,7 +104,6 @@ impl Bench {
             &self.store,
             &self.dir.path().join("journal"),
             &self.policy,
-            &self.masks,
             &mut |_, _| {},
         );
         let report = report.expect("verified");

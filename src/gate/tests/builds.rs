@@ -43,9 +43,22 @@ fn told(dir: &Path) -> Vec<(RecipientKey, Stored)> {
 fn imported(address: &str) -> Draft {
     let (source, batch) = ("old-esp".to_owned(), "b1".to_owned());
     let (row, dated, until, category, detail) = (None, None, None, None, String::new());
-    let (kind, forced, again, act) = (ImportKind::Hard, false, false, Act::default());
-    let imported =
-        Imported { kind, source, batch, row, dated, until, category, detail, forced, again, act };
+    let (kind, act) = (ImportKind::Hard, Act::default());
+    let (forced, again, learnt) = (false, false, false);
+    let imported = Imported {
+        kind,
+        source,
+        batch,
+        row,
+        dated,
+        until,
+        category,
+        detail,
+        forced,
+        again,
+        learnt,
+        act,
+    };
     draft(address, What::Imported(imported))
 }
 

@@ -17,6 +17,7 @@ fn row(address: &str, batch: &str) -> Draft {
         detail: String::new(),
         forced: false,
         again: false,
+        learnt: false,
         act: Act::default(),
     };
     draft(address, What::Imported(imported))
@@ -122,4 +123,36 @@ fn rows_that_the_disk_does_not_take_are_told_and_the_import_can_be_made_again() 
     committed(importing);
     check(&gate, &["u0@a.test", "u19@a.test", "manual@a.test"], 31);
     assert_eq!(events(&gate), (31, 10));
+}
+
+/// What is learnt meanwhile is left out of all figures; where an order moves records meanwhile, nothing can be said of them.
+#[test]
+fn a_comparison_is_of_one_moment_whatever_an_import_does_meanwhile() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = open(dir.path()).gate;
+    learnt(&gate, hard("gone@gmail.com"));
+    let mut importing = gate.import("b1").expect("its turn");
+    for group in [0..500, 500..1000, 1000..1200] {
+        importing.push(rows(group, "b1")).expect("on disk");
+    }
+    let mut more = Some(1200..1300);
+    let report = gate.verify_with(&mut |_, _| {
+        if let Some(more) = more.take() {
+            importing.push(rows(more, "b1")).expect("on disk");
+            learnt(&gate, hard("later@gmail.com"));
+        }
+    });
+    let report = report.expect("verified");
+    assert!(more.is_none() && report.agrees(), "{:?}", report.first);
+    assert!(report.importing);
+    assert_eq!((report.events, report.unfinished), (1201, 1200));
+    assert_eq!((report.addresses, report.records), (1201, 1));
+    let mut importing = Some(importing);
+    let report = gate.verify_with(&mut |_, _| {
+        importing.take().map(committed);
+    });
+    assert!(matches!(report, Err(GateError::Refolding)), "{report:?}");
+    let report = gate.verify().expect("verified");
+    assert!(!report.importing && report.agrees(), "{:?}", report.first);
+    assert_eq!((report.events, report.unfinished, report.records), (1302, 0, 1302));
 }

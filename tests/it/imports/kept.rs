@@ -237,6 +237,12 @@ fn a_request_that_is_wrong_is_told_why_and_changes_nothing() {
         400,
         "belongs to a tenant",
     );
+    check(
+        (1, TRUST),
+        "{\"address\":\"a@x.test\",\"kind\":\"hard\",\"dated\":\"0001-06-01T00:00:00Z\"}\n",
+        400,
+        "row 1: dated lies before 1990",
+    );
     check((1, TRUST), "{\"address\":\"a@x.test\",\"kind\":\"dead\"}\n", 400, "none of an import");
     check((1, TRUST), "{\"address\":\"a@x.test\",\"kind\":\"hard\"}", 400, "does not end");
     check((1, TRUST), &"x".repeat(100_000), 400, "a line has 65536 bytes at most");
