@@ -202,7 +202,7 @@ class Postfix:
         [line] = wait_for(lambda: self.logged(f"cleanup.*message-id={re.escape(message.id)}"), lambda: f"{message.id}: {self.tail()}")
         return line.split(": ")[1]
 
-    def outcomes(self, agent="l?smtp"):
+    def outcomes(self, agent="[ls]mtp"):
         """What became of every attempt at every recipient that a delivery agent made, in order."""
         senders = dict(re.findall(r"qmgr\[\d+\]: (\w+): from=<([^>]*)>", self.text()))
         found = re.findall(rf"/{agent}\[\d+\]: (\w+): to=<([^>]+)>,.* status=(\w+) \((.*)\)$", self.text(), re.MULTILINE)
