@@ -1,6 +1,7 @@
 """A receiver that refuses, as unknown, mailboxes that took mail before: nobody is lost by it, and an operator says what it was."""
 
 from dns import Zone
+from gate import World
 from lab import expect, wait_for
 from mail import Message
 from routes import Routes
@@ -96,3 +97,43 @@ def test_a_receiver_goes_mad_and_a_company_closes(lab):
     everybody_gets(world, message, PROVIDER)
     expect(temper.said == [], f"asked all the same: {temper.said}")
     expect(gate.command("verify").startswith("ok"), gate.command("verify"))
+
+
+def test_an_outage_ends_by_itself_and_what_comes_then_counts(lab):
+    temper, boxes = Temper(lab), [f"user{n}@big.test" for n in range(60)]
+    world = World(lab, boxes, trusted=["big.test"], downstream=temper.postfix() | {"virtual_transport": "discard:taken"})
+    gate = world.gate
+    gate.expected_errors = ("event=outage result=began",)
+    gate.follow('[outage]\nmin_recipients = 5\nquiet = "1s"\n')
+    world.send(Message(), *boxes)
+    world.settled()
+    refused, rest = boxes[:8], boxes[8:]
+    temper.at_rcpt = dict.fromkeys(refused, UNKNOWN)
+    world.bounced(world.send(Message(), *refused), *refused)
+    expect(gate.logged("event=outage", "result=began", 'key="domain big.test"'), gate.tail())
+    is_quarantined(gate, [])
+
+    # It is well again, and enough mail shows it.
+    temper.at_rcpt = {}
+
+    def over():
+        world.send(Message(), *rest)
+        world.settled()
+        return "result=ended" in gate.log()
+
+    wait_for(over, gate.tail)
+    expect(gate.metric("rcptgate_outages_open") == 0 and gate.metric("rcptgate_outages_unresolved") == 1, "ended, and to be resolved")
+    # Those who leave now leave for good, whatever is still held of others.
+    temper.at_rcpt = {rest[0]: UNKNOWN}
+    world.bounced(world.send(Message(), rest[0]), rest[0])
+    is_quarantined(gate, [rest[0]])
+    [text] = world.bounced(world.send(Message(), rest[0]), rest[0])
+    expect("rcptgate: user unknown, quarantined since" in text, text)
+
+    # Mail to some of those that were refused arrives; whatever is said of the rest then, these have proved themselves.
+    world.send(Message(), *refused[:3])
+    world.settled()
+    it = outages(gate)["domain big.test"]
+    expect((it["state"], it["events"]) == ("ended", len(refused)), it)
+    gate.command("outages", "apply", it["id"], "--reason", "nobody there says that it was a mistake", "--yes")
+    is_quarantined(gate, [rest[0], *refused[3:]])
