@@ -7,10 +7,14 @@ import re
 import shutil
 import signal
 import subprocess
+from collections import namedtuple
 from pathlib import Path
 
 from lab import HERE, Process, accepts, expect, free_port, greets, missing, wait_for
 from mail import folder, read_maildir
+
+# One attempt of a Postfix at a recipient: sent, deferred or bounced, and why.
+Outcome = namedtuple("Outcome", "queue_id sender recipient status text")
 
 LISTENER = "{address}:{port} inet n - n - - smtpd\n"
 MASTER = """\
@@ -83,9 +87,9 @@ COMMON = {
 
 class Postfix:
     """One instance; it delivers mail for `mailboxes` itself and sends the rest to `relayhost` when there is one. It listens at
-    `addresses`, one port for all of them, of which the first is its own, and lives in `place`."""
+    `addresses`, one port for all of them, of which the first is its own, and lives in `place`. `services` are more lines of master.cf."""
 
-    def __init__(self, lab, name, mailboxes, port=None, addresses=("127.0.0.1",), place=HERE, **settings):
+    def __init__(self, lab, name, mailboxes, port=None, addresses=("127.0.0.1",), place=HERE, services="", **settings):
         self.name = name
         self.port = port or free_port()
         self.addresses, self.place = addresses, place
@@ -95,12 +99,12 @@ class Postfix:
         self.mail = lab.folder(f"{name}/mail", owner=65534)
         self.log = self.config.parent / "mail.log"
         self.process = None
-        self.configure(mailboxes, settings)
+        self.configure(mailboxes, settings, services)
         self.make_queue()
         lab.keep(self)
         self.begin()
 
-    def configure(self, mailboxes, settings):
+    def configure(self, mailboxes, settings, services):
         table = self.config / "mailboxes"
         table.write_text("".join(f"{address} {folder(address)}/\n" for address in mailboxes))
         domains = sorted({address.rpartition("@")[2] for address in mailboxes})
@@ -117,7 +121,7 @@ class Postfix:
         (self.config / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in main.items()))
         listeners = [LISTENER.format(address=f"[{address}]" if ":" in address else address, port=self.port)
                      for address in self.addresses]
-        (self.config / "master.cf").write_text("".join(listeners) + MASTER)
+        (self.config / "master.cf").write_text("".join(listeners) + MASTER + services)
 
     def make_queue(self):
         """The directories that Postfix makes, with their owners, when a start finds none; that takes longer than most scenarios."""
@@ -183,9 +187,26 @@ class Postfix:
     def deferred(self):
         return sum(1 for path in (self.queue / "deferred").rglob("*") if path.is_file())
 
-    def flush(self):
-        """Tries everything again now."""
-        subprocess.run(["postqueue", "-c", self.config, "-f"], check=True)
+    def flush(self, queue_id=None):
+        """Tries everything again now, or this message."""
+        which = ["-i", queue_id] if queue_id else ["-f"]
+        subprocess.run(["postqueue", "-c", self.config, *which], check=True)
+
+    def sendmail(self, message, recipients, *options):
+        """Hands the message in as programs on the machine do; by sendmail(1), which takes ENVID (`-V`)."""
+        subprocess.run(["sendmail", "-C", self.config, "-i", "-f", message.sender, *options, *recipients],
+                       input=message.bytes.replace(b"\r\n", b"\n"), check=True, timeout=60)
+
+    def queue_id(self, message):
+        """What it calls this message."""
+        [line] = wait_for(lambda: self.logged(f"cleanup.*message-id={re.escape(message.id)}"), lambda: f"{message.id}: {self.tail()}")
+        return line.split(": ")[1]
+
+    def outcomes(self, agent="[ls]mtp"):
+        """What became of every attempt at every recipient that a delivery agent made, in order."""
+        senders = dict(re.findall(r"qmgr\[\d+\]: (\w+): from=<([^>]*)>", self.text()))
+        found = re.findall(rf"/{agent}\[\d+\]: (\w+): to=<([^>]+)>,.* status=(\w+) \((.*)\)$", self.text(), re.MULTILINE)
+        return [Outcome(queue_id, senders.get(queue_id), recipient, status, text) for queue_id, recipient, status, text in found]
 
     def wait_empty(self):
         wait_for(lambda: self.queued() == 0,
