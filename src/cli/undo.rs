@@ -1,12 +1,14 @@
 //! `rcptgate undo`: takes back what was learnt; never before it was shown what that does.
 
+mod unknown;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 
-use super::access::Access;
+use super::access::{self, Access};
 use super::acts::{by, reason};
 use super::args::Undo;
 use super::out::{self, Out, Tone, harmless, plain, tone};
@@ -21,8 +23,19 @@ pub fn run(config: Option<&Path>, args: &Undo, out: &mut Out) -> Result<(), Fail
     let select = conditions(args)?;
     let dry = UndoRequest { select, dry_run: true, ..UndoRequest::default() };
     let reason = args.order.reason.as_deref().map(reason).transpose()?;
-    let access = super::access(config)?;
+    let settings = access::settings(config)?;
+    let access = Access::open(&settings)?;
     let foreseen = ask(&access, &dry, "reading the journal")?;
+    if foreseen.events == 0 {
+        let unknown = unknown::unknown(&settings, &dry.select)?;
+        if !unknown.is_empty() {
+            if args.order.json {
+                out::json(out, &foreseen)?;
+                out.flush()?;
+            }
+            return Err(Failure::Data(format!("nothing to undo: {}", unknown.join("; "))));
+        }
+    }
     let text = shown(&foreseen, out)?;
     let Some(reason) = reason.filter(|_| !args.order.dry_run && foreseen.events > 0) else {
         if args.order.json {

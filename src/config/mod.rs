@@ -21,6 +21,7 @@ mod error;
 mod files;
 mod lists;
 mod live;
+mod near;
 mod reader;
 mod rules;
 mod sections;
@@ -39,6 +40,7 @@ use sections::Files;
 pub use error::{ConfigError, listed};
 pub use lists::{load_lists, load_policy};
 pub use live::{LiveLists, Reload};
+pub use near::near;
 pub use rules::{LiveRules, load_rules};
 pub use settings::{
     AddressForm, AdminSettings, ClassificationSettings, DnsSettings, DnssecChoice, ImportSource,

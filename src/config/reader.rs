@@ -13,6 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
+use super::near::near;
 use super::values::{parse_size, show_size};
 
 /// A configuration file and the faults found in it so far.
@@ -292,7 +293,7 @@ impl<'a, 'r> Table<'a, 'r> {
             let value = self.entries.and_then(|entries| entries.get(name));
             let value = value.filter(|value| !value.get_ref().is_table());
             let source = value.and_then(|value| self.reader.text.get(value.span()));
-            let why = match nearest(name, &asked) {
+            let why = match near(name, asked.iter().copied()).first() {
                 Some(near) => format!("unknown key; did you mean {near}?"),
                 None => format!("unknown key; known here: {}", asked.join(", ")),
             };
@@ -317,28 +318,4 @@ fn wrong_type(expected: &str, found: &DeValue<'_>) -> String {
 
 fn article(noun: &str) -> &'static str {
     if noun.starts_with(['a', 'i']) { "an" } else { "a" }
-}
-
-/// The known key that a slip of the pen may have meant.
-fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    let near = known.iter().map(|key| (distance(name, key), *key)).min()?;
-    (near.0 <= 1 + name.len() / 4).then_some(near.1)
-}
-
-/// Levenshtein's distance, by characters.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
-    for (index, a) in from.chars().enumerate() {
-        let mut diagonal = index;
-        let mut left = index + 1;
-        for (cell, b) in row.iter_mut().skip(1).zip(to.chars()) {
-            let here = (diagonal + usize::from(a != b)).min(left + 1).min(*cell + 1);
-            diagonal = std::mem::replace(cell, here);
-            left = here;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = index + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
