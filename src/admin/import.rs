@@ -101,10 +101,10 @@ impl Intake {
         Fault::Bad(format!("{said} rows were announced, and {came} came: nothing was imported"))
     }
 
-    fn draft(&self, row: ImportRow) -> Result<Draft, Fault> {
+    fn draft(&self, given: ImportRow) -> Result<Draft, Fault> {
         let bad = |why: String| Err(Fault::Bad(why));
-        let ImportRow { kind, tenant, row, dated, until, category, detail, forced, again, address } =
-            row;
+        let ImportRow { kind, tenant, row, dated, until, category, detail, forced, .. } = given;
+        let ImportRow { again, learnt, address, .. } = given;
         let address = self::address(&address)?;
         if detail.len() > DETAIL_MAX {
             return bad(format!("detail has {DETAIL_MAX} bytes at most"));
@@ -119,6 +119,9 @@ impl Intake {
         }
         if forced && kind != ImportKind::Unsubscribe {
             return bad("only an unsubscribe can be forced".to_owned());
+        }
+        if learnt && !kind.is_bounce() {
+            return bad("only a hard or soft entry can be learnt".to_owned());
         }
         if kind.blacklists(forced) && tenant.is_none() {
             return bad("a blacklist belongs to a tenant: say which".to_owned());
@@ -135,6 +138,7 @@ impl Intake {
             detail,
             forced,
             again,
+            learnt,
             act: self.act.clone(),
         };
         let what = What::Imported(imported);

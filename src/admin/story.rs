@@ -112,6 +112,12 @@ fn import_did(before: &Record, after: &Record, imported: &Imported, tenant: &Ten
         };
     }
     let entry = after.imported.as_ref().filter(|entry| before.imported.as_ref() != Some(*entry));
+    let learnt = after.learnt.as_ref().filter(|learnt| before.learnt.as_ref() != Some(*learnt));
+    if let Some(learnt) = learnt {
+        let end = learnt.until.map(|until| format!("until {until}"));
+        let end = end.unwrap_or_else(|| "long-term".to_owned());
+        return format!("quarantined {end}, as {source} had learnt it; a delivery lifts it");
+    }
     match (imported.kind, entry.and_then(|entry| entry.until)) {
         (ImportKind::Active, _) => {
             format!("{source} says that the mailbox works: counts are reset")

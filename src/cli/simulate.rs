@@ -56,6 +56,8 @@ struct Line {
     category: Option<Category>,
     #[serde(default)]
     forced: bool,
+    #[serde(default)]
+    learnt: bool,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -223,6 +225,7 @@ impl Simulation<'_> {
                 detail: String::new(),
                 forced: line.forced,
                 again: false,
+                learnt: line.learnt,
                 act: act(),
             }),
         }))

@@ -70,6 +70,9 @@ pub struct Imported {
     /// Whether it counts although an operator has released the address and it has no date of its own.
     #[serde(default, skip_serializing_if = "is_false")]
     pub again: bool,
+    /// A hard or soft entry that a gate had learnt from replies: what lifts such a quarantine lifts this one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub learnt: bool,
     /// Who imported it, and why.
     #[serde(flatten)]
     pub act: Act,
@@ -130,6 +133,16 @@ impl ImportKind {
     /// Whether an entry goes to the blacklist of a tenant, which must then be named.
     pub fn blacklists(self, forced: bool) -> bool {
         matches!(self, Self::Complaint | Self::Unsubscribe) && !forced
+    }
+
+    /// Whether entries of this kind can be what a gate has learnt from replies.
+    pub const fn is_bounce(self) -> bool {
+        match self {
+            Self::Hard | Self::Soft => true,
+            Self::Blocked | Self::Complaint | Self::Unsubscribe | Self::Active | Self::Allowed => {
+                false
+            }
+        }
     }
 
     /// The kind of that name.

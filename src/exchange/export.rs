@@ -84,6 +84,11 @@ impl Exported {
     }
 }
 
+/// Whether a standing of that ground was learnt from replies.
+pub(super) fn is_learnt(ground: &str) -> bool {
+    matches!(ground, "quarantine" | "quarantine_long_term")
+}
+
 /// What makes a spreadsheet calculate instead of show (OWASP, "CSV Injection").
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 

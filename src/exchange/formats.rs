@@ -56,7 +56,7 @@ const COMPLAINT: Meaning = Meaning::Kind(ImportKind::Complaint);
 const UNSUBSCRIBE: Meaning = Meaning::Kind(ImportKind::Unsubscribe);
 const ACTIVE: Meaning = Meaning::Kind(ImportKind::Active);
 
-use Field::{Address, At, Category, Kind, Reason, Tenant, Until};
+use Field::{Address, At, Category, Ground, Kind, Reason, Tenant, Until};
 
 /// In this order: of two that fit the first one is taken.
 static FORMS: &[Form] = &[
@@ -73,6 +73,7 @@ static FORMS: &[Form] = &[
             (Reason, &["reason"]),
             (Tenant, &["tenant"]),
             (Category, &["category"]),
+            (Ground, &["ground"]),
         ],
         words: &[("watch", Meaning::Skip), ("clear", Meaning::Skip)],
         ..FORM

@@ -21,6 +21,8 @@ pub enum Field {
     Tenant,
     /// The category, by its name.
     Category,
+    /// The ground of a standing; only this program's own export has it.
+    Ground,
 }
 
 /// What a value of the column of kinds stands for.

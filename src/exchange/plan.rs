@@ -7,7 +7,7 @@ use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as NameFault, StrDeserializer};
 
 use super::dates;
-use super::export::without_guard;
+use super::export::{is_learnt, without_guard};
 use super::fault::{Fault, ReadError};
 use super::mapping::{Field, Meaning};
 use super::reader::{Cells, Reader};
@@ -153,9 +153,11 @@ impl<R: Read> Row<'_, R> {
         let address = RecipientKey::parse(&cells.address)
             .map_err(|fault| self.fault(Field::Address, &cells.address, fault.to_string()))?;
         let detail = self.detail();
+        // What a gate made of its replies was judged there.
+        let learnt = self.reader.is_own() && is_learnt(&cells.ground);
         let kind = match self.meaning()? {
             // As on the wire: a 4yz is never hard, whatever list it is on.
-            Meaning::Kind(ImportKind::Hard) if is_transient(&detail) => ImportKind::Soft,
+            Meaning::Kind(ImportKind::Hard) if is_transient(&detail) && !learnt => ImportKind::Soft,
             Meaning::Kind(kind) => kind,
             Meaning::Skip => return Ok(Outcome::Nothing(address, None, Idle::Skipped)),
         };
@@ -178,6 +180,7 @@ impl<R: Read> Row<'_, R> {
             detail,
             forced,
             again: self.terms.again,
+            learnt: learnt && kind.is_bounce(),
             act: act.clone(),
         };
         match self.becomes(&address, &imported) {

@@ -36,6 +36,7 @@ pub(super) struct Cells {
     pub reason: String,
     pub tenant: String,
     pub category: String,
+    pub ground: String,
 }
 
 type Input<R> = Newlines<Chain<Cursor<Vec<u8>>, R>>;
@@ -213,6 +214,7 @@ impl Cells {
             Field::Reason => &mut self.reason,
             Field::Tenant => &mut self.tenant,
             Field::Category => &mut self.category,
+            Field::Ground => &mut self.ground,
         }
     }
 

@@ -1,7 +1,8 @@
-//! What an imported entry does to a record (DESIGN §6): a quarantine of its own that no delivery lifts, or a blacklist entry.
+//! What an imported entry does to a record (DESIGN §6): a quarantine of its own that no delivery lifts, one that a
+//! gate had learnt, or a blacklist entry.
 
 use super::episode::pass;
-use super::record::{Blacklisting, Import, Note, Origin, Record};
+use super::record::{Blacklisting, Cause, Import, Learnt, Note, Origin, Record};
 use super::settings::Policy;
 use super::text::{bounded, one_line};
 use super::transition::{is_role, note};
@@ -11,6 +12,8 @@ use crate::time::Timestamp;
 /// The record after an imported entry. The order in which entries come does not matter, but for equal dates.
 pub(super) fn import(record: &mut Record, event: &Event, imported: &Imported, policy: &Policy) {
     match imported.kind {
+        ImportKind::Hard if imported.learnt => learn(record, event, imported, policy),
+        ImportKind::Soft if imported.learnt => learn(record, event, imported, policy),
         ImportKind::Hard | ImportKind::Blocked => {
             quarantine(record, event, imported, imported.until)
         }
@@ -52,6 +55,36 @@ fn quarantine(record: &mut Record, event: &Event, imported: &Imported, until: Op
     if record.imported.as_ref().is_none_or(|old| !old.outlasts(&entry)) {
         record.imported = Some(Box::new(entry));
     }
+}
+
+/// What another gate had learnt is learnt here: whatever lifts such a quarantine lifts this one. A soft bounce is the step that is as long,
+/// so that the next one takes the step behind it.
+fn learn(record: &mut Record, event: &Event, imported: &Imported, policy: &Policy) {
+    pass(record, event.at, policy);
+    let since = imported.since(event.at);
+    let released = record.import_released.max(record.released);
+    if is_role(&event.address) || record.answers(since) || stays_released(released, event, imported)
+    {
+        return;
+    }
+    let soft = imported.kind == ImportKind::Soft;
+    let until = match soft {
+        true => end_of_soft(imported.until, since, policy),
+        false => imported.until,
+    };
+    let learnt = Learnt { since, until, cause: Cause::imported(event, imported) };
+    if record.learnt.as_ref().is_some_and(|old| !learnt.outlasts(old)) {
+        return;
+    }
+    if let Some(until) = until.filter(|_| soft) {
+        let number = policy.soft.number_of(until.since(since));
+        if record.soft.count < number {
+            record.soft.count(since);
+            record.soft.count = number;
+        }
+    }
+    record.released = record.released.filter(|_| soft);
+    record.learnt = Some(learnt);
 }
 
 /// Whether an operator's release answers an entry: one that is dated later is news. One without a date may be as old as the one that was

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::settings::Distinct;
 use super::text::{bounded, one_line, set_bounded, set_line};
 use crate::bounce::{Category, Stage};
-use crate::event::{Context, Event, EventId, Evidence, ImportKind, Tenant};
+use crate::event::{Context, Event, EventId, Evidence, ImportKind, Imported, Tenant};
 use crate::time::Timestamp;
 
 /// Most episodes remembered at once, open ones and those already counted.
@@ -115,7 +115,7 @@ pub struct Cause {
     pub tenant: Tenant,
 }
 
-/// A quarantine earned by replies.
+/// A quarantine earned by replies, to this gate or to one that it was moved from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Learnt {
     /// The date of the bounce.
@@ -234,6 +234,12 @@ impl Learnt {
     pub fn holds(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| now < until)
     }
+
+    /// Whether this one stands and the other does not: one for good beats one that ends, then the one that ends later stands.
+    pub(super) fn outlasts(&self, other: &Self) -> bool {
+        let weight = |learnt: &Self| (learnt.until.is_none(), learnt.until, learnt.since);
+        weight(self) > weight(other)
+    }
 }
 
 impl Import {
@@ -336,6 +342,18 @@ impl Cause {
             stage: evidence.stage,
             reply: one_line(&evidence.reply),
             rule: bounded(&evidence.rule).into_owned(),
+            tenant: event.tenant.clone(),
+        }
+    }
+
+    /// That of an entry which another gate had learnt; the rule that read the reply is not known here.
+    pub(super) fn imported(event: &Event, imported: &Imported) -> Self {
+        Self {
+            id: event.id.clone(),
+            category: imported.category.unwrap_or(Category::Undetermined),
+            stage: Stage::Rcpt,
+            reply: one_line(&imported.detail),
+            rule: bounded(&format!("import {}", imported.batch)).into_owned(),
             tenant: event.tenant.clone(),
         }
     }

@@ -222,6 +222,19 @@ impl Policy {
 }
 
 impl Soft {
+    /// The number of the first soft bounce in a row that brings a quarantine as long as that.
+    pub(super) fn number_of(&self, length: Duration) -> u32 {
+        let first = self.tolerated.saturating_add(1);
+        let long_enough = |number: &u32| match self.sentence(*number) {
+            Sentence::None => false,
+            Sentence::For(step) => step >= length,
+            Sentence::ForGood => true,
+        };
+        let steps = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+        let last = first.saturating_add(steps);
+        (first..=last).find(long_enough).unwrap_or(last)
+    }
+
     /// What the soft bounce of this number in a row brings, from 1.
     pub(super) fn sentence(&self, number: u32) -> Sentence {
         if self.long_term_at > 0 && number >= self.long_term_at {

@@ -4,7 +4,7 @@
 
 use rcptgate::bounce::classify::Classifier;
 use rcptgate::bounce::{Category, Scope, Stage};
-use rcptgate::event::{Act, Context, Evidence, ImportKind, Imported, Tenant, What};
+use rcptgate::event::{Act, Context, Delivery, Evidence, ImportKind, Imported, Tenant, What};
 use rcptgate::gate::{Draft, Gate, GateSettings};
 use rcptgate::policy::Policy;
 use rcptgate::smtp::address::RecipientKey;
@@ -194,6 +194,7 @@ fn fill(gate: &Gate) {
         detail: "-x".to_owned(),
         forced: false,
         again: false,
+        learnt: false,
         act: act(),
     };
     let draft = Draft {
@@ -242,6 +243,30 @@ fn what_is_exported_is_imported_to_the_same_standings() {
         let cause = |address: &str| other.json(&["lookup", address])[0]["cause"].clone();
         assert_eq!((cause("manual@x.test"), cause("old@x.test")), ("=asked".into(), "-x".into()));
         assert_eq!(standings(&other), expected, "{text}");
+        // What was learnt is learnt there too, and lifted by what lifts such a one; what was ordered is not.
+        let reason = |address: &str| other.json(&["lookup", address])[0]["reason"].clone();
+        assert_eq!(reason("hard@gmail.com"), "quarantine_long_term");
+        assert_eq!(
+            (reason("soft@x.test"), reason("old@x.test")),
+            ("quarantine".into(), "imported".into())
+        );
+        let again = other.ok(&["export", "--format", "csv"]);
+        assert!(again.contains("hard@gmail.com,hard,") && again.contains(",quarantine_long_term,"));
+        let story = other.ok(&["explain", "hard@gmail.com"]);
+        assert!(story.contains("quarantined long-term, as twin had learnt it"), "{story}");
+        let gate = open(&other);
+        for address in ["hard@gmail.com", "soft@x.test", "old@x.test", "manual@x.test"] {
+            learn(&gate, 0, address, "a", What::Delivered(Delivery::default()));
+        }
+        drop(gate);
+        assert_eq!(
+            (reason("hard@gmail.com"), reason("soft@x.test")),
+            ("none".into(), "none".into())
+        );
+        assert_eq!(
+            (reason("old@x.test"), reason("manual@x.test")),
+            ("imported".into(), "imported".into())
+        );
     }
     let mine = home.ok(&["export", "--standing", "blacklisted", "--tenant", "acme"]);
     assert!(mine.contains("\"kind\":\"complaint\"") && mine.lines().count() == 1, "{mine}");

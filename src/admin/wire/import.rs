@@ -58,6 +58,9 @@ pub struct ImportRow {
     /// Whether it counts, without a date, of an address that was released.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
+    /// Whether a gate had learnt it from replies: a delivery lifts it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub learnt: bool,
 }
 
 /// What an import did, on disk and in force.

@@ -21,7 +21,8 @@ Examples:
 Files of Amazon SES, SendGrid, Mailgun, SparkPost, Postmark, Mailchimp, Brevo and of `rcptgate export` are told by their columns,
 and so are tables with plain headings: address or email, kind, type or status, at or date, until, reason, tenant, category.
 One bad row, and nothing is imported. Kinds: hard and blocked become long-term quarantine, soft a temporary one, complaint and
-unsubscribe the blacklist of the tenant, allowed an address that is never refused; active does nothing without --reset.")]
+unsubscribe the blacklist of the tenant, allowed an address that is never refused; active does nothing without --reset. No delivery
+lifts a quarantine that was imported, but for one that another gate had learnt and `rcptgate export` wrote.")]
 pub struct Import {
     /// The file, CSV or JSON lines; - is standard input, for a dry run
     #[arg(value_name = "FILE")]

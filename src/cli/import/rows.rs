@@ -66,6 +66,7 @@ fn row(entry: Entry) -> ImportRow {
         detail: imported.detail,
         forced: imported.forced,
         again: imported.again,
+        learnt: imported.learnt,
     }
 }
 

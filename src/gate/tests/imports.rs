@@ -17,6 +17,7 @@ fn row(address: &str, batch: &str) -> Draft {
         detail: String::new(),
         forced: false,
         again: false,
+        learnt: false,
         act: Act::default(),
     };
     draft(address, What::Imported(imported))

@@ -78,6 +78,54 @@ fn an_unsubscribe_is_quarantined_only_when_forced() {
     assert!(record.blacklists.is_empty());
 }
 
+/// Moved to another gate, what replies had earned is what it was: proofs and releases lift it, and the next soft bounce goes on from there.
+#[test]
+fn what_another_gate_had_learnt_is_learnt() {
+    let learnt = |kind, secs: i64, days: Option<i64>| {
+        Do::Import(Imported {
+            learnt: true,
+            dated: Some(at(secs)),
+            until: days.map(|days| at(secs + days * DAY)),
+            ..imported(kind)
+        })
+    };
+    let hard = learnt(ImportKind::Hard, 0, None);
+    let story = |more: &[(i64, Do)]| [&[(DAY, hard.clone()), (DAY, LONG_TERM)][..], more].concat();
+    for lifting in [Do::Delivered(None), import(ImportKind::Active), Do::Release(List::Quarantine)]
+    {
+        let record = check(
+            "moved@plain.test",
+            &story(&[
+                (2 * DAY, lifting.clone()),
+                (2 * DAY, PASSES),
+                // What is older than that proof comes back by no import.
+                (3 * DAY, hard.clone()),
+                (3 * DAY, PASSES),
+            ]),
+        );
+        assert!(record.imported.is_none() && record.learnt.is_none());
+    }
+    // Two weeks are the second step, so that the next one lasts four.
+    check(
+        "full@plain.test",
+        &[
+            (DAY, learnt(ImportKind::Soft, 0, Some(14))),
+            (14 * DAY - 1, Do::Ask("defer", "quarantine")),
+            (14 * DAY, PASSES),
+            (15 * DAY, Do::Full(None)),
+            (43 * DAY - 1, Do::Ask("defer", "quarantine")),
+            (43 * DAY, PASSES),
+        ],
+    );
+    // The longer one of two stands, in whatever order they come.
+    let soft = learnt(ImportKind::Soft, DAY, Some(7));
+    for two in [[hard.clone(), soft.clone()], [soft, hard.clone()]] {
+        let [one, other] = two.map(|entry| (2 * DAY, entry));
+        check("both@plain.test", &[one, other, (60 * WEEK, LONG_TERM)]);
+    }
+    check("postmaster@plain.test", &[(DAY, hard.clone()), (DAY, PASSES)]);
+}
+
 /// S21 of the requirements, without what a release brings with it.
 #[test]
 fn an_active_entry_clears_what_was_learnt_and_nothing_else() {

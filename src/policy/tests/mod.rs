@@ -102,6 +102,7 @@ pub(super) fn imported(kind: ImportKind) -> Imported {
         detail: "550 5.1.1 no such user".to_owned(),
         forced: false,
         again: false,
+        learnt: false,
         act: act(),
     }
 }
