@@ -76,6 +76,7 @@ pub(super) fn found(
     };
     let policy = gate.policy();
     let record = settled(&record, now, &policy);
+    found.shared = Standing::of(&record, &NOBODY, now, &policy).name().to_owned();
     (found.hards, found.softs) = (record.hard.count, record.soft.count);
     found.blocked = record.blocked.count;
     if record.allowed.is_none() {

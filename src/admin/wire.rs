@@ -89,6 +89,9 @@ pub struct Found {
     /// The tenants that may not write to it, whatever it is to the one that asked.
     #[serde(default)]
     pub blacklisted: Vec<Tenant>,
+    /// The standing that all tenants share.
+    #[serde(default)]
+    pub shared: String,
     /// Hard bounces that count against the address.
     pub hards: u32,
     /// Soft bounces that count against it.

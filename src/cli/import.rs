@@ -1,5 +1,6 @@
 //! `rcptgate import`: a list of another system, checked whole before anything of it is kept.
 
+mod known;
 pub(super) mod rows;
 mod show;
 mod sum;
@@ -19,7 +20,7 @@ use crate::admin::wire::{ImportHead, ImportReply, ImportRow};
 use crate::app::build;
 use crate::config::{self, Settings};
 use crate::event::{ImportKind, plain_word};
-use crate::exchange::{Format, ReadError, Reader, Report, Terms, Wanted, survey};
+use crate::exchange::{Entry, Format, Known, ReadError, Reader, Report, Terms, Wanted, survey};
 use crate::failure::Failure;
 use crate::policy::Policy;
 use crate::time::Timestamp;
@@ -44,12 +45,17 @@ pub fn run(config: Option<&Path>, args: &Import, out: &mut Out) -> Result<(), Fa
             let why = "standard input can be read once only: put it into a file, or say --dry-run";
             return Err(Failure::Usage(why.to_owned()));
         }
-        let report = look(io::stdin().lock(), None, args, &terms, &policy).map_err(said)?;
+        let access = to_compare(&settings, args);
+        let before = (&terms, &policy, access.as_ref());
+        let report = look(io::stdin().lock(), None, args, before).map_err(said)?;
         return tell(&report, &name, args, out);
     }
     let (mut file, size) = open(&args.file)?;
     let (summed, before) = Summed::new(&mut file);
-    let report = look(summed, Some(size), args, &terms, &policy).map_err(said)?;
+    let access = to_compare(&settings, args);
+    let report =
+        look(summed, Some(size), args, (&terms, &policy, access.as_ref())).map_err(said)?;
+    drop(access);
     tell(&report, &name, args, out)?;
     if args.dry_run {
         return Ok(());
@@ -183,20 +189,35 @@ fn open(path: &Path) -> Result<(File, u64), Failure> {
     Ok((File::open(path).map_err(said)?, about.len()))
 }
 
+/// The gate that says what it knows already, where somebody is to decide by that. A data directory that is not there knows nothing.
+/// One that cannot be asked is no reason not to look at a file.
+fn to_compare(settings: &Settings, args: &Import) -> Option<Access> {
+    if args.yes && !args.dry_run || !settings.data_dir.exists() {
+        return None;
+    }
+    let access = Access::open(settings);
+    if let Err(why) = &access {
+        let note = "what is so already was not looked up";
+        let _ = writeln!(io::stderr(), "rcptgate: {note}: {}", out::harmless(&why.to_string()));
+    }
+    access.ok()
+}
+
 /// The first pass: everything is looked at, and nothing is changed.
 fn look(
     input: impl Read,
     size: Option<u64>,
     args: &Import,
-    terms: &Terms,
-    policy: &Policy,
+    (terms, policy, access): (&Terms, &Policy, Option<&Access>),
 ) -> Result<Report, ReadError> {
     let mut reader = Reader::open(input, &wanted(args))?;
     let bar = keep::bar("reading");
     if let Some(size) = size {
         bar.set_length(size);
     }
-    let report = survey(&mut reader, terms, policy, |bytes| bar.set_position(bytes));
+    let mut known = access.map(|access| |entries: &[Entry]| known::known(access, entries));
+    let known = known.as_mut().map(|known| known as &mut Known<'_>);
+    let report = survey(&mut reader, terms, policy, known, |bytes| bar.set_position(bytes));
     bar.finish_and_clear();
     Ok(report?)
 }

@@ -33,7 +33,7 @@ pub use formats::Format;
 pub use mapping::{Field, Meaning, Wanted, column, value};
 pub use plan::{Becomes, Entry, Idle, Outcome, Terms};
 pub use reader::Reader;
-pub use report::{Count, Report, survey};
+pub use report::{Count, Known, Report, survey};
 
 #[cfg(test)]
 mod tests;

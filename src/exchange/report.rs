@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use serde::Serialize;
 
 use super::fault::{Fault, Faults, ReadError};
-use super::plan::{Outcome, Terms};
+use super::plan::{Becomes, Entry, Outcome, Terms};
 use super::reader::Reader;
 use crate::policy::Policy;
 use crate::smtp::address::RecipientKey;
@@ -24,6 +24,8 @@ const ADDRESSES_MAX: usize = 1_000_000;
 const EXAMPLES: usize = 3;
 /// How often progress is told, in rows.
 const EVERY: u64 = 4096;
+/// Entries that are asked about at once.
+const GROUP: usize = 500;
 
 /// What an import would do, or why it cannot.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -54,6 +56,8 @@ pub struct Report {
     pub undated: u64,
     /// Rows whose address came before, among the first million addresses.
     pub repeated: u64,
+    /// Whether the gate was asked what it knows already.
+    pub compared: bool,
     /// What is wrong.
     pub faults: Faults,
 }
@@ -65,6 +69,8 @@ pub struct OfKind {
     pub rows: u64,
     /// What they become, of addresses of which nothing is known.
     pub becomes: BTreeMap<&'static str, u64>,
+    /// Those of them that are so already: by what the gate knows, or by a row before.
+    pub already: BTreeMap<&'static str, u64>,
     /// The first few addresses.
     pub examples: Vec<String>,
 }
@@ -78,18 +84,24 @@ pub struct Count {
     pub rows: u64,
 }
 
-/// Reads a file to its end and counts. `progress` is told how many bytes were read, now and then.
+/// Says of each of some entries whether what it comes to is so already.
+pub type Known<'a> = dyn FnMut(&[Entry]) -> std::io::Result<Vec<bool>> + 'a;
+
+/// Reads a file to its end and counts. `known` is asked about the entries, a few hundred at a time; `progress` is told how many bytes
+/// were read, now and then.
 ///
 /// # Errors
-/// When reading fails; what is wrong with rows is in the report.
+/// When reading or asking fails; what is wrong with rows is in the report.
 pub fn survey<R: Read>(
     reader: &mut Reader<R>,
     terms: &Terms,
     policy: &Policy,
+    mut known: Option<&mut Known<'_>>,
     mut progress: impl FnMut(u64),
 ) -> Result<Report, std::io::Error> {
     let mut counting = Counting::default();
     let mut report = Report {
+        compared: known.is_some(),
         source: terms.source.clone(),
         batch: terms.batch.clone(),
         form: reader.form().to_owned(),
@@ -101,6 +113,9 @@ pub fn survey<R: Read>(
             Ok(Some(Ok(outcome))) => {
                 report.rows += 1;
                 counting.take(&mut report, outcome);
+                if counting.waiting.len() >= GROUP {
+                    counting.ask(&mut report, known.as_deref_mut())?;
+                }
                 if report.rows.is_multiple_of(EVERY) {
                     progress(reader.bytes());
                 }
@@ -118,6 +133,7 @@ pub fn survey<R: Read>(
         report.rows += 1;
         report.faults.push(fault);
     }
+    counting.ask(&mut report, known)?;
     progress(reader.bytes());
     report.domains = counting.domains.most();
     report.tenants = counting.tenants.most();
@@ -130,6 +146,10 @@ struct Counting {
     tenants: Names,
     hasher: RandomState,
     seen: HashSet<u64, RandomState>,
+    /// What came of the rows before, by address and tenant.
+    come: HashSet<u64, RandomState>,
+    /// Entries that are not asked about yet.
+    waiting: Vec<Entry>,
 }
 
 #[derive(Default)]
@@ -162,7 +182,35 @@ impl Counting {
                 }
                 self.tenants.add(&entry.tenant.0);
                 self.address(report, &entry.address);
+                self.waiting.push(*entry);
             }
+        }
+    }
+
+    /// Counts those that are so already. A reset never is: what it clears may have come since.
+    fn ask(&mut self, report: &mut Report, known: Option<&mut Known<'_>>) -> std::io::Result<()> {
+        let entries = std::mem::take(&mut self.waiting);
+        let known = known.map_or_else(|| Ok(Vec::new()), |known| known(&entries))?;
+        let mut known = known.into_iter();
+        for entry in &entries {
+            let known = known.next().unwrap_or(false);
+            let repeats = self.repeats(entry);
+            if entry.becomes != Becomes::Reset && (known || repeats) {
+                let of = report.kinds.entry(entry.imported.kind.name()).or_default();
+                *of.already.entry(entry.becomes.name()).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a row before came to the same, among the first million.
+    fn repeats(&mut self, entry: &Entry) -> bool {
+        let tenant = (entry.becomes == Becomes::Blacklisted).then_some(&entry.tenant);
+        let hash = self.hasher.hash_one((entry.address.as_str(), entry.becomes, tenant));
+        if self.come.len() < ADDRESSES_MAX {
+            !self.come.insert(hash)
+        } else {
+            self.come.contains(&hash)
         }
     }
 

@@ -291,8 +291,8 @@ fn one_bad_row_of_a_million_is_named() {
     let wanted = columns(&["address=mail", "kind=status", "at=at"]);
     let mut reader = Reader::open(file, &wanted).expect("a form");
     let mut told = 0;
-    let report =
-        survey(&mut reader, &terms(), &Policy::default(), |bytes| told = bytes).expect("read");
+    let report = survey(&mut reader, &terms(), &Policy::default(), None, |bytes| told = bytes)
+        .expect("read");
     assert_eq!((report.rows, report.entries, report.faults.count()), (1_000_000, 999_999, 1));
     let fault = report.faults.shown[0].to_string();
     assert!(
@@ -313,7 +313,7 @@ fn a_report_counts_and_shows_the_first_faults_only() {
     });
     let wanted = columns(&["address=mail", "kind=status", "at=at"]);
     let mut reader = Reader::open(file, &wanted).expect("a form");
-    let report = survey(&mut reader, &terms(), &Policy::default(), |_| {}).expect("read");
+    let report = survey(&mut reader, &terms(), &Policy::default(), None, |_| {}).expect("read");
     assert_eq!((report.rows, report.entries, report.faults.count()), (100, 50, 25));
     assert_eq!((report.faults.shown.len(), report.faults.more), (20, 5));
     assert_eq!(report.kinds["hard"].rows, 25);
@@ -325,6 +325,38 @@ fn a_report_counts_and_shows_the_first_faults_only() {
     assert_eq!((report.tenants[0].name.as_str(), report.tenants[0].rows), ("shop", 50));
     assert_eq!((report.domains[0].name.as_str(), report.domains[0].rows), ("x.test", 50));
     assert_eq!(report.from, report.to);
+}
+
+#[test]
+fn what_is_so_already_is_told_from_what_is_new() {
+    let text = "mail,status\na@x.test,hard\nA@x.test,hard\nb@x.test,hard\nb@x.test,complaint\n\
+                c@x.test,active\nc@x.test,active\n";
+    let wanted = columns(&["address=mail", "kind=status"]);
+    let terms = Terms { reset: true, ..terms() };
+    let survey_with = |known: Option<&mut Known<'_>>| {
+        let mut reader = Reader::open(text.as_bytes(), &wanted).expect("a form");
+        survey(&mut reader, &terms, &Policy::default(), known, |_| {}).expect("read")
+    };
+    let alone = survey_with(None);
+    assert!(!alone.compared);
+    assert_eq!(alone.kinds["hard"].becomes["quarantined_long_term"], 3);
+    assert_eq!(alone.kinds["hard"].already["quarantined_long_term"], 1);
+    assert!(
+        alone.kinds["complaint"].already.is_empty() && alone.kinds["active"].already.is_empty()
+    );
+    let mut asked = 0;
+    let mut known = |entries: &[Entry]| {
+        asked += entries.len();
+        Ok(entries.iter().map(|entry| entry.address.as_str() == "b@x.test").collect())
+    };
+    let compared = survey_with(Some(&mut known));
+    assert!(compared.compared);
+    assert_eq!(compared.kinds["hard"].already["quarantined_long_term"], 2);
+    assert_eq!(compared.kinds["complaint"].already["blacklisted"], 1);
+    assert_eq!(asked, 6);
+    let mut broken = |_: &[Entry]| Err(std::io::Error::other("gone"));
+    let mut reader = Reader::open(text.as_bytes(), &wanted).expect("a form");
+    assert!(survey(&mut reader, &terms, &Policy::default(), Some(&mut broken), |_| {}).is_err());
 }
 
 /// A quote that is never closed, a line without end: told where it begins, and not taken into memory whole.

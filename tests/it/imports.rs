@@ -77,6 +77,34 @@ fn a_dry_run_says_what_would_come_of_it() {
 }
 
 #[test]
+fn a_dry_run_tells_what_is_new_from_what_is_so_already() {
+    let home = Home::new();
+    home.write("list.csv", LIST);
+    home.ok(&dry(&["--trust", "--yes"]));
+    home.ok(&["blacklist", "gone@y.test", "--tenant", "acme", "--reason", "asked"]);
+    let more = "new@x.test,dead,2024-03-01,\nenough@x.test,dead,,\ngone@y.test,complaint,,\n";
+    home.write("list.csv", &format!("{LIST}{more}"));
+    let told = home.ok(&dry(&["--dry-run"]));
+    for words in [
+        "2  become quarantined long-term\n",
+        "2  are quarantined long-term already\n",
+        "2  are blacklisted already\n",
+    ] {
+        assert!(told.contains(words), "{words:?} in {told}");
+    }
+    assert!(!told.contains("become blacklisted"), "{told}");
+    let report = &home.json(&dry(&["--dry-run"]))[0];
+    assert_eq!(report["compared"], true);
+    assert_eq!(report["kinds"]["hard"]["becomes"]["quarantined_long_term"], 4);
+    assert_eq!(report["kinds"]["hard"]["already"]["quarantined_long_term"], 2);
+    // Nothing was ever kept: nothing is known, and nothing is made to find that out.
+    let fresh = Home::new();
+    fresh.write("list.csv", LIST);
+    assert!(fresh.ok(&dry(&["--dry-run"])).contains("2  become quarantined long-term\n"));
+    assert!(!fresh.path("data").exists());
+}
+
+#[test]
 fn one_bad_row_and_nothing_is_imported() {
     let home = Home::new();
     home.write("list.csv", &format!("{LIST}no\u{1b}[31mbody,dead,2024-03-01,\n"));

@@ -42,8 +42,14 @@ fn kinds(report: &Report, out: &mut Out) -> Result<(), Failure> {
         let examples = harmless(&of.examples.join(", "));
         writeln!(out, "{:>10}  {kind:<12}  such as {examples}", of.rows)?;
         for (becomes, rows) in &of.becomes {
+            let already = of.already.get(becomes).copied().unwrap_or_default();
             let becomes = out.paint(tone(becomes), &plain(becomes));
-            writeln!(out, "{:>12}{rows:>10}  become {becomes}", "")?;
+            let new = rows.saturating_sub(already);
+            for (rows, verb, more) in [(new, "become", ""), (already, "are", " already")] {
+                if rows > 0 {
+                    writeln!(out, "{:>12}{rows:>10}  {verb} {becomes}{more}", "")?;
+                }
+            }
         }
     }
     Ok(())
