@@ -21,7 +21,7 @@ use crate::event::Event;
 use crate::event::order::Order;
 
 pub use reader::{Located, Reader, orders, read_at, segment_of};
-pub use segment::{begin_of_last, begin_since, bytes_from};
+pub use segment::{begin_of_last, begin_since, bytes_from, parse};
 #[cfg(test)]
 pub(crate) use writer::Fault;
 pub use writer::{Torn, Writer};
