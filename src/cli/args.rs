@@ -266,7 +266,9 @@ pub struct Credentials {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  rcptgate simulate --policy config/policies/mine.toml < events.jsonl\n\n\
-Only -c brings in a configuration, with its lists, policy and rules for replies; without it the built-in ones hold."
+Only -c brings in a configuration, with its lists, policy and rules for replies; without it the built-in ones hold.\n\
+Lines of a journal, as `rcptgate export --events` prints them, are taken as they stand: replies as they were read then, undos, imports\n\
+and outages as they were ordered. `rcptgate replay` does the same with a whole journal, and reads its replies again if it is told to."
 )]
 pub struct Simulate {
     /// A policy file, or the name of a preset

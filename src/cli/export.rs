@@ -5,8 +5,7 @@ use std::path::Path;
 
 use super::access::Rows;
 use super::args::{Export, ExportFormat};
-use super::list::unwritten;
-use super::out::{self, Out};
+use super::out::{self, Out, unwritten};
 use super::tail::unreadable;
 use crate::admin::desk;
 use crate::admin::wire::{ListRequest, Row};

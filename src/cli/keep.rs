@@ -147,6 +147,15 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
+/// Asks for what takes long; a person sees that it goes on.
+pub fn patiently<T>(what: &'static str, ask: impl FnOnce() -> T) -> T {
+    let spinner = ProgressBar::new_spinner().with_message(what);
+    spinner.enable_steady_tick(Duration::from_millis(120));
+    let answer = ask();
+    spinner.finish_and_clear();
+    answer
+}
+
 /// A bar for what is counted.
 pub fn counting(what: &'static str, of: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {bar:40} {human_pos}/{human_len} {eta}");

@@ -156,12 +156,3 @@ fn csv(rows: Rows, out: &mut Out) -> Result<(), Failure> {
     }
     Ok(table.flush()?)
 }
-
-pub(super) fn unwritten(error: csv::Error) -> Failure {
-    let told = error.to_string();
-    if let csv::ErrorKind::Io(error) = error.into_kind() {
-        return error.into();
-    }
-    // All else is about reading, or about rows of unequal length.
-    Failure::Internal(told)
-}

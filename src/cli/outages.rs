@@ -2,12 +2,10 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::time::Duration;
-
-use indicatif::ProgressBar;
 
 use super::acts::{by, reason};
 use super::args::{OutageCommand, Outages, Resolve};
+use super::keep::patiently;
 use super::out::{self, Out, Tone, harmless, plain};
 use super::undo::{agreed, show_first, shown};
 use crate::admin::wire::{OutageReply, OutageRow, ResolveRequest, Undone};
@@ -99,12 +97,4 @@ fn say(
     let id = id.as_deref().unwrap_or_default();
     writeln!(out, "ok {events} events of {addresses} addresses {outcome} [{id}]")?;
     Ok(())
-}
-
-fn patiently<T>(what: &'static str, ask: impl FnOnce() -> T) -> T {
-    let spinner = ProgressBar::new_spinner().with_message(what);
-    spinner.enable_steady_tick(Duration::from_millis(120));
-    let answer = ask();
-    spinner.finish_and_clear();
-    answer
 }

@@ -15,8 +15,7 @@ use foldhash::quality::RandomState;
 
 use super::args::Replay;
 use super::keep::{bar, named};
-use super::list::unwritten;
-use super::out::{self, Out};
+use super::out::{self, Out, unwritten};
 use super::tail::unreadable;
 use crate::app::build;
 use crate::bounce::classify::Classifier;

@@ -1,6 +1,7 @@
 //! `rcptgate simulate`: the fold over a file of events under any policy.
 
 mod folded;
+mod journaled;
 
 use std::io::{BufRead, Read as _, Write};
 
@@ -77,7 +78,8 @@ enum Kind {
     Ask,
 }
 
-/// Folds JSON lines of events, in order of time, and answers each `ask` with a line, as of that line's own time.
+/// Folds JSON lines of events, in order of time, and answers each `ask` with a line, as of that line's own time. Lines of a journal are
+/// taken as they stand, in its order, and as `replay` does: replies as they were read, orders obeyed, outages those that were seen.
 ///
 /// # Errors
 /// `Data` names the line that is no event or is earlier than the one before it; what was asked before it has been answered.
@@ -90,7 +92,7 @@ pub fn run(
     listing: impl Fn(&RecipientKey) -> Listing,
 ) -> Result<(), Failure> {
     let mut simulation =
-        Simulation { classifier, policy, records: Folded::new(policy), latest: None };
+        Simulation { classifier, policy, records: Folded::new(policy), latest: None, seq: 0 };
     let mut text = Vec::new();
     let mut number = 0_u64;
     let outcome = loop {
@@ -119,6 +121,8 @@ struct Simulation<'a> {
     policy: &'a Policy,
     records: Folded<'a>,
     latest: Option<(Timestamp, u64)>,
+    /// The sequence of the last line of a journal.
+    seq: u64,
 }
 
 impl Simulation<'_> {
@@ -130,6 +134,9 @@ impl Simulation<'_> {
     ) -> Result<Option<Answer<Value>>, String> {
         if text.len() as u64 > LINE_MAX {
             return Err(format!("longer than {LINE_MAX} bytes"));
+        }
+        if journaled::is_journaled(text) {
+            return self.journaled(number, text).map(|()| None);
         }
         let line: Line =
             serde_json::from_slice(text.trim_ascii_end()).map_err(|error| no_event(&error))?;

@@ -4,13 +4,11 @@ mod unknown;
 
 use std::io::Write as _;
 use std::path::Path;
-use std::time::Duration;
-
-use indicatif::ProgressBar;
 
 use super::access::{self, Access};
 use super::acts::{by, reason};
 use super::args::Undo;
+use super::keep::patiently;
 use super::out::{self, Out, Tone, harmless, plain, tone};
 use super::release::UNSEEN_MAX;
 use crate::admin::desk;
@@ -25,7 +23,7 @@ pub fn run(config: Option<&Path>, args: &Undo, out: &mut Out) -> Result<(), Fail
     let reason = args.order.reason.as_deref().map(reason).transpose()?;
     let settings = access::settings(config)?;
     let access = Access::open(&settings)?;
-    let foreseen = ask(&access, &dry, "reading the journal")?;
+    let foreseen = patiently("reading the journal", || access.undo(&dry))?;
     if foreseen.events == 0 {
         let unknown = unknown::unknown(&settings, &dry.select)?;
         if !unknown.is_empty() {
@@ -52,7 +50,7 @@ pub fn run(config: Option<&Path>, args: &Undo, out: &mut Out) -> Result<(), Fail
     agreed(&foreseen, args.order.yes, refusal)?;
     let by = by(args.order.by.as_deref());
     let request = UndoRequest { dry_run: false, reason, by, ..dry };
-    let undone = ask(&access, &request, "folding the addresses again")?;
+    let undone = patiently("folding the addresses again", || access.undo(&request))?;
     if args.order.json {
         return Ok(out::json(out, &undone)?);
     }
@@ -85,14 +83,6 @@ pub(super) fn show_first(text: &[u8], json: bool, out: &mut Out) -> Result<(), F
 pub(super) fn agreed(foreseen: &Undone, yes: bool, refusal: String) -> Result<(), Failure> {
     let many = usize::try_from(foreseen.addresses).unwrap_or(usize::MAX) > UNSEEN_MAX;
     if many && !yes { Err(Failure::Usage(refusal)) } else { Ok(()) }
-}
-
-fn ask(access: &Access, request: &UndoRequest, what: &'static str) -> Result<Undone, Failure> {
-    let spinner = ProgressBar::new_spinner().with_message(what);
-    spinner.enable_steady_tick(Duration::from_millis(120));
-    let answer = access.undo(request);
-    spinner.finish_and_clear();
-    answer
 }
 
 fn conditions(args: &Undo) -> Result<Conditions, Failure> {

@@ -151,6 +151,8 @@ impl Mapping {
     /// How to read a file that begins like this.
     pub fn settle(wanted: &Wanted, head: &Head) -> Result<Self, String> {
         let mut form = recognised(wanted, head)?;
+        // An exporter's other columns are known to say nothing; those of anybody's table may.
+        let mut unread = String::new();
         let columns = match form {
             _ if !wanted.columns.is_empty() => wanted.columns.clone(),
             // Not all of its columns need be there.
@@ -158,6 +160,7 @@ impl Mapping {
             None => {
                 let plain = in_plain_words(wanted, head).ok_or_else(|| strange(head))?;
                 form = Some(&formats::PLAIN);
+                unread = not_read(&plain, head);
                 plain
             }
         };
@@ -181,7 +184,7 @@ impl Mapping {
             (None, None) => return Err(no_kind()),
         };
         let told = form.filter(|_| wanted.columns.is_empty());
-        let name = told.map_or("columns as told", |form| form.name).to_owned();
+        let name = told.map_or("columns as told", |form| form.name).to_owned() + &unread;
         let own = form.is_some_and(|form| form.format == Format::Rcptgate);
         Ok(Self { form: name, columns, kinds, own })
     }
@@ -299,9 +302,23 @@ fn unforced(
     ))
 }
 
+/// The columns that are not read, if there are any.
+fn not_read(columns: &[(Field, Vec<String>)], head: &Head) -> String {
+    let read: Vec<&String> = columns.iter().flat_map(|(_, names)| names).collect();
+    let unread: Vec<&str> =
+        head.names.iter().filter(|name| !read.contains(name)).map(String::as_str).collect();
+    if unread.is_empty() { String::new() } else { format!(" (not read: {})", listed(&unread)) }
+}
+
+fn listed(names: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    let mut listed = names.join(", ");
+    listed.truncate(listed.floor_char_boundary(1000));
+    listed
+}
+
 fn strange(head: &Head) -> String {
-    let mut found = head.names.join(", ");
-    found.truncate(found.floor_char_boundary(1000));
+    let found = listed(&head.names);
     format!(
         "the columns are of no exporter that is known ({found}): say what they mean, as in \
          --columns address=Email,kind=Status,at=Date,reason=Reason"

@@ -167,7 +167,7 @@ fn decoded(value: &[u8]) -> Option<(u64, Position, Event)> {
     let (segment, rest) = value.split_first_chunk()?;
     let (offset, line) = rest.split_first_chunk()?;
     let (segment, offset) = (u32::from_be_bytes(*segment), u64::from_be_bytes(*offset));
-    match journal::parse(line).ok()? {
+    match journal::parse(line, 0).ok()? {
         journal::Entry { seq, said: Said::Event(event) } => {
             Some((seq, Position { segment, offset }, event))
         }

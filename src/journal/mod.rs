@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::event::Event;
 use crate::event::order::Order;
 
-pub use reader::{Located, Reader, orders, parse, read_at, segment_of};
-pub use segment::{begin_of_last, begin_since, bytes_from};
+pub use reader::{Located, Reader, orders, read_at, segment_of};
+pub use segment::{begin_of_last, begin_since, bytes_from, parse};
 #[cfg(test)]
 pub(crate) use writer::Fault;
 pub use writer::{Torn, Writer};

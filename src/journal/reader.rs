@@ -248,14 +248,6 @@ pub fn orders(dir: &Path, through: u64) -> Result<Vec<(u64, Order)>, JournalErro
     Ok(orders)
 }
 
-/// Reads an entry from its line.
-///
-/// # Errors
-/// When it is none, in words.
-pub fn parse(line: &[u8]) -> Result<Entry, String> {
-    segment::parse(line, 0)
-}
-
 /// Reads the one line that begins at `position`.
 ///
 /// # Errors

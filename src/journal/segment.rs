@@ -136,7 +136,10 @@ pub(super) fn read_line(
 }
 
 /// Reads an entry from its line; `after` is the sequence before it.
-pub(super) fn parse(line: &[u8], after: u64) -> Result<Entry, String> {
+///
+/// # Errors
+/// Says what is wrong with the line.
+pub fn parse(line: &[u8], after: u64) -> Result<Entry, String> {
     let entry = match parse_order(line)? {
         Some(order) => order,
         None => {

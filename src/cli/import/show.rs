@@ -9,7 +9,7 @@ use crate::failure::Failure;
 /// What would come of a file.
 pub(super) fn report(report: &Report, name: &str, out: &mut Out) -> Result<(), Failure> {
     let Report { rows, entries, form, source, batch, .. } = report;
-    let head = format!("{}: {form}, {rows} rows", harmless(name));
+    let head = format!("{}: {}, {rows} rows", harmless(name), harmless(form));
     writeln!(out, "{}", out.paint(Tone::Head, &head))?;
     writeln!(out, "  source    {source}")?;
     writeln!(out, "  import    {batch}")?;

@@ -7,7 +7,7 @@ use crate::event::order::{Decree, Order, OrderId};
 use crate::event::{Act, Event};
 use crate::policy::guard::{Guard, OutageKey, decree_of, observation};
 use crate::policy::outage::Resolution;
-use crate::policy::{Masks, Policy, Record};
+use crate::policy::{Masked, Masks, Policy, Record, step};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
 
@@ -20,6 +20,8 @@ pub(super) struct Folded<'a> {
     masks: Masks,
     /// The sequence of the last event or order.
     last: u64,
+    /// Rows of imports that a journal brought: their sequences there, which only grow, and here.
+    rows: Vec<(u64, u64)>,
 }
 
 #[derive(Default)]
@@ -32,7 +34,14 @@ impl<'a> Folded<'a> {
     pub(super) fn new(policy: &'a Policy) -> Self {
         // Fixed, so that the same file has the same answers.
         let guard = Guard::new(policy.outage.clone(), 0);
-        Self { policy, guard, stories: HashMap::new(), masks: Masks::default(), last: 0 }
+        Self {
+            policy,
+            guard,
+            stories: HashMap::new(),
+            masks: Masks::default(),
+            last: 0,
+            rows: Vec::new(),
+        }
     }
 
     /// What is known of an address.
@@ -48,14 +57,47 @@ impl<'a> Folded<'a> {
             }
         }
         self.last += 1;
+        self.fold(event, false);
+    }
+
+    /// Folds one more event of a journal. What the guard made of it then is in the journal too.
+    pub(super) fn take(&mut self, seq: u64, event: Event) {
+        self.last += 1;
+        if event.imported().is_some() {
+            self.rows.push((seq, self.last));
+        }
+        self.fold(event, true);
+    }
+
+    /// Obeys an order of a journal.
+    pub(super) fn obey(&mut self, order: Order) {
+        let decree = match order.decree {
+            Decree::ImportCommit { batch, rows, first } => {
+                let behind = self.rows.partition_point(|(seq, _)| *seq < first);
+                let first = self.rows.get(behind).map_or(self.last + 1, |(_, here)| *here);
+                Decree::ImportCommit { batch, rows, first }
+            }
+            Decree::Void { .. }
+            | Decree::Outage { .. }
+            | Decree::OutageEnd { .. }
+            | Decree::OutageApply { .. }
+            | Decree::OutageVoid { .. } => order.decree,
+        };
+        self.give(Order { decree, ..order });
+    }
+
+    /// Any event of a journal may yet be undone, or committed; of others only an outage can take some back.
+    fn fold(&mut self, event: Event, journaled: bool) {
         let mut entry = match self.stories.entry(event.address.clone()) {
             Entry::Occupied(entry) => entry,
             Entry::Vacant(entry) => entry.insert_entry(Story::default()),
         };
         let story = entry.get_mut();
         let record = std::mem::take(&mut story.record);
-        (story.record, _) = self.masks.step(record, self.last, &event, self.policy);
-        if story.record.is_blank() && story.events.is_empty() {
+        story.record = fold(record, self.last, &event, &self.masks, self.policy);
+        if journaled {
+            story.events.push((self.last, event));
+        } else if story.record.is_blank() && story.events.is_empty() {
             entry.remove();
         } else if self.policy.outage.enabled {
             story.events.push((self.last, event));
@@ -93,19 +135,31 @@ impl<'a> Folded<'a> {
 
     /// Gives an order, and folds the addresses again that have an event which it moved.
     fn order(&mut self, decree: Decree, at: Timestamp) {
+        let id = OrderId((self.last + 1).to_string());
+        self.give(Order { id, at, decree, act: Act::default() });
+    }
+
+    fn give(&mut self, given: Order) {
         self.last += 1;
-        let (order, id) = (self.last, OrderId(self.last.to_string()));
-        self.masks = self.masks.with(order, Order { id, at, decree, act: Act::default() });
+        let order = self.last;
+        self.masks = self.masks.with(order, given);
         let (masks, policy) = (&self.masks, self.policy);
         for story in self.stories.values_mut() {
             if story.events.iter().any(|(seq, event)| masks.moved(order, *seq, event, policy)) {
                 story.record =
                     story.events.iter().fold(Record::default(), |record, (seq, event)| {
-                        masks.step(record, *seq, event, policy).0
+                        fold(record, *seq, event, masks, policy)
                     });
             }
         }
     }
+}
+
+/// One step. A row of an import that no journal brought has no commit to wait for.
+fn fold(record: Record, seq: u64, event: &Event, masks: &Masks, policy: &Policy) -> Record {
+    let alone = event.batch() == Some("");
+    let masked = masks.masked(seq, event, policy);
+    step(record, event, masked.filter(|masked| !(alone && *masked == Masked::Unfinished)), policy)
 }
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ fn what_a_reply_event_becomes() {
         policy: &policy,
         records: Folded::new(&policy),
         latest: None,
+        seq: 0,
     };
     for (stage, reply, expected) in [
         (r#""end-of-data""#, "250 2.0.0 queued", "delivered"),
@@ -216,4 +217,107 @@ fn an_outage_is_held_until_an_operator_applies_it() {
         check_fault(&format!("{input}{line}"), &format!("line 81: {expected}"));
     }
     check_fault(r#"{"at":1,"type":"ask"}"#, "line 1: not an event: missing field `address`");
+}
+
+/// A list that no journal brought counts at once: there is no commit to wait for.
+#[test]
+fn an_imported_line_counts() {
+    let line = |at: u32, rest: &str| format!("{{\"at\":{at},\"address\":\"a@b.test\",{rest}}}\n");
+    let ask = line(5, "\"type\":\"ask\"");
+    let imported = line(1, "\"type\":\"imported\",\"kind\":\"hard\",\"source\":\"s\"");
+    let (outcome, output) = simulate(&format!("{imported}{ask}"));
+    outcome.expect("a good file");
+    assert!(output.contains(r#""reason":"imported""#), "{output}");
+    let learnt = imported.replace("\"s\"", "\"s\",\"learnt\":true");
+    let delivered = line(2, "\"type\":\"delivered\"");
+    let (_, output) = simulate(&format!("{learnt}{}", line(1, "\"type\":\"ask\"")));
+    assert!(output.contains(r#""reason":"quarantine_long_term""#), "{output}");
+    let (_, output) = simulate(&format!("{learnt}{delivered}{ask}"));
+    assert!(output.contains(r#""reason":"none""#), "{output}");
+}
+
+/// The lines of a journal, with an import, its undo, an outage and its end, as the gate wrote them.
+#[test]
+fn lines_of_a_journal_are_taken_and_their_orders_obeyed() {
+    let event = |seq: u32, address: &str, rest: &str| {
+        format!(
+            "{{\"seq\":{seq},\"id\":\"e{seq}\",\"at\":\"2026-01-01T00:00:{:02}Z\",\"address\":\"{address}\",\"tenant\":\"t\",{rest}}}\n",
+            seq % 60
+        )
+    };
+    let order = |seq: u32, rest: &str| {
+        format!(
+            "{{\"seq\":{seq},\"id\":\"o{seq}\",\"at\":\"2026-01-01T00:00:{:02}Z\",{rest},\"reason\":\"r\"}}\n",
+            seq % 60
+        )
+    };
+    let gone = |seq, address: &str| {
+        event(
+            seq,
+            address,
+            r#""type":"reply","category":"user_unknown","scope":"recipient","stage":"rcpt","reply":"299 as it was read then","rule":"some","receiver":"mx.google.com:25""#,
+        )
+        .replace("299", "550")
+    };
+    let row = |seq, batch: &str| {
+        let rest = format!(
+            "\"type\":\"imported\",\"kind\":\"hard\",\"source\":\"s\",\"batch\":\"{batch}\",\"reason\":\"r\""
+        );
+        event(seq, &format!("{batch}{seq}@b.test"), &rest)
+    };
+    let commit = |seq, batch: &str, first: u32| {
+        order(
+            seq,
+            &format!(
+                "\"order\":\"import_commit\",\"batch\":\"{batch}\",\"rows\":1,\"first\":{first}"
+            ),
+        )
+    };
+    let ask = |address: &str| {
+        format!("{{\"at\":\"2026-01-02T00:00:00Z\",\"type\":\"ask\",\"address\":\"{address}\"}}\n")
+    };
+    let key = r#""key":{"receiver":"google.com"}"#;
+    let input = [
+        // Left over of an import of the same name.
+        row(3, "one"),
+        row(10, "one"),
+        row(11, "two"),
+        commit(12, "one", 10),
+        commit(13, "two", 11),
+        order(14, "\"order\":\"void\",\"select\":{\"batch\":\"two\"}"),
+        gone(15, "a@gmail.com"),
+        order(20, &format!("\"order\":\"outage\",{key},\"since\":\"2026-01-01T00:00:19Z\"")),
+        gone(21, "held@gmail.com"),
+        order(22, &format!("\"order\":\"outage_end\",{key},\"until\":\"2026-01-01T00:00:22Z\"")),
+        // A clock that went back.
+        gone(80, "c@gmail.com"),
+        order(90, "\"order\":\"void\",\"select\":{\"domain\":\"gmail.com\",\"since\":\"2026-01-01T00:00:20Z\"}"),
+    ]
+    .concat();
+    let check = |more: &str, address: &str, reason: &str| {
+        let (outcome, output) = simulate(&format!("{input}{more}{}", ask(address)));
+        outcome.expect("a good file");
+        assert!(output.contains(&format!("\"reason\":\"{reason}\"")), "{address}: {output}");
+    };
+    check("", "one3@b.test", "none");
+    check("", "one10@b.test", "imported");
+    check("", "two11@b.test", "none");
+    check("", "a@gmail.com", "quarantine_long_term");
+    check("", "c@gmail.com", "none");
+    let held = input.replace(
+        "\"order\":\"void\",\"select\":{\"domain\"",
+        "\"order\":\"void\",\"select\":{\"rule\":\"x\",\"domain\"",
+    );
+    let apply = order(91, "\"order\":\"outage_apply\",\"outage\":\"o20\"");
+    for (more, reason) in [("", "none"), (&*apply, "quarantine_long_term")] {
+        let (outcome, output) = simulate(&format!("{held}{more}{}", ask("held@gmail.com")));
+        outcome.expect("a good file");
+        assert!(output.contains(&format!("\"reason\":\"{reason}\"")), "{output}");
+    }
+    check_fault(&format!("{input}{}", row(90, "x")), "line 13: a line of a journal: sequence 90");
+    check_fault(&order(1, "\"order\":\"forget\""), "line 1: a line of a journal: not an order");
+    check_fault("{\"order\":\"void\"}", "line 1: a line of a journal: not an order: missing");
+    // What is no line of a journal may say what it likes besides.
+    let (outcome, _) = simulate("{\"at\":1,\"type\":\"ask\",\"address\":\"a@b.test\",\"seq\":7}");
+    outcome.expect("a good file");
 }

@@ -211,6 +211,13 @@ fn a_heading_in_plain_words_needs_no_mapping() {
          Eve;a@x.test;2026-03-01;soft;t1;mailbox_full\n",
         &["a@x.test soft - t1 [] quarantined"],
     );
+    let form = |text: &str, wanted: &Wanted| {
+        Reader::open(text.as_bytes(), wanted).expect("a form").form().to_owned()
+    };
+    let named = "name,Email,kind,score\n";
+    assert_eq!(form(named, &Wanted::default()), "table with a heading (not read: name, score)");
+    assert_eq!(form("email,kind\n", &Wanted::default()), "table with a heading");
+    assert_eq!(form(named, &columns(&["address=Email", "kind=kind"])), "columns as told");
     let hard = ["a@x.test hard - shop [] quarantined_long_term"];
     check_with("Email,First name\na@x.test,Eve\n", &kind(ImportKind::Hard), &hard);
     refused("Email,First name\na@x.test,Eve\n", &Wanted::default(), "say --kind KIND");

@@ -51,8 +51,10 @@ fn any_import() -> impl Strategy<Value = What> {
     let kind = prop::sample::select(ImportKind::ALL.to_vec());
     let date = prop::option::of((0..90 * DAY).prop_map(at));
     let until = prop::option::of((0..90 * DAY).prop_map(at));
-    (kind, date, until, any::<bool>()).prop_map(|(kind, dated, until, forced)| {
-        What::Imported(Imported { dated, until, forced, ..imported(kind) })
+    let flags = (any::<bool>(), any::<bool>());
+    (kind, date, until, flags).prop_map(|(kind, dated, until, (forced, learnt))| {
+        let learnt = learnt && kind.is_bounce();
+        What::Imported(Imported { dated, until, forced, learnt, ..imported(kind) })
     })
 }
 
