@@ -58,10 +58,15 @@ def test_a_campaign_goes_by_its_sender_its_header_or_its_envelope(lab):
     expect(event["campaign"] == "sender/spring", event)
     expect([event["address"] for event in gate.json("events", "--campaign", "spring")] == ["five@plain.test"], "asked by name")
 
+    # VERP puts the recipient into the sender, and this one needs quotes.
+    world.client.sendmail(Message(sender="bounce-summer-1@sender.test"), ['"j doe"@plain.test'], "-XV")
+    event, = wait_for(lambda: gate.json("events", "--campaign", "summer"), world.tails)
+    expect((event["address"], event["sender"]) == ("j doe@plain.test", '<"bounce-summer-1+j doe=plain.test"@sender.test>'), event)
+
     message = Message(headers=HEADER)
     world.arrived(world.send(message, "good@plain.test"), "good@plain.test")
     wanted = {"@sender.test": (1, 1), "envid/mailing-1": (0, 1), "envid/mailing-2": (0, 1), "envid/mailing-4": (0, 1),
-              "sender/spring": (0, 1), "autumn": (1, 1)}
+              "sender/spring": (0, 1), "sender/summer": (0, 1), "autumn": (1, 1)}
     wait_for(lambda: by_campaign(gate) == wanted, lambda: f"the report: {by_campaign(gate)}")
 
 
