@@ -38,7 +38,7 @@ def test_a_campaign_goes_by_its_sender_its_header_or_its_envelope(lab):
 
     event, queue_id = refused(world, Message(), "one@plain.test", envid="mailing-1")
     expect((event["message"], event["campaign"]) == (f"127.0.0.1/{queue_id}", "envid/mailing-1"), event)
-    expect(gate.logged("event=learn", "recipient=one@plain.test ", f"message={queue_id} ", "campaign=envid/mailing-1 "), gate.tail())
+    wait_for(lambda: gate.logged("event=learn", "recipient=one@plain.test ", f"message={queue_id} ", "campaign=envid/mailing-1 "), gate.tail)
 
     # Of mail that programs hand in by sendmail(1) Postfix tells no queue id.
     event, _ = refused(world, Message(), "two@plain.test", envid="mailing-2", local=True)
@@ -51,7 +51,7 @@ def test_a_campaign_goes_by_its_sender_its_header_or_its_envelope(lab):
     event, queue_id = refused(world, Message(headers=HEADER), "full@plain.test", envid="mailing-3")
     expect((event["message"], event["campaign"]) == (f"127.0.0.1/{queue_id}", "autumn"), event)
     expect((event["stage"], event["category"]) == ("end-of-data", "mailbox_full"), event)
-    expect(gate.logged("event=message", "outcome=refused", f"message={queue_id} ", "campaign=autumn "), gate.tail())
+    wait_for(lambda: gate.logged("event=message", "outcome=refused", f"message={queue_id} ", "campaign=autumn "), gate.tail)
     event, _ = refused(world, Message(headers=HEADER), "four@plain.test", envid="mailing-4")
     expect(event["campaign"] == "envid/mailing-4", event)
     event, _ = refused(world, Message(sender="bounce-spring-9@sender.test", headers=HEADER), "five@plain.test", envid="mailing-5")
