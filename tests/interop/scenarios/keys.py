@@ -38,7 +38,8 @@ def test_a_campaign_goes_by_its_sender_its_header_or_its_envelope(lab):
 
     event, queue_id = refused(world, Message(), "one@plain.test", envid="mailing-1")
     expect((event["message"], event["campaign"]) == (f"127.0.0.1/{queue_id}", "envid/mailing-1"), event)
-    wait_for(lambda: gate.logged("event=learn", "recipient=one@plain.test ", f"message={queue_id} ", "campaign=envid/mailing-1 "), gate.tail)
+    wait_for(lambda: gate.logged(
+        "event=learn", "recipient=one@plain.test ", f"message={queue_id} ", "campaign=envid/mailing-1 "), gate.tail)
 
     # Of mail that programs hand in by sendmail(1) Postfix tells no queue id.
     event, _ = refused(world, Message(), "two@plain.test", envid="mailing-2", local=True)
