@@ -34,7 +34,7 @@ pub struct Signs<'a> {
     pub ident: Option<&'a str>,
     /// ENVID, as it was sent.
     pub envid: Option<&'a str>,
-    /// The envelope sender without angle brackets; the null sender is empty.
+    /// The envelope sender without angle brackets, its local part unquoted; the null sender is empty.
     pub sender: &'a str,
 }
 

@@ -67,7 +67,8 @@ impl AddressPattern {
         self.has_part
     }
 
-    /// Whether it matches a sender (`local@domain`; the null sender is empty), and what is at `{}`.
+    /// Whether it matches a sender (`local@domain`, the local part unquoted; the null sender is empty), and what is at `{}`. One with an
+    /// `@` in its local part matches a domain only.
     pub fn find<'a>(&self, sender: &'a str) -> Option<Match<'a>> {
         let found = self.regex.captures(sender)?;
         Some(match found.get(1) {

@@ -49,7 +49,7 @@ impl Tenants {
         listener.cloned().or_else(by_network).or_else(|| of_login.cloned()).or_else(by_login)
     }
 
-    /// Whose message it is by its sender (without angle brackets), where the connection does not say.
+    /// Whose message it is by its sender (without angle brackets and quotes), where the connection does not say.
     pub fn of_sender(&self, sender: &str) -> Tenant {
         let found = self.0.iter().find_map(|rule| {
             let found = rule.senders.iter().find_map(|pattern| pattern.find(sender))?;

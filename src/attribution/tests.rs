@@ -30,6 +30,9 @@ fn patterns_match_whole_senders() {
     check("*+{}@x.test", "a+b+c@x.test", Some(Match::Part("c")));
     check("*@{}.x.test", "a@blue.x.test", Some(Match::Part("blue")));
     check("b-{}@x.test", "b-@x.test", None);
+    // Who has an @ in the local part is not from there.
+    check("acme.example", "a@acme.example@evil.test", None);
+    check("b-{}-*@*", "b-acme-1@x.test@evil.test", None);
 }
 
 #[test]

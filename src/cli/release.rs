@@ -29,7 +29,7 @@ pub fn run(config: Option<&Path>, args: &Release, out: &mut Out) -> Result<(), F
     let access = super::access(config)?;
     let many = wanted.len() > UNSEEN_MAX;
     let mut more = 0;
-    if many || args.slice.is_some() {
+    if many || args.slice.is_some() || args.campaign_size.is_some() {
         more = look_first(&access, &mut wanted, args, out)?;
     }
     let (mut released, mut left) = (0_usize, 0_usize);
@@ -55,7 +55,8 @@ pub fn run(config: Option<&Path>, args: &Release, out: &mut Out) -> Result<(), F
     Ok(())
 }
 
-/// Shows what there is to know before many are released, and takes the slice. Says how many are left for later.
+/// Shows what there is to know before many are released, or as much as a mailing may bear, and takes the slice. Says how many are left
+/// for later.
 fn look_first(
     access: &Access,
     wanted: &mut Vec<Wanted>,
@@ -64,6 +65,10 @@ fn look_first(
 ) -> Result<usize, Failure> {
     let (survey, more) =
         survey::survey(access, wanted, args.tenant.as_ref(), args.from, args.slice)?;
+    if wanted.is_empty() && !args.signed.json {
+        writeln!(out, "ok none of these is on the list")?;
+        return Ok(more);
+    }
     // Beside the results, which a program may be reading.
     let mut text = Vec::new();
     survey.show_causes(out, &mut text)?;
@@ -75,7 +80,9 @@ fn look_first(
     } else {
         out.write_all(&text)?;
     }
-    if wanted.len() > UNSEEN_MAX && !args.yes {
+    let too_risky = args.from == From::Quarantine
+        && args.campaign_size.is_some_and(|campaign| survey.is_too_risky(campaign));
+    if (wanted.len() > UNSEEN_MAX || too_risky) && !args.yes {
         let count = wanted.len();
         return Err(Failure::Usage(format!(
             "nothing was released: say --yes to release these {count} addresses"

@@ -145,11 +145,15 @@ impl ReversePath {
         parse::path(path, PATH_MAX).map(Self::Mailbox)
     }
 
-    /// The address without brackets; that of the null sender is empty.
+    /// The address without brackets, for patterns to look at; that of the null sender is empty. The local part is unquoted: quotes
+    /// are no part of it (RFC 5321 §4.1.2), and come and go with a recipient that VERP puts into it.
     pub fn address(&self) -> String {
         match self {
             Self::Null => String::new(),
-            Self::Mailbox(mailbox) => mailbox.to_string(),
+            Self::Mailbox(Mailbox { local, domain }) => {
+                let (Domain::Name(domain) | Domain::Literal(domain)) = domain;
+                format!("{local}@{domain}")
+            }
         }
     }
 }

@@ -203,7 +203,7 @@ class Postfix:
         return line.split(": ")[1]
 
     def outcomes(self, agent="[ls]mtp"):
-        """What became of every attempt at every recipient that a delivery agent made, in order."""
+        """What became of every attempt that a delivery agent made, by default those of SMTP and LMTP, in order."""
         senders = dict(re.findall(r"qmgr\[\d+\]: (\w+): from=<([^>]*)>", self.text()))
         found = re.findall(rf"/{agent}\[\d+\]: (\w+): to=<([^>]+)>,.* status=(\w+) \((.*)\)$", self.text(), re.MULTILINE)
         return [Outcome(queue_id, senders.get(queue_id), recipient, status, text) for queue_id, recipient, status, text in found]
@@ -249,6 +249,9 @@ def needed():
     if os.getuid() != 0:
         problems.append("root is needed: Postfix starts as root and drops its privileges")
     problems += missing(**{"postfix": "postfix", "smtp-sink": "postfix", "swaks": "swaks", "msmtp": "msmtp"})
+    # What lets a Postfix log in with the gate.
+    if not list(Path("/usr/lib").glob("*/sasl2/libplain.so")):
+        problems.append("Cyrus SASL cannot speak PLAIN (apt-get install libsasl2-modules)")
     try:
         pwd.getpwnam("postfix")
     except KeyError:

@@ -55,13 +55,15 @@ async fn each_message_is_on_the_account_of_its_sender() {
     let tenants =
         Tenants(vec![by_sender(named("red"), "red.test"), by_sender(None, "b-{}-*@esp.test")]);
     let (lab, mut client) = lab(Wish { tenants, ..Wish::default() }).await;
-    for sender in ["a@red.test", "b-blue-7@esp.test", "a@x.test", ""] {
+    // VERP puts the recipient into the sender, and some recipients need quotes.
+    let quoted = "\"b-blue-j doe=y.test\"@esp.test";
+    for sender in ["a@red.test", "b-blue-7@esp.test", quoted, "a@x.test", ""] {
         client.ask(&format!("MAIL FROM:<{sender}>"), "250").await;
         client.ask(&format!("RCPT TO:<gone{}@y.test>", sender.len()), "550 5.1.1").await;
         client.ask("RSET", "250").await;
     }
     let tenants: Vec<_> = learnt(&lab).into_iter().map(|[tenant, ..]| tenant).collect();
-    assert_eq!(tenants, ["red", "blue", "default", "default"]);
+    assert_eq!(tenants, ["red", "blue", "blue", "default", "default"]);
 }
 
 #[tokio::test]
@@ -109,9 +111,15 @@ async fn keys_are_read_where_the_configuration_says() {
     client.ask("XFORWARD IDENT=4F6", "250").await;
     client.ask("MAIL FROM:<info@x.test>", "250").await;
     client.ask("RCPT TO:<gone2@y.test>", "550 5.1.1").await;
+    client.ask("RSET", "250").await;
+    client.ask("MAIL FROM:<\"b-spring-j doe=y.test\"@x.test>", "250").await;
+    client.ask("RCPT TO:<gone3@y.test>", "550 5.1.1").await;
     let row = |fields: [&str; 3]| fields.map(str::to_owned);
-    let expected =
-        [row(["default", "sender/17", "sender/spring"]), row(["default", "127.0.0.1/4F6", "-"])];
+    let expected = [
+        row(["default", "sender/17", "sender/spring"]),
+        row(["default", "127.0.0.1/4F6", "-"]),
+        row(["default", "sender/j doe=y.test", "sender/spring"]),
+    ];
     assert_eq!(learnt(&lab), expected);
 }
 

@@ -96,7 +96,7 @@ impl Survey {
             text,
             "{gone:>8}  did not exist when they were last written to: at worst {share:.2} % hard bounces of a mailing to {campaign}"
         )?;
-        if share < PER_CENT {
+        if !self.is_too_risky(campaign) {
             return writeln!(text, ", below {PER_CENT:.0} %");
         }
         writeln!(text)?;
@@ -113,6 +113,11 @@ impl Survey {
                 writeln!(text, "          {}", out.paint(Tone::Bad, &most))
             }
         }
+    }
+
+    /// Whether such a mailing would not stay below the limit.
+    pub(super) fn is_too_risky(&self, campaign: u64) -> bool {
+        per_cent(self.gone, campaign) >= PER_CENT
     }
 
     /// How many of them, mixed as they are, stay below the limit.

@@ -116,4 +116,5 @@ def test_a_list_comes_in_and_goes_while_postfix_sends(lab):
     texts = send(world, *DEAD)
     expect(all(TAKEN in texts[address] for address in DEAD[:3]), texts)
     expect(all(re.search(IMPORTED, texts[address]) for address in DEAD[3:]), texts)
+    world.settled()
     expect(gate.command("verify").startswith("ok"), gate.command("verify"))
