@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
 mod classify;
+mod release;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
