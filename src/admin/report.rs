@@ -255,6 +255,57 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_rows_are_told_and_days_in_their_order() {
+        let mut sum = Sum::default();
+        for (day, sent, refused) in
+            [("2026-11-01", 1, 0), ("2026-11-02", 3, 0), ("2026-11-03", 0, 9)]
+        {
+            let mut counts = Counts::default();
+            counts.add(Outcome::Delivered, sent);
+            counts.add(Outcome::Refused(Ground::Disposable), refused);
+            sum.groups.insert(day.to_owned(), counts);
+        }
+        let told = |by: &str, limit| {
+            let request = ReportRequest { by: Some(by.to_owned()), limit, ..Default::default() };
+            let report = report(&sum, &request, Alerts::default());
+            let names: Vec<_> = report.rows.into_iter().map(|row| row.name).collect();
+            (names.join(" "), report.left_out)
+        };
+        let all = "2026-11-03 2026-11-02 2026-11-01".to_owned();
+        assert_eq!(told("receiver", None), (all, 0));
+        assert_eq!(told("receiver", Some(1)), ("2026-11-03".to_owned(), 2));
+        assert_eq!(told("day", Some(2)), ("2026-11-02 2026-11-03".to_owned(), 1));
+    }
+
+    #[test]
+    fn a_rate_is_of_messages_whose_end_is_known() {
+        let sum = sum(&[
+            (Outcome::Delivered, 3),
+            (Outcome::Bounced(Cause::UserUnknown), 1),
+            (Outcome::Deferred(Cause::MailboxFull), 90),
+            (Outcome::Unfinished, 6),
+        ]);
+        let total = report(&sum, &by("day"), Alerts::default()).total;
+        assert_eq!((total.sent, total.hard.rate), (100, Some(0.25)));
+    }
+
+    #[test]
+    fn a_question_is_of_whole_days_and_names_as_they_are_counted() {
+        let at = |text: &str| Some(text.parse().expect("a time"));
+        let request = ReportRequest {
+            since: at("2026-11-28T23:59:59Z"),
+            until: at("2026-11-29T00:00:00Z"),
+            receiver: Some("Google.COM".to_owned()),
+            ..by("receiver")
+        };
+        let asked = question(&request).expect("a question");
+        assert_eq!((asked.first, asked.last), (Some(20_785), Some(20_786)));
+        assert_eq!(asked.receiver.as_deref(), Some("google.com"));
+        let nobody = ReportRequest { tenant: Some("a b".to_owned()), ..by("day") };
+        assert!(matches!(question(&nobody), Err(Fault::Bad(_))));
+    }
+
+    #[test]
     fn nothing_else_is_reported_by() {
         assert!(matches!(question(&by("moon")), Err(Fault::Bad(_))));
         assert!(BY.iter().all(|name| question(&by(name)).is_ok()));

@@ -155,6 +155,7 @@ fn a_tenant_is_known_by_listener_network_login_and_sender_in_this_order() {
         rule("red", "192.0.2.0/24", "ruth", "red.test"),
         rule("blue", "198.51.100.0/24", "bob", "blue.test"),
         any,
+        rule("all", "0.0.0.0/0", "ruth", "esp.test"),
     ]);
     let of = |listener: Option<&str>, client: &str, login: Option<&str>, of_login: Option<&str>| {
         let listener = listener.map(|name| Tenant(name.to_owned()));
@@ -165,14 +166,17 @@ fn a_tenant_is_known_by_listener_network_login_and_sender_in_this_order() {
     assert_eq!(of(Some("green"), "192.0.2.1", Some("bob"), Some("users")), named("green"));
     assert_eq!(of(None, "192.0.2.1", Some("bob"), Some("users")), named("red"));
     assert_eq!(of(None, "::ffff:198.51.100.1", None, None), named("blue"));
-    assert_eq!(of(None, "203.0.113.1", Some("bob"), Some("users")), named("users"));
-    assert_eq!(of(None, "203.0.113.1", Some("bob"), None), named("blue"));
-    assert_eq!(of(None, "203.0.113.1", Some("Bob"), None), None);
+    assert_eq!(of(None, "203.0.113.1", None, None), named("all"));
+    assert_eq!(of(None, "2001:db8::1", Some("ruth"), None), named("red"), "the first that matches");
+    assert_eq!(of(None, "2001:db8::1", Some("bob"), Some("users")), named("users"));
+    assert_eq!(of(None, "2001:db8::1", Some("bob"), None), named("blue"));
+    assert_eq!(of(None, "2001:db8::1", Some("Bob"), None), None);
     assert_eq!(tenants.of_connection(None, None, None, None), None);
 
     assert_eq!(tenants.of_sender("news@mail.blue.test").0, "blue");
     assert_eq!(tenants.of_sender("b-ACME-7@x.test").0, "acme");
     assert_eq!(tenants.of_sender("b-a=b-7@x.test").0, "default", "no name of a tenant");
+    assert_eq!(tenants.of_sender("b-a=b-7@esp.test").0, "all", "what is no name is no match");
     assert_eq!(tenants.of_sender("b-acme-7@red.test").0, "red", "the first that matches");
     assert_eq!(tenants.of_sender("").0, "default");
     assert!(tenants.ask_senders());

@@ -1,5 +1,6 @@
 use std::fs;
 
+use crate::attribution::TenantRule;
 use crate::smtp::address::RecipientKey;
 
 use super::*;
@@ -153,6 +154,34 @@ fn values_are_read_as_they_are_written() {
     for name in ["gate.example.com", "[192.0.2.1]", "localhost"] {
         assert_eq!(settings(&format!("hostname = \"{name}\"\n{FIXED}")).hostname, name);
     }
+}
+
+#[test]
+fn tenants_and_keys_are_read_in_the_order_of_the_file() {
+    use crate::attribution::Signs;
+    let text = "[[tenant]]\nname = \"acme\"\nnetworks = [\"192.0.2.0/24\"]\n\
+                [[tenant]]\nname = \"bob\"\nusers = [\"bob\"]\n\
+                [[tenant]]\nname = \"blue\"\nsenders = [\"*@blue.test\"]\n\
+                [[tenant]]\nname = \"{}\"\nsenders = [\"b-{}@*\"]\n\
+                [keys]\nmessage = [\"envid\"]\ncampaign = [\"sender:b-{}@*\"]\n";
+    let Settings { tenants, keys, .. } = settings(&format!("{text}{FIXED}"));
+    let name = |rule: &TenantRule| rule.name.as_ref().map(|name| name.0.clone());
+    let names: Vec<_> = tenants.0.iter().map(name).collect();
+    assert_eq!(
+        names,
+        [Some("acme"), Some("bob"), Some("blue"), None].map(|name| name.map(str::to_owned))
+    );
+    let of = |client: &str, login| {
+        let client = client.parse().expect("an address");
+        tenants.of_connection(None, Some(client), login, None).map(|tenant| tenant.0)
+    };
+    assert_eq!(of("192.0.2.1", None).as_deref(), Some("acme"));
+    assert_eq!(of("198.51.100.1", Some("bob")).as_deref(), Some("bob"));
+    assert_eq!(tenants.of_sender("b-red@blue.test").0, "blue");
+    assert_eq!(tenants.of_sender("b-red@x.test").0, "red");
+    let signs = Signs { ident: Some("4F5"), envid: Some("e1"), sender: "b-red@x.test", client: "" };
+    assert_eq!(keys.message(&signs).as_deref(), Some("envid/e1"));
+    assert_eq!(keys.campaign(&signs).as_deref(), Some("sender/red"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Files as people and hostile hands write them.
 
 mod formats;
+mod terms;
 
 use std::io::Read;
 

@@ -48,8 +48,49 @@ fn counts_outlive_the_program_and_days_are_apart() {
     let google = &receivers.groups["google.com"];
     assert_eq!((google.of(Outcome::Delivered), google.of(HARD)), (3, 1));
     assert_eq!(receivers.groups["yahoo.com"].decided(), 1);
-    let one = Question { campaign: Some("c2".to_owned()), ..by(By::Tenant) };
-    assert_eq!(tally.sum(&one).unwrap().total.sent(), 2);
+    let sent = |question: Question| tally.sum(&question).unwrap().total.sent();
+    let named = |name: &str| Some(name.to_owned());
+    assert_eq!(sent(Question { campaign: named("c2"), ..by(By::Tenant) }), 2);
+    assert_eq!(sent(Question { receiver: named("google.com"), ..by(By::Day) }), 4);
+    assert_eq!(sent(Question { tenant: named("other"), ..by(By::Day) }), 0);
+    // A day is whole, the first and the last too.
+    assert_eq!(sent(Question { first: Some(DAY), last: Some(DAY), ..by(By::Day) }), 5);
+    assert_eq!(sent(Question { first: Some(DAY + 1), ..by(By::Day) }), 1);
+    assert_eq!(sent(Question { first: Some(DAY + 2), ..by(By::Day) }), 0);
+    assert_eq!(sent(Question { last: Some(DAY - 1), ..by(By::Day) }), 0);
+}
+
+#[test]
+fn a_campaign_is_asked_for_by_its_key_or_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let tally = Tally::open(settings(folder.path(), 1000), at(DAY));
+    for campaign in ["sender/spring", "envid/spring", "sender/summer"] {
+        tally.count(&place("t", "a.test", campaign), HARD, None, at(DAY));
+    }
+    let sent = |campaign: &str| {
+        let campaign = Some(campaign.to_owned());
+        tally.sum(&Question { campaign, ..by(By::Day) }).unwrap().total.sent()
+    };
+    assert_eq!(["spring", "sender/spring", "summer", "winter"].map(sent), [2, 1, 1, 0]);
+}
+
+#[test]
+fn the_latest_example_is_told_and_all_that_is_broken() {
+    let folder = tempfile::tempdir().unwrap();
+    let tally = Tally::open(settings(folder.path(), 1000), at(DAY));
+    for day in [DAY + 2, DAY, DAY + 1] {
+        let reply = format!("550 5.1.1 on day {}", day - DAY);
+        tally.count(&place("t", "a.test", "c"), HARD, Some(&reply), at(day));
+        // The first one of a day is as good as any.
+        tally.count(&place("t", "a.test", "c"), HARD, Some("550 more"), at(day));
+        tally.write(at(day)).unwrap();
+        let path = file(folder.path(), day);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("nonsense\n{text}")).unwrap();
+    }
+    let sum = tally.sum(&by(By::Day)).unwrap();
+    assert_eq!(sum.examples[&Cause::UserUnknown], "550 5.1.1 on day 2");
+    assert_eq!((sum.total.sent(), sum.broken), (6, 3));
 }
 
 #[test]
@@ -99,6 +140,11 @@ fn a_torn_line_is_neither_read_nor_written_behind() {
     tally.count(&place("t", "a.test", "c"), HARD, None, at(DAY));
     tally.write(at(DAY)).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), format!("{whole}{whole}"));
+    // However much is torn.
+    fs::write(&path, format!("{whole}{}", "{".repeat(10_000))).unwrap();
+    tally.count(&place("t", "a.test", "c"), HARD, None, at(DAY));
+    tally.write(at(DAY)).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{whole}{whole}"));
     // One in the midst is told.
     fs::write(&path, format!("{whole}nonsense\n{whole}")).unwrap();
     let sum = tally.sum(&by(By::Day)).unwrap();
@@ -128,6 +174,7 @@ fn a_day_that_is_over_is_put_in_order_once_and_old_ones_go() {
     tally.count(&place("t", "a.test", "c"), HARD, None, at(DAY + 1));
     tally.write(at(DAY + 1)).unwrap();
     assert_eq!(tally.sum(&by(By::Day)).unwrap().groups["2026-11-28"].sent(), 5);
+    assert_eq!(lines(DAY), 4, "days are put in order once a day");
     tally.write(at(DAY + 2)).unwrap();
     assert!(!file(folder.path(), DAY).exists());
     assert_eq!(lines(DAY + 1), 2);
@@ -145,6 +192,17 @@ fn a_clock_that_jumps_about_does_not_fill_the_memory() {
         assert!(!moved.lines.is_empty());
     }
     assert_eq!(days, 3);
+    // Nothing is lost: what finds no room is counted in the latest day that has some.
+    let mut memory = Memory::new(100);
+    for day in [7, 8, 9, 1, 20] {
+        memory.count(day, &place("t", "r", "c"), HARD, None);
+    }
+    let mut told = Vec::new();
+    while let Some(Moved { day, lines }) = memory.take(SLICE) {
+        let [Line::Counts { counts, .. }] = &lines[..] else { panic!("{lines:?}") };
+        told.push((day, counts.of(HARD)));
+    }
+    assert_eq!(told, [(7, 1), (8, 1), (9, 3)]);
 }
 
 #[test]

@@ -1,16 +1,24 @@
 //! On whose account mail is, and of which campaign, as the journal has it behind a real connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use rcptgate::attribution::{AddressPattern, KeySource, Keys, TenantRule, Tenants};
 use rcptgate::bounce::Stage;
+use rcptgate::credentials::{Credentials, hash};
 use rcptgate::event::Tenant;
 use rcptgate::routing::Destination;
-use rcptgate::session::{Action, Input, Outputs, Protocol, Sent, Session, Settings};
+use rcptgate::session::{
+    Action, Auth, ClientTls, Input, Outputs, Protocol, Sent, Session, Settings,
+};
 use rcptgate::smtp::extensions::Capabilities;
 
+use tokio::net::TcpStream;
+
 use crate::harness::{Client, Downstream, Lab, Wish};
+use crate::login::PLAIN;
+use crate::tls::{Pair, encrypt};
 
 fn named(name: &str) -> Option<Tenant> {
     Some(Tenant(name.to_owned()))
@@ -98,6 +106,108 @@ async fn the_listener_goes_before_the_network_and_that_before_the_sender() {
         client.ask("RCPT TO:<gone@y.test>", "550 5.1.1").await;
         assert_eq!(learnt(&lab)[0][0], expected);
     }
+}
+
+/// Rules that know tenants by a network of clients, a login and a sender.
+fn by_all() -> Tenants {
+    let network = |text: &str| vec![text.parse().expect("a network")];
+    let none = TenantRule { name: None, networks: vec![], users: vec![], senders: vec![] };
+    Tenants(vec![
+        TenantRule { name: named("net"), networks: network("192.0.2.0/24"), ..none.clone() },
+        TenantRule { name: named("user"), users: vec!["ann@x.test".to_owned()], ..none },
+        by_sender(named("red"), "red.test"),
+    ])
+}
+
+async fn refused(client: &mut Client, sender: &str, recipient: &str) {
+    client.ask(&format!("MAIL FROM:<{sender}>"), "250").await;
+    client.ask(&format!("RCPT TO:<{recipient}>"), "550 5.1.1").await;
+    client.ask("RSET", "250").await;
+}
+
+#[tokio::test]
+async fn a_client_that_xclient_names_is_on_its_own_account() {
+    let all = Some(vec!["0.0.0.0/0".parse().expect("a network")]);
+    let xclient = vec!["127.0.0.0/8".parse().expect("a network")];
+    let (lab, mut client) =
+        lab(Wish { tenants: by_all(), clients: all, xclient, ..Wish::default() }).await;
+    for (number, who) in [
+        "ADDR=192.0.2.7",
+        "ADDR=198.51.100.7 LOGIN=ann@x.test",
+        "ADDR=192.0.2.7 LOGIN=ann@x.test",
+        "ADDR=198.51.100.7 LOGIN=[UNAVAILABLE]",
+    ]
+    .iter()
+    .enumerate()
+    {
+        client.ask(&format!("XCLIENT {who}"), "220").await;
+        client.ask("EHLO app.example", "250").await;
+        refused(&mut client, "a@x.test", &format!("gone{number}@y.test")).await;
+    }
+    let tenants: Vec<_> = learnt(&lab).into_iter().map(|[tenant, ..]| tenant).collect();
+    assert_eq!(tenants, ["net", "user", "net", "default"]);
+}
+
+/// Who is on the account of a client that sends, logs in, and sends again, always as the same sender.
+async fn around_a_login(wish: Wish, line_of_users: &str) -> Vec<String> {
+    let pair = Pair::new();
+    let file = pair.folder.path().join("users.txt");
+    let hash = hash(b"hunter2").expect("a hash");
+    std::fs::write(&file, line_of_users.replace("HASH", &hash)).expect("written");
+    let credentials = Credentials::open(&file, 1, Duration::from_secs(60)).expect("users");
+    let wish = Wish {
+        tls: ClientTls::Up,
+        acceptor: Some(pair.certificate()),
+        auth: Auth::Local,
+        credentials: Some(credentials),
+        ..wish
+    };
+    let hop = Downstream::answering(&[("RCPT TO:<gone", "550 5.1.1 no such user")]).await;
+    let lab = Lab::with(hop, wish).await;
+    let stream = TcpStream::connect(lab.door).await.expect("a connection");
+    let mut client = encrypt(stream, &pair.der).await.expect("a handshake");
+    client.expect("220 ").await;
+    client.ask("EHLO client.test", "250").await;
+    refused(&mut client, "a@red.test", "gone1@y.test").await;
+    client.ask(&format!("AUTH PLAIN {PLAIN}"), "235 ").await;
+    refused(&mut client, "a@red.test", "gone2@y.test").await;
+    learnt(&lab).into_iter().map(|[tenant, ..]| tenant).collect()
+}
+
+#[tokio::test]
+async fn a_login_goes_before_the_sender_and_behind_listener_and_network() {
+    let local = TenantRule {
+        networks: vec!["127.0.0.0/8".parse().expect("a network")],
+        ..by_sender(named("net"), "net.test")
+    };
+    let door = Wish { tenant: named("door"), ..Wish::default() };
+    assert_eq!(around_a_login(door, "ann@x.test:HASH:acme\n").await, ["door", "door"]);
+    let network = Wish { tenants: Tenants(vec![local]), ..Wish::default() };
+    assert_eq!(around_a_login(network, "ann@x.test:HASH:acme\n").await, ["net", "net"]);
+    let all = || Wish { tenants: by_all(), ..Wish::default() };
+    assert_eq!(around_a_login(all(), "ann@x.test:HASH:acme\n").await, ["red", "acme"]);
+    assert_eq!(around_a_login(all(), "ann@x.test:HASH\n").await, ["red", "user"]);
+    let sender = Wish { tenants: Tenants(vec![by_sender(named("red"), "red.test")]), ..all() };
+    let told = around_a_login(sender, "ann@x.test:HASH\n").await;
+    assert_eq!(told, ["red", "red"], "a user of no tenant leaves it to the sender");
+}
+
+#[tokio::test]
+async fn a_reply_is_on_the_account_of_its_own_message() {
+    let tenants =
+        Tenants(vec![by_sender(named("red"), "red.test"), by_sender(named("blue"), "blue.test")]);
+    let (lab, mut client) = lab(Wish { tenants, ..Wish::default() }).await;
+    client
+        .send(
+            "MAIL FROM:<a@red.test>\nRCPT TO:<gone1@y.test>\nRSET\n\
+             MAIL FROM:<a@blue.test>\nRCPT TO:<gone2@y.test>",
+        )
+        .await;
+    for start in ["250", "550 5.1.1", "250", "250", "550 5.1.1"] {
+        client.expect(start).await;
+    }
+    let tenants: Vec<_> = learnt(&lab).into_iter().map(|[tenant, ..]| tenant).collect();
+    assert_eq!(tenants, ["red", "blue"]);
 }
 
 #[tokio::test]

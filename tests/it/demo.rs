@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use rcptgate::time::Timestamp;
+
 #[test]
 fn shows_who_refused_and_what_was_learnt() {
     let folder = tempfile::tempdir().expect("a directory");
@@ -39,6 +41,27 @@ fn shows_who_refused_and_what_was_learnt() {
     check("angry@harbour.test", &["gate", "gate", "-"]);
     check("partner@yopmail.com", &["-"]);
 
+    // What was learnt of it: how many bounces of how many, or why it is none.
+    let lesson = |recipient: &str, begins: &[&str]| {
+        let mut learnt = rows
+            .iter()
+            .filter(|row| row.get(1) == Some(&recipient))
+            .filter_map(|row| row.get(4).copied());
+        for begin in begins {
+            let told = learnt.next().unwrap_or_default();
+            assert!(told.starts_with(begin), "{recipient}: {told:?}, not {begin:?}, in {out}");
+        }
+    };
+    lesson("gone@gmail.com", &["hard 1 of 1", "-"]);
+    lesson("moved@harbour.test", &["hard 1 of 3", "counted already"]);
+    lesson("full@library.test", &["soft 1 of 1", "-"]);
+    lesson("busy@library.test", &["not counted yet", "delivered, starts over"]);
+    lesson("guarded@hotmail.com", &["nothing (blocked)"]);
+    assert!(
+        out.contains("  moved@harbour.test  2 more hard bounces, an hour or more apart"),
+        "{out}"
+    );
+
     // On a clock that runs ahead: 1, 2, 4, 8, 16 weeks, then for good. Of the mailings in between all but the one at the end are refused.
     let climb: Vec<(&str, &str)> = rows
         .iter()
@@ -57,6 +80,20 @@ fn shows_who_refused_and_what_was_learnt() {
         [again, again, again, again, for_good, refused, "released by an operator: passes"],
         "{out}"
     );
+
+    // Each quarantine ends when it says: the first of one week was in force when the clock began to run.
+    let day = |date: &str| {
+        let at = format!("{date}T00:00:00Z").parse::<Timestamp>();
+        at.unwrap_or_else(|_| panic!("{date} in {out}")).utc_day()
+    };
+    let weeks: Vec<i64> = rows
+        .iter()
+        .filter_map(|row| {
+            Some((row.get(1)?, row.get(2)?.split_once("bounces, quarantined until ")?.1))
+        })
+        .map(|(on, until)| (day(until) - day(on)) / 7)
+        .collect();
+    assert_eq!(weeks, [2, 4, 8, 16], "{out}");
 
     let left = std::fs::read_dir(folder.path()).expect("a directory").count();
     assert_eq!(left, 0, "the demonstration cleans up behind itself");

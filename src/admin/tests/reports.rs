@@ -126,6 +126,10 @@ async fn q16_the_blacklist_is_left_by_an_act_of_its_own_with_a_reason() {
         let (status, body) = desk.post("/api/v1/release", &release(more)).await;
         assert_eq!((status, reason().await), (expected, "blacklist".into()), "{more}: {body}");
     }
+    // On the blacklist of another tenant it is not.
+    let other = r#"{"addresses":["a@gmail.com"],"tenant":"blue","from":"blacklist","reason":"r"}"#;
+    let (_, body) = desk.post("/api/v1/release", other).await;
+    assert_eq!(json(&body)["results"][0]["done"], false, "{body}");
     desk.bounce("a@gmail.com").await;
     let more = r#","from":"blacklist","reason":"Mr A. asked in writing","by":"eve""#;
     let (status, _) = desk.post("/api/v1/release", &release(more)).await;

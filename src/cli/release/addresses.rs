@@ -55,6 +55,12 @@ fn read(mut input: impl BufRead, name: &str, from: From) -> Result<Vec<Wanted>, 
             break;
         }
         let bad = |why: &str| Failure::Data(format!("{name}:{number}: {why}"));
+        if u64::try_from(line.len()).is_ok_and(|length| length == LINE_MAX)
+            && line.last() != Some(&b'\n')
+        {
+            // Its rest would be read as a line of its own: an address in a comment, say.
+            return Err(bad(&format!("a line has less than {LINE_MAX} bytes")));
+        }
         let text = str::from_utf8(&line).map_err(|_| bad("not UTF-8"))?.trim();
         if text.is_empty() || text.starts_with('#') {
             continue;
@@ -88,4 +94,64 @@ fn distinct(
         }
     }
     Ok(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, from: From, expected: Result<&[(&str, Option<&str>)], &str>) {
+        match (read(text.as_bytes(), "f", from), expected) {
+            (Ok(wanted), Ok(expected)) => {
+                let wanted: Vec<_> = wanted
+                    .iter()
+                    .map(|wanted| (wanted.address.as_str(), wanted.reason.as_deref()))
+                    .collect();
+                assert_eq!(wanted, expected, "{text:?}");
+            }
+            (Err(failure), Err(expected)) => {
+                assert!(failure.to_string().contains(expected), "{text:?}: {failure}");
+            }
+            (read, expected) => panic!("{text:?}: {read:?}, not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_file_has_an_address_a_line_and_each_counts_once() {
+        let all: &[_] = &[("b@x.test", None), ("a@x.test", None)];
+        let text = "# who asked\n B@X.test \r\n\n  # a@c.test\na@x.test\nb@x.test";
+        check(text, From::Quarantine, Ok(all));
+        check(text, From::Allow, Ok(all));
+        for empty in ["", "\n \n", "# nobody\n"] {
+            check(empty, From::Quarantine, Err("f: no address in it"));
+        }
+        check("a@x.test\nnobody\n", From::Quarantine, Err("f:2: "));
+        check("a@x.test, on 3 May\n", From::Quarantine, Err("f:1: "));
+    }
+
+    #[test]
+    fn on_the_blacklist_each_has_a_reason_of_its_own() {
+        let text = "a@x.test, on 3 May, by phone\n# b\nb@x.test ,wrote\na@x.test, again\n";
+        let all: &[_] = &[("a@x.test", Some("on 3 May, by phone")), ("b@x.test", Some("wrote"))];
+        check(text, From::Blacklist, Ok(all));
+        for bare in ["a@x.test\n", "a@x.test,\n", "a@x.test , \n"] {
+            check(bare, From::Blacklist, Err("f:1: each on the blacklist needs a reason"));
+        }
+        let given = |count: usize, from| {
+            let addresses: Vec<_> = (0..count).map(|number| format!("u{number}@x.test")).collect();
+            super::given(&[addresses.clone(), addresses].concat(), from).map(|all| all.len())
+        };
+        assert!(matches!(given(1, From::Blacklist), Ok(1)));
+        assert!(given(2, From::Blacklist).is_err());
+        assert!(matches!(given(2, From::Quarantine), Ok(2)));
+    }
+
+    #[test]
+    fn the_rest_of_a_long_line_is_no_line() {
+        // What stands behind the limit would be an address.
+        let comment = format!("#{}\n", " ".repeat(4095) + "a@x.test");
+        check(&comment, From::Quarantine, Err("f:1: a line has less than 4096 bytes"));
+        let whole = format!("#{}\na@x.test\n", " ".repeat(4094));
+        check(&whole, From::Quarantine, Ok(&[("a@x.test", None)]));
+    }
 }

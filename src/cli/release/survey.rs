@@ -195,6 +195,47 @@ mod tests {
     }
 
     #[test]
+    fn only_those_on_the_list_that_are_gone_are_a_risk() {
+        let found = |standing: &str, category: &str| Found {
+            standing: standing.to_owned(),
+            category: Some(category.to_owned()),
+            ..Found::default()
+        };
+        let mut survey = Survey::default();
+        for (standing, category) in [
+            // Released before, and not written to since.
+            ("clear", "user_unknown"),
+            ("on_watch", "user_unknown"),
+            ("quarantined_long_term", "user_unknown"),
+            ("quarantined_long_term", "domain_unknown"),
+            ("quarantined", "mailbox_full"),
+            ("quarantined", "mailbox_full"),
+        ] {
+            survey.add(&found(standing, category), From::Quarantine);
+        }
+        assert_eq!((survey.gone, survey.all), (2, 6));
+        let mut text = Vec::new();
+        survey.show_causes(&Out::standard(), &mut text).expect("written");
+        let text = String::from_utf8(text).expect("text");
+        let first = text.lines().nth(1).expect("a cause");
+        assert!(first.contains("2  quarantined") && first.contains("mailbox_full"), "{text}");
+    }
+
+    #[test]
+    fn each_list_has_its_own_standings() {
+        let on = |standing: &str| {
+            let found = Found { standing: standing.to_owned(), ..Found::default() };
+            [From::Quarantine, From::Blacklist, From::Allow].map(|from| is_on(&found, from))
+        };
+        assert_eq!(on("clear"), [false; 3]);
+        assert_eq!(on("on_watch"), [false; 3]);
+        assert_eq!(on("quarantined"), [true, false, false]);
+        assert_eq!(on("quarantined_long_term"), [true, false, false]);
+        assert!(on("blacklisted")[1] && !on("blacklisted")[2]);
+        assert!(on("allowed")[2] && !on("allowed")[1]);
+    }
+
+    #[test]
     fn q29_the_rule_of_one_per_cent() {
         assert!(risk(30, 40, None).contains("--campaign-size"));
         assert!(risk(99, 200, Some(10_000)).contains("0.99 %"));

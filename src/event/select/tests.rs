@@ -1,7 +1,7 @@
 use super::*;
 use crate::bounce::{Scope, Stage};
 use crate::event::{Act, Context, What};
-use crate::event::{Delivery, EventId, Evidence, Tenant};
+use crate::event::{Delivery, EventId, Evidence, ImportKind, Imported, Tenant};
 use crate::smtp::address::RecipientKey;
 
 fn event(secs: i64, what: What) -> Event {
@@ -27,6 +27,24 @@ fn reply(category: Category, receiver: Option<&str>) -> What {
         rule: "google.unknown".to_owned(),
         context: at(receiver),
     })
+}
+
+/// A row of an import.
+fn row() -> Imported {
+    Imported {
+        kind: ImportKind::Hard,
+        source: "old-esp".to_owned(),
+        batch: "b1".to_owned(),
+        row: Some(1),
+        dated: None,
+        until: None,
+        category: Some(Category::DomainUnknown),
+        detail: String::new(),
+        forced: false,
+        again: false,
+        learnt: false,
+        act: Act { reason: "moved".to_owned(), by: "adam".to_owned() },
+    }
 }
 
 fn selector(text: &str) -> Selector {
@@ -89,6 +107,21 @@ fn each_condition_is_about_its_own_field() {
             "{text}"
         );
     };
+    let imported = event(1, What::Imported(row()));
+    for (text, expected) in [
+        (r#"{"source":"old-esp"}"#, true),
+        (r#"{"source":"b1"}"#, false),
+        (r#"{"batch":"b1"}"#, true),
+        (r#"{"batch":"old-esp"}"#, false),
+        (r#"{"batch":"b"}"#, false),
+        (r#"{"by":"adam"}"#, true),
+        (r#"{"by":"eve"}"#, false),
+        (r#"{"category":"domain_unknown"}"#, true),
+        (r#"{"category":"user_unknown"}"#, false),
+        (r#"{"source":"old-esp","batch":"b2"}"#, false),
+    ] {
+        assert_eq!(selects(text, &imported), expected, "{text}");
+    }
     check(r#"{"category":"user_unknown"}"#, [true, false, false]);
     check(r#"{"category":"mailbox_full"}"#, [false; 3]);
     check(r#"{"category":"complaint"}"#, [false, true, false]);
@@ -100,7 +133,6 @@ fn each_condition_is_about_its_own_field() {
     check(r#"{"by":"adam"}"#, [false; 3]);
     check(r#"{"domain":"EXAMPLE.test."}"#, [true; 3]);
     check(r#"{"domain":"test"}"#, [false; 3]);
-    // No event comes with a batch yet.
     check(r#"{"batch":"b1"}"#, [false; 3]);
     // All must hold.
     check(r#"{"category":"user_unknown","domain":"example.test"}"#, [true, false, false]);

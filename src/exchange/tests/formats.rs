@@ -227,3 +227,23 @@ fn a_heading_in_plain_words_needs_no_mapping() {
     let ses = Wanted { format: Some(Format::Ses), ..Wanted::default() };
     refused("address,kind\na@x.test,hard\n", &ses, "no file of ses");
 }
+
+/// What looks like the file of an exporter, and is none: it is told, not guessed at.
+#[test]
+fn nearly_is_not_a_form() {
+    let mailgun = "address,code,error,created_at\na@x.test,550,no,2024-01-01\n";
+    let ses = Wanted { format: Some(Format::Ses), ..Wanted::default() };
+    refused(mailgun, &ses, "no file of ses that is known has these columns");
+    let own = Wanted { format: Some(Format::Mailgun), ..Wanted::default() };
+    assert_eq!(read_with(mailgun.as_bytes(), &own, &terms()).expect("a form").len(), 1);
+    // With a column more it is any list.
+    refused("email,created,reason,list\na@x.test,1,no,news\n", &Wanted::default(), "no exporter");
+    refused(
+        "email,created,ip,list\na@x.test,1,192.0.2.1,news\n",
+        &Wanted::default(),
+        "no exporter",
+    );
+    // Without a heading the values tell.
+    refused("a@x.test,Ann\n", &Wanted::default(), "no exporter");
+    check("a@x.test,BOUNCE\n", &["a@x.test hard - shop [] quarantined_long_term"]);
+}

@@ -279,6 +279,41 @@ fn a_dead_list_is_no_outage() {
     assert!(gate.masks().outages().is_empty());
 }
 
+/// In monitor mode the dead are written to with every mailing: once each was believed, all at once is nothing new.
+#[test]
+fn those_that_are_gone_are_no_news() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = watched(dir.path());
+    good_day(&gate);
+    for number in 0..30 {
+        assert!(!refuse(&gate, &user(number), PLACE.1, after((24 + 7 * number) * HOUR)));
+    }
+    assert_eq!(lost(&gate), 30);
+    for number in 0..30 {
+        refuse(&gate, &user(number), PLACE.1, after(240 * HOUR + number));
+    }
+    settled(&gate);
+    assert!(gate.masks().outages().is_empty());
+    agrees(&gate);
+}
+
+#[test]
+fn an_outage_of_which_nothing_is_heard_is_over() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = begun(dir.path());
+    gate.mind(after(27 * HOUR));
+    settled(&gate);
+    assert_eq!(gate.outages().open, 1);
+    // Nobody writes there any more.
+    gate.mind(after(48 * HOUR));
+    settled(&gate);
+    assert_eq!(gate.outages(), OutageTally { open: 0, unresolved: 1 });
+    let (_, _, state) = outage(&gate);
+    assert!(state.until.is_some_and(|until| until <= after(48 * HOUR)), "{state:?}");
+    assert_eq!(lost(&gate), 0);
+    agrees(&gate);
+}
+
 #[test]
 fn who_is_known_to_be_good_survives_a_restart_but_no_damage() {
     for damage in [false, true] {

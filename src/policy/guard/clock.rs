@@ -53,3 +53,24 @@ impl Clock {
         self.now.is_none_or(|now| at.since(now) <= STEP_MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_absurd_date_moves_no_clock_and_a_late_one_does_not_set_it_back() {
+        let (start, hour) = (Timestamp::from_secs(1_767_225_600), Duration::from_secs(3600));
+        let mut clock = Clock::default();
+        assert!(clock.admits(start, hour));
+        assert!(clock.admits(start.plus(hour), hour));
+        assert!(clock.admits(start, hour), "late, and not too late");
+        assert_eq!(clock.now_or(start), start.plus(hour));
+        let absurd = start.plus(hour).plus(STEP_MAX).plus(Duration::from_millis(1));
+        assert!(!clock.is_plausible(absurd) && !clock.admits(absurd, hour));
+        assert_eq!(clock.now_or(start), start.plus(hour));
+        let far = start.plus(hour).plus(STEP_MAX);
+        assert!(clock.is_plausible(far) && clock.admits(far, hour), "as far as that it may go");
+        assert!(!clock.admits(start, hour), "too late");
+    }
+}

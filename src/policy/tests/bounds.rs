@@ -68,7 +68,9 @@ fn line_of_fields(text: &str) -> String {
     if reply.text.is_empty() {
         return head;
     }
-    format!("{head} {}", printable(&reply.text, TEXT_MAX - head.len() - 1))
+    // A last line without text adds nothing, not even a space.
+    let text = reply.text.strip_suffix('\n').unwrap_or(&reply.text);
+    format!("{head} {}", printable(text, TEXT_MAX - head.len() - 1))
 }
 
 fn printable(text: &str, max: usize) -> String {
@@ -85,6 +87,18 @@ fn a_line_is_cut_where_its_fields_would_be() {
     for length in TEXT_MAX - 20..TEXT_MAX + 5 {
         let text = format!("550-5.1.1 {}\n550-5.1.1\n550 5.1.1 end", "x".repeat(length));
         assert_eq!(one_line(&text), line_of_fields(&text), "{length}");
+    }
+    for (text, line) in [
+        ("450", "450"),
+        ("550-abc\n550", "550 abc"),
+        ("450-\n450", "450 "),
+        ("550-\n550 abc", "550  abc"),
+    ] {
+        assert_eq!(
+            (one_line(text), line_of_fields(text)),
+            (line.to_owned(), line.to_owned()),
+            "{text:?}"
+        );
     }
 }
 

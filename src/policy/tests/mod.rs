@@ -6,6 +6,7 @@ mod clocks;
 mod episodes;
 mod hards;
 mod imports;
+mod late;
 mod lists;
 mod literal;
 mod marketo;

@@ -102,3 +102,23 @@ const fn ground(reason: Reason) -> Ground {
         Reason::None | Reason::Allowed => Ground::Unreadable,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_counted_under_what_it_is_for() {
+        for (reason, wanted) in [
+            (Reason::Quarantine, Ground::Quarantine),
+            (Reason::QuarantineLongTerm, Ground::QuarantineLongTerm),
+            (Reason::Imported, Ground::QuarantineLongTerm),
+            (Reason::Manual, Ground::Manual),
+            (Reason::Blacklist, Ground::Blacklist),
+            (Reason::Disposable, Ground::Disposable),
+            (Reason::None, Ground::Unreadable),
+        ] {
+            assert_eq!(ground(reason), wanted, "{reason:?}");
+        }
+    }
+}

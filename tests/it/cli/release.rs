@@ -1,6 +1,64 @@
-//! What a release says of a few addresses before it does anything.
+//! How many are released at once, and what is shown before.
 
-use super::Home;
+use super::{Home, quarantine};
+
+/// The addresses of [`quarantine`], one a line.
+fn list(count: usize) -> String {
+    (0..count).map(|number| format!("u{number}@example.com\n")).collect()
+}
+
+#[test]
+fn ten_are_released_unseen_and_a_slice_never() {
+    let home = Home::new();
+    quarantine(&home, 23);
+    let release = |from: usize, to: usize, slice: &[&str]| {
+        // Who is on no list is passed over, and is no part of a slice.
+        let mut some: String =
+            list(to).lines().skip(from).map(|line| format!("{line}\n")).collect();
+        if !slice.is_empty() {
+            some = format!("clear@example.com\n{some}");
+        }
+        home.write("some.txt", &some);
+        let words = ["release", "--file", "some.txt", "--reason", "r"];
+        let end = home.run(&[&words[..], slice].concat());
+        assert_eq!(end.code, 0, "{end:?}");
+        (end, home.json(&["list"]).len())
+    };
+    let (end, left) = release(0, 23, &["--slice", "10"]);
+    assert_eq!(left, 13, "{end:?}");
+    assert!(end.out.contains("10  quarantined long-term  manual"), "{end:?}");
+    assert!(end.out.contains("0  did not exist"), "{end:?}");
+    assert!(end.err.contains("13 more are on the list"), "{end:?}");
+    let (end, left) = release(10, 20, &[]);
+    assert_eq!((end.out.lines().count(), left), (10, 3), "{end:?}");
+    assert!(!end.out.contains("causes") && !end.out.contains("ok 10 released"), "{end:?}");
+    let (end, left) = release(20, 23, &["--slice", "2"]);
+    assert_eq!(left, 1, "{end:?}");
+    assert!(end.out.contains("causes") && end.err.contains("1 more are on the list"), "{end:?}");
+}
+
+#[test]
+fn off_the_blacklist_of_a_tenant_without_a_word_of_risk() {
+    let home = Home::new();
+    let rows = list(12);
+    home.write("complaints.txt", &rows);
+    let import = ["import", "complaints.txt", "--source", "esp", "--kind", "complaint", "--tenant"];
+    home.ok(&[&import[..], &["acme", "--reason", "r", "--trust", "--yes"]].concat());
+    let reasons: String = rows.lines().map(|line| format!("{line}, asked by phone\n")).collect();
+    // Of another tenant's blacklist there is nobody.
+    home.write("each.txt", &reasons);
+    let words = ["release", "--from", "blacklist", "--file", "each.txt", "--reason", "r"];
+    let told = home.ok(&[&words[..], &["--tenant", "other", "--yes"]].concat());
+    assert!(told.contains("12  clear"), "{told}");
+    assert!(told.ends_with("ok 0 released, 12 had nothing to be released from\n"), "{told}");
+    let words = [&words[..], &["--tenant", "acme"]].concat();
+    let end = home.run(&words);
+    assert_eq!(end.code, 64, "{end:?}");
+    assert!(end.out.contains("12  blacklisted            complaint"), "{end:?}");
+    assert!(!end.out.contains("risk"), "{end:?}");
+    let told = home.ok(&[&words[..], &["--yes"]].concat());
+    assert!(told.ends_with("ok 12 released, 0 had nothing to be released from\n"), "{told}");
+}
 
 #[test]
 fn a_few_that_a_mailing_cannot_bear_are_not_released_unasked() {
