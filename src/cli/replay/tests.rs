@@ -305,7 +305,7 @@ fn what_moves_most_is_told_first_and_a_few_examples_of_it() {
     };
     assert_eq!(told(&report), [("on_watch", 19, 5), ("quarantined", 1, 1)]);
     assert!(
-        rows.iter().any(|row| row == "u0@z.test,,on_watch,,none,elsewhere.net"),
+        rows.iter().any(|row| row == "u0@z.test,,on_watch,,user_unknown,elsewhere.net"),
         "who answered last: {rows:?}"
     );
     let (report, _) = tried(story, &Try { before: None, ..diff("marketo") });
