@@ -20,7 +20,7 @@ const ROOM_MIN: u64 = 1 << 16;
 /// Odd, as [`bits`] needs: 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Which addresses may have a record. Asked from any thread without a lock, filled by one.
+/// Which addresses may have a record. Asked and filled from any thread without a lock.
 pub struct Filter {
     /// Keyed at random, so that nobody can choose addresses that collide; if somebody finds some, the index is asked more often.
     hasher: RandomState,

@@ -168,6 +168,22 @@ fn every_kind_of_silent_loss_shows_at_the_start() {
 }
 
 #[test]
+fn damage_ahead_of_very_many_records_ends_the_start() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path()).expect("opens");
+    // More than may wait between the two threads that read them.
+    let many = 0..8_000_u64;
+    let records = many.map(|number| (key(&format!("{number:04}@b.test")), Some(stored(1, number))));
+    store.apply(&Batch { records: records.collect(), ..Batch::default() }).expect("applied");
+    drop(store);
+    let error = tamper(dir.path(), |db| {
+        let raw_key = codec::record_key(&key("0000@b.test"));
+        drop(db.insert(raw_key, b"short".as_slice()).expect("inserted"));
+    });
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+}
+
+#[test]
 fn another_format_is_told_apart_from_damage() {
     let dir = tempfile::tempdir().expect("a directory");
     drop(open(dir.path()).expect("opens"));

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::bounce::classify::Classifier;
+use crate::event::Event;
 use crate::gate::GateSettings;
 use crate::journal;
 use crate::policy::Policy;
@@ -45,11 +46,8 @@ fn take(gate: &Gate, rows: u64, addresses: &[&str]) -> Result<Kept, Fault> {
 fn journaled(dir: &Path) -> Vec<(String, Option<u64>)> {
     let lines = journal::Reader::open(&dir.join("journal")).expect("opens");
     let events = lines.filter_map(|line| line.expect("a line").entry.event().cloned());
-    let row = |what: &What| match what {
-        What::Imported(imported) => imported.row,
-        other => panic!("{other:?}"),
-    };
-    events.map(|event| (event.address.to_string(), row(&event.what))).collect()
+    let row = |event: &Event| event.imported().expect("a row").row;
+    events.map(|event| (event.address.to_string(), row(&event))).collect()
 }
 
 #[test]
