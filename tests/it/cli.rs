@@ -4,6 +4,7 @@
 
 mod classify;
 mod release;
+mod undo;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -204,69 +205,6 @@ pub fn an_undo_is_answered(home: &Home) {
     assert_eq!((&verified["agrees"], &verified["orders"]), (&true.into(), &1.into()));
 }
 
-/// What nobody knows selects nothing, which is no success.
-#[test]
-fn an_undo_of_what_nobody_knows_says_so() {
-    let home = Home::new();
-    home.write("list.csv", "address,kind,at\na@x.test,hard,\n");
-    let import = ["import", "list.csv", "--source", "old-esp", "--reason", "r", "--trust", "--yes"];
-    let told = home.ok(&[&import[..], &["--columns", "address=address,kind=kind"]].concat());
-    let batch = told.split("as batch ").nth(1).and_then(|rest| rest.split(':').next());
-    let batch = batch.expect("a batch");
-    let refused = |words: &[&str], part: &str| {
-        for more in [&["--dry-run"][..], &["--reason", "r"], &["--reason", "r", "--json"]] {
-            let end = home.run(&[&["undo"], words, more].concat());
-            assert!(end.code == 65 && end.err.contains(part), "{end:?}");
-            assert_eq!(end.out.contains("\"events\":0"), more.len() == 3, "{end:?}");
-        }
-    };
-    let text = "rcptgate: nothing to undo: no rule \"nosuch\" is known\n";
-    refused(&["--rule", "nosuch"], text);
-    refused(
-        &["--rule", "own-refusa"],
-        "no rule \"own-refusa\" is known; did you mean own-refusal?",
-    );
-    refused(&["--source", "old-esb"], "no source \"old-esb\" is known; did you mean old-esp?");
-    refused(&["--batch", &batch[..9]], &format!("did you mean {batch}?"));
-    refused(&["--batch", "b", "--rule", "nosuch"], "; no import \"b\" is known; ");
-    // What is known and selects nothing, or nothing any more, is nothing to do.
-    home.ok(&["undo", "--rule", "own-refusal", "--reason", "r"]);
-    let back = ["undo", "--batch", batch, "--reason", "r"];
-    for expected in ["ok 1 events", "nothing to undo: no event fits that still counts"] {
-        let told = home.ok(&back);
-        assert!(told.contains(expected), "{told}");
-    }
-    home.ok(&["undo", "--category", "user_unknown", "--dry-run"]);
-}
-
-#[test]
-fn an_undo_is_answered_from_the_store() {
-    let home = Home::new();
-    an_undo_is_answered(&home);
-    assert!(home.ok(&["rebuild"]).starts_with("ok: 4 events folded into 1 records"));
-    assert_eq!(home.json(&["lookup", "a@x.test"])[0]["verdict"], "forward");
-}
-
-#[test]
-fn much_is_undone_only_after_it_was_shown() {
-    let home = Home::new();
-    quarantine(&home, 11);
-    let words = ["undo", "--signed-by", "eve", "--reason", "all of it"];
-    let end = home.run(&words);
-    assert_eq!(end.code, 64, "{end:?}");
-    assert!(end.out.starts_with("11 events of 11 addresses\n"), "{end:?}");
-    assert!(end.err.contains("nothing was undone") && end.err.contains("--yes"), "{end:?}");
-    assert_eq!(home.json(&["list"]).len(), 11);
-    let end = home.run(&[&words[..], &["--yes", "--json"]].concat());
-    let undone: Value = serde_json::from_str(&end.out).expect("JSON");
-    assert_eq!((end.code, &undone["done"], &undone["changed"]), (0, &true.into(), &11.into()));
-    assert!(end.err.starts_with("11 events of 11 addresses\n"), "{end:?}");
-    assert_eq!(home.ok(&["list"]), "");
-    // Ten are few.
-    quarantine(&home, 10);
-    assert!(home.ok(&words).contains("ok 10 events of 10 addresses"));
-}
-
 #[test]
 fn an_act_is_signed_by_whoever_runs_the_command() {
     let home = Home::new();
@@ -373,69 +311,6 @@ fn help_and_version_are_no_errors() {
     for words in [&["completions", "bash"][..], &["completions", "fish"], &["man"]] {
         assert!(home.ok(words).contains("rcptgate"), "{words:?}");
     }
-}
-
-#[test]
-fn many_are_released_only_after_their_causes_were_shown() {
-    let home = Home::new();
-    quarantine(&home, 12);
-    let list: String = (0..12).map(|number| format!("u{number}@example.com\n")).collect();
-    home.write("all.txt", &list);
-    let words = ["release", "--file", "all.txt", "--reason", "an outage"];
-    let end = home.run(&words);
-    assert_eq!(end.code, 64, "{end:?}");
-    assert!(end.out.contains("12  quarantined long-term  manual"), "{end:?}");
-    assert!(end.err.contains("nothing was released") && end.err.contains("--yes"), "{end:?}");
-    assert_eq!(home.json(&["list"]).len(), 12);
-    let done = home.ok(&[&words[..], &["--yes"]].concat());
-    assert!(done.ends_with("ok 12 released, 0 had nothing to be released from\n"), "{done}");
-    assert_eq!(home.ok(&["list"]), "");
-    // From standard input, and again: there is nothing left to do.
-    let end = home.feed(&["release", "--file", "-", "--reason", "r", "--yes", "--json"], &list);
-    assert_eq!((end.code, end.out.lines().count()), (0, 12), "{end:?}");
-    assert!(end.out.lines().all(|line| line.contains(r#""done":false"#)), "{end:?}");
-}
-
-#[test]
-fn q31_many_are_released_in_slices() {
-    let home = Home::new();
-    quarantine(&home, 25);
-    let list: String = (0..25).map(|number| format!("u{number}@example.com\n")).collect();
-    home.write("all.txt", &list);
-    let words = ["release", "--file", "all.txt", "--slice", "11", "--campaign-size", "5000"];
-    let words = [&words[..], &["--reason", "a new customer's best readers"]].concat();
-    let end = home.run(&words);
-    assert_eq!(end.code, 64, "{end:?}");
-    assert!(end.out.contains("risk") && end.out.contains("0.00 %"), "{end:?}");
-    assert_eq!(home.json(&["list"]).len(), 25);
-    for left in [14, 3, 0] {
-        let end = home.run(&[&words[..], &["--yes"]].concat());
-        assert_eq!(end.code, 0, "{end:?}");
-        assert_eq!(home.json(&["list"]).len(), left);
-        assert_eq!(end.err.contains(&format!("{left} more are on the list")), left > 0, "{end:?}");
-    }
-}
-
-#[test]
-fn q16_off_the_blacklist_each_comes_with_a_reason_of_its_own() {
-    let home = Home::new();
-    for address in ["a@example.com", "b@example.com"] {
-        home.ok(&["blacklist", address, "--tenant", "default", "--reason", "asked"]);
-    }
-    let words = ["release", "--from", "blacklist", "--reason", "wrote to us"];
-    let end = home.run(&[&words[..], &["a@example.com", "b@example.com"]].concat());
-    assert_eq!(end.code, 64, "{end:?}");
-    assert!(end.err.contains("a reason of its own"), "{end:?}");
-    home.write("bare.txt", "a@example.com, on 3 May\nb@example.com\n");
-    let end = home.run(&[&words[..], &["--file", "bare.txt"]].concat());
-    assert_eq!(end.code, 65, "{end:?}");
-    assert!(end.err.contains("bare.txt:2"), "{end:?}");
-    assert_eq!(home.json(&["list"]).len(), 2, "all or none");
-    home.write("each.txt", "a@example.com, on 3 May\nb@example.com , by phone, ticket 7\n");
-    home.ok(&[&words[..], &["--file", "each.txt"]].concat());
-    assert_eq!(home.ok(&["list"]), "");
-    let story = home.ok(&["explain", "b@example.com"]);
-    assert!(story.contains("wrote to us: by phone, ticket 7"), "{story}");
 }
 
 #[test]

@@ -77,3 +77,66 @@ fn a_few_that_a_mailing_cannot_bear_are_not_released_unasked() {
     let told = home.ok(&[&words[..], &["--slice", "1"]].concat());
     assert_eq!(told, "ok none of these is on the list\n");
 }
+
+#[test]
+fn many_are_released_only_after_their_causes_were_shown() {
+    let home = Home::new();
+    quarantine(&home, 12);
+    let list: String = (0..12).map(|number| format!("u{number}@example.com\n")).collect();
+    home.write("all.txt", &list);
+    let words = ["release", "--file", "all.txt", "--reason", "an outage"];
+    let end = home.run(&words);
+    assert_eq!(end.code, 64, "{end:?}");
+    assert!(end.out.contains("12  quarantined long-term  manual"), "{end:?}");
+    assert!(end.err.contains("nothing was released") && end.err.contains("--yes"), "{end:?}");
+    assert_eq!(home.json(&["list"]).len(), 12);
+    let done = home.ok(&[&words[..], &["--yes"]].concat());
+    assert!(done.ends_with("ok 12 released, 0 had nothing to be released from\n"), "{done}");
+    assert_eq!(home.ok(&["list"]), "");
+    // From standard input, and again: there is nothing left to do.
+    let end = home.feed(&["release", "--file", "-", "--reason", "r", "--yes", "--json"], &list);
+    assert_eq!((end.code, end.out.lines().count()), (0, 12), "{end:?}");
+    assert!(end.out.lines().all(|line| line.contains(r#""done":false"#)), "{end:?}");
+}
+
+#[test]
+fn q31_many_are_released_in_slices() {
+    let home = Home::new();
+    quarantine(&home, 25);
+    let list: String = (0..25).map(|number| format!("u{number}@example.com\n")).collect();
+    home.write("all.txt", &list);
+    let words = ["release", "--file", "all.txt", "--slice", "11", "--campaign-size", "5000"];
+    let words = [&words[..], &["--reason", "a new customer's best readers"]].concat();
+    let end = home.run(&words);
+    assert_eq!(end.code, 64, "{end:?}");
+    assert!(end.out.contains("risk") && end.out.contains("0.00 %"), "{end:?}");
+    assert_eq!(home.json(&["list"]).len(), 25);
+    for left in [14, 3, 0] {
+        let end = home.run(&[&words[..], &["--yes"]].concat());
+        assert_eq!(end.code, 0, "{end:?}");
+        assert_eq!(home.json(&["list"]).len(), left);
+        assert_eq!(end.err.contains(&format!("{left} more are on the list")), left > 0, "{end:?}");
+    }
+}
+
+#[test]
+fn q16_off_the_blacklist_each_comes_with_a_reason_of_its_own() {
+    let home = Home::new();
+    for address in ["a@example.com", "b@example.com"] {
+        home.ok(&["blacklist", address, "--tenant", "default", "--reason", "asked"]);
+    }
+    let words = ["release", "--from", "blacklist", "--reason", "wrote to us"];
+    let end = home.run(&[&words[..], &["a@example.com", "b@example.com"]].concat());
+    assert_eq!(end.code, 64, "{end:?}");
+    assert!(end.err.contains("a reason of its own"), "{end:?}");
+    home.write("bare.txt", "a@example.com, on 3 May\nb@example.com\n");
+    let end = home.run(&[&words[..], &["--file", "bare.txt"]].concat());
+    assert_eq!(end.code, 65, "{end:?}");
+    assert!(end.err.contains("bare.txt:2"), "{end:?}");
+    assert_eq!(home.json(&["list"]).len(), 2, "all or none");
+    home.write("each.txt", "a@example.com, on 3 May\nb@example.com , by phone, ticket 7\n");
+    home.ok(&[&words[..], &["--file", "each.txt"]].concat());
+    assert_eq!(home.ok(&["list"]), "");
+    let story = home.ok(&["explain", "b@example.com"]);
+    assert!(story.contains("wrote to us: by phone, ticket 7"), "{story}");
+}
