@@ -49,15 +49,16 @@ pub fn begin(gate: &Gate, head: ImportHead, now: Timestamp) -> Result<Intake, Fa
 
 impl Intake {
     /// Takes all rows, then journals them in the order of the index, and commits them; whatever breaks it off, nothing of it counts. Rows of
-    /// one address keep their order. `progress` gets the rows that are journaled. Never call it from async code.
+    /// one address keep their order. `progress` gets the rows that are journaled, of which none counts yet, and may break it off. Never call
+    /// it from async code.
     ///
     /// # Errors
-    /// Those of `rows`; `Bad` for a row that cannot be imported, and when they are not as many as was said; else when they are not on disk.
+    /// Those of `rows` and of `progress`; `Bad` for a row that cannot be imported, and when they are not as many as was said; else when they are not on disk.
     pub fn take<E: From<Fault>>(
         mut self,
         gate: &Gate,
         rows: impl Iterator<Item = Result<ImportRow, E>>,
-        mut progress: impl FnMut(u64),
+        mut progress: impl FnMut(u64) -> Result<(), Fault>,
     ) -> Result<Kept, E> {
         let mut sorter = gate.sorter();
         let (mut seen, mut key) = (0, Vec::new());
@@ -77,7 +78,7 @@ impl Intake {
             return Err(self.miscounted(seen).into());
         }
         let skipped = self.journal(gate, sorter, &mut progress)?;
-        progress(seen);
+        progress(seen)?;
         let Self { head, act, now, importing } = self;
         let rows = importing.rows();
         let reply = ImportReply { batch: head.batch, rows, skipped, ..ImportReply::default() };
@@ -89,21 +90,23 @@ impl Intake {
         &mut self,
         gate: &Gate,
         sorter: Sorter,
-        progress: &mut dyn FnMut(u64),
+        progress: &mut dyn FnMut(u64) -> Result<(), Fault>,
     ) -> Result<u64, Fault> {
-        let mut skipped = 0;
+        let (mut skipped, mut last) = (0, None);
         let mut group = Vec::with_capacity(GROUP_MAX);
         for pair in sorter.sorted().map_err(unsorted)? {
             let row = serde_json::from_slice(&pair.map_err(unsorted)?.value).map_err(unsorted)?;
             let draft = self.draft(row)?;
-            if resets_nothing(gate, &draft)? {
+            // A row before it may be what it resets.
+            if last.as_ref() != Some(&draft.address) && resets_nothing(gate, &draft)? {
                 skipped += 1;
                 continue;
             }
+            last = Some(draft.address.clone());
             group.push(draft);
             if group.len() >= GROUP_MAX {
                 self.push(std::mem::replace(&mut group, Vec::with_capacity(GROUP_MAX)))?;
-                progress(self.importing.rows() + skipped);
+                progress(self.importing.rows() + skipped)?;
             }
         }
         if !group.is_empty() {
@@ -172,7 +175,9 @@ fn resets_nothing(gate: &Gate, draft: &Draft) -> Result<bool, Fault> {
     if !matches!(&draft.what, What::Imported(imported) if imported.kind == ImportKind::Active) {
         return Ok(false);
     }
-    Ok(gate.record(&draft.address)?.is_none_or(|record| !record.awaits_delivery()))
+    // What an order has yet to do may be what there is to reset.
+    let settled = gate.jobs() == Some(0);
+    Ok(settled && gate.record(&draft.address)?.is_none_or(|record| !record.awaits_delivery()))
 }
 
 /// What is sorted goes through files in the data directory.

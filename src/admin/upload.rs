@@ -1,10 +1,13 @@
 //! The request that brings a list: lines of any number, taken in as they come, in bounded memory.
 //!
-//! A thread of its own journals the rows; a few pieces of the body wait for it, and the connection waits for those. What is committed is
-//! only a body that came to its end with the number of rows that its first line says: a caller that breaks off has changed nothing.
+//! A thread of its own looks at the rows and sorts them; a few pieces of the body wait for it, and the connection waits for those. What is
+//! journaled is only a body that came to its end with the number of rows that its first line says, and what is committed one whose caller
+//! still waits then: one that breaks off before has changed nothing.
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Json;
@@ -15,6 +18,7 @@ use futures_core::Stream as _;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
+use super::Api;
 use super::desk::Fault;
 use super::import::{self, Kept};
 use super::routes::{Answer, Shared, aside, joined};
@@ -30,11 +34,37 @@ const STALL_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a body that are read after it was refused: a caller that cannot send its list does not read why.
 const DRAIN_MAX: usize = 256 << 20;
 
+/// Whoever asked, until this is dropped.
+struct Caller(Arc<AtomicBool>);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// `POST /import`.
 pub(super) async fn import(State(api): Shared, request: Request) -> Answer<ImportReply> {
     let (pieces, coming) = mpsc::channel(AHEAD);
+    let gone = Arc::new(AtomicBool::new(false));
+    let _caller = Caller(Arc::clone(&gone));
+    let importing = tokio::spawn(taken(api, coming, gone));
+    feed(request.into_body(), pieces).await;
+    joined(importing.await).map(Json)
+}
+
+/// Takes a list in. Once its rows count it goes on when the caller leaves, and is logged then too.
+async fn taken(
+    api: Arc<Api>,
+    coming: mpsc::Receiver<Piece>,
+    gone: Arc<AtomicBool>,
+) -> Result<ImportReply, Fault> {
     let (gate, trusted, shown) = (api.gate.clone(), api.trusted.clone(), api.shown);
-    let taking = tokio::spawn(aside(move || {
+    let waits = move |_| match gone.load(Ordering::Acquire) {
+        true => Err(Fault::Later("whoever asked has gone: nothing was imported".to_owned())),
+        false => Ok(()),
+    };
+    let taking = aside(move || {
         let mut lines = Lines { coming, text: Vec::new(), read: 0, over: false };
         let head: ImportHead =
             lines.next_as()?.ok_or_else(|| Fault::Bad("there is nothing in it".to_owned()))?;
@@ -43,35 +73,30 @@ pub(super) async fn import(State(api): Shared, request: Request) -> Answer<Impor
         }
         let intake = import::begin(&gate, head.clone(), Timestamp::now())?;
         let rows = std::iter::from_fn(|| lines.next_as::<ImportRow>().transpose());
-        let kept = intake.take(&gate, rows, |_| {});
+        let kept = intake.take(&gate, rows, waits);
         if let Err(fault) = &kept {
             let ImportHead { source, batch, .. } = &head;
             let error = shown.scrub(&fault.to_string()).into_owned();
             tracing::warn!(event = "import", result = "broken_off", source, batch, error);
         }
         Ok((head, kept?))
-    }));
-    feed(request.into_body(), pieces).await;
-    let (head, Kept { reply, obeying }) = joined(taking.await)?;
-    let Some(obeying) = obeying else { return Ok(Json(reply)) };
-    // It goes on when the caller leaves, and is logged then too.
-    let carried_out = tokio::spawn(async move {
-        let reply = import::outcome(reply, obeying.await)?;
-        tracing::info!(
-            event = "import",
-            result = "in_force",
-            source = head.source,
-            batch = reply.batch,
-            rows = reply.rows,
-            addresses = reply.addresses,
-            changed = reply.changed,
-            by = head.by,
-            reason = &*shown.scrub(&head.reason),
-            id = reply.id,
-        );
-        Ok(Json(reply))
     });
-    joined(carried_out.await)
+    let (head, Kept { reply, obeying }) = taking.await?;
+    let Some(obeying) = obeying else { return Ok(reply) };
+    let reply = import::outcome(reply, obeying.await)?;
+    tracing::info!(
+        event = "import",
+        result = "in_force",
+        source = head.source,
+        batch = reply.batch,
+        rows = reply.rows,
+        addresses = reply.addresses,
+        changed = reply.changed,
+        by = head.by,
+        reason = &*shown.scrub(&head.reason),
+        id = reply.id,
+    );
+    Ok(reply)
 }
 
 /// `GET /import`: how far the one is that is under way.

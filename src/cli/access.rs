@@ -207,7 +207,10 @@ impl Access {
                     }
                     row
                 });
-                let kept = intake.take(gate, rows, |rows| progress(Progress::Journaled(rows)))?;
+                let kept = intake.take(gate, rows, |rows| {
+                    progress(Progress::Journaled(rows));
+                    Ok(())
+                })?;
                 let Some(mut obeying) = kept.obeying else { return Ok(kept.reply) };
                 loop {
                     if let Some(outcome) = obeying.settled() {

@@ -182,11 +182,11 @@ impl Client {
         while matches!(ended.recv_timeout(LOOK), Err(RecvTimeoutError::Timeout)) {
             // A bar is worth no failure.
             match self.get("import", std::iter::empty::<(&str, String)>(), ANSWER) {
-                Ok(ImportProgress { folded: Some(folded), .. }) => {
-                    progress(Progress::Folded(folded));
+                Ok(ImportProgress { journaled: Some(rows), .. }) if rows > 0 => {
+                    progress(Progress::Journaled(rows));
                 }
-                Ok(ImportProgress { journaled, folded: None }) if journaled > 0 => {
-                    progress(Progress::Journaled(journaled));
+                Ok(ImportProgress { journaled: None, folded: Some(folded) }) => {
+                    progress(Progress::Folded(folded));
                 }
                 Ok(_) | Err(_) => {}
             }

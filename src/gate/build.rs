@@ -6,6 +6,8 @@
 //! The index says what it was built from, and which orders it knows, with the last batch only. One without that is a build that did not
 //! end, and is thrown away ([`crate::store::StoreError::Unfinished`]).
 
+use std::io;
+
 use super::GateError;
 use super::settings::GateSettings;
 use crate::event::Event;
@@ -18,9 +20,9 @@ use crate::store::filter::Filter;
 use crate::store::{Applied, Batch, Store, StoreError, Stored};
 
 /// Events of one batch. Nobody waits for it.
-const BATCH: usize = 1024;
+const BATCH: usize = if cfg!(test) { 16 } else { 1024 };
 /// How many events are done between two words about how far it is.
-const SHOWN_EVERY: u64 = 1024;
+const SHOWN_EVERY: u64 = if cfg!(test) { 16 } else { 1024 };
 
 /// How far it is, in bytes of the journal: each is read once, and folded once.
 struct Progress<'a> {
@@ -58,7 +60,9 @@ pub(super) fn build(
     tell: &mut dyn FnMut(u64, u64),
 ) -> Result<u64, GateError> {
     let begin = Position { segment: 1, offset: 0 };
-    let total = journal::bytes_from(&settings.journal_dir(), begin)?.saturating_mul(2);
+    let bytes = journal::bytes_from(&settings.journal_dir(), begin)?;
+    check_room(settings, bytes)?;
+    let total = bytes.saturating_mul(2);
     tell(0, total);
     let mut progress = Progress { tell, done: 0, total, steps: 0 };
     let Sorting { sorter, orders, last, lines } = read(settings, end, &mut progress)?;
@@ -69,9 +73,10 @@ pub(super) fn build(
     let masks = Masks::new(orders.iter().cloned());
     let batch = Batch::default();
     let mut filling = Filling { store, filter, policy, masks, batch, at: None };
-    for pair in sorter.sorted().map_err(|error| io(settings, error))? {
-        let Pair { key, value } = pair.map_err(|error| io(settings, error))?;
-        filling.take(&key, &value)?;
+    for pair in sorter.sorted().map_err(|error| failed(settings, error))? {
+        let Pair { key, value } = pair.map_err(|error| failed(settings, error))?;
+        let event = decoded(&value).ok_or_else(|| failed(settings, unreadable(&key)))?;
+        filling.take(event)?;
         progress.step(u64::try_from(value.len()).unwrap_or(u64::MAX));
     }
     filling.end(orders, last)?;
@@ -106,7 +111,7 @@ fn read(
                 value.extend_from_slice(&position.segment.to_be_bytes());
                 value.extend_from_slice(&position.offset.to_be_bytes());
                 value.extend_from_slice(reader.line());
-                sorting.sorter.push(&key, &value).map_err(|error| io(settings, error))?;
+                sorting.sorter.push(&key, &value).map_err(|error| failed(settings, error))?;
             }
             Said::Order(order) => sorting.orders.push((entry.seq, order)),
         }
@@ -126,36 +131,35 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), GateError> {
-        let (seq, position, event) = decoded(value).ok_or_else(|| damaged(key))?;
+    fn take(&mut self, (seq, position, event): (u64, Position, Event)) -> Result<(), StoreError> {
         let same = self.at.as_ref().is_some_and(|(address, _)| *address == event.address);
         if !same {
-            self.put()?;
+            self.put();
         }
         let nothing = || (event.address.clone(), Stored { record: Record::default(), seq });
         let (address, before) = self.at.take().unwrap_or_else(nothing);
         let (record, _) = self.masks.step(before.record, seq, &event, self.policy);
         self.batch.history.push((address.clone(), seq, position));
         self.at = Some((address, Stored { record, seq }));
-        Ok(())
-    }
-
-    /// The address at hand is done.
-    fn put(&mut self) -> Result<(), GateError> {
-        if let Some((address, stored)) = self.at.take()
-            && !stored.record.is_blank()
-        {
-            self.filter.insert(address.as_str());
-            self.batch.records.push((address, Some(stored)));
-        }
+        // Within an address too: one may have any number of events.
         if self.batch.history.len() >= BATCH {
             self.store.apply(&std::mem::take(&mut self.batch))?;
         }
         Ok(())
     }
 
+    /// The address at hand is done.
+    fn put(&mut self) {
+        if let Some((address, stored)) = self.at.take()
+            && !stored.record.is_blank()
+        {
+            self.filter.insert(address.as_str());
+            self.batch.records.push((address, Some(stored)));
+        }
+    }
+
     fn end(mut self, orders: Vec<(u64, Order)>, last: Option<Applied>) -> Result<(), GateError> {
-        self.put()?;
+        self.put();
         self.batch.orders = orders;
         self.batch.through = last;
         Ok(self.store.apply(&self.batch)?)
@@ -176,11 +180,30 @@ fn decoded(value: &[u8]) -> Option<(u64, Position, Event)> {
 }
 
 /// What was written to the disk a moment ago came back as something else.
-fn damaged(key: &[u8]) -> GateError {
-    let why = format!("what was sorted of {:?} cannot be read", String::from_utf8_lossy(key));
-    StoreError::Io { path: std::path::PathBuf::new(), source: std::io::Error::other(why) }.into()
+fn unreadable(key: &[u8]) -> io::Error {
+    io::Error::other(format!(
+        "what was sorted of {:?} cannot be read",
+        String::from_utf8_lossy(key)
+    ))
 }
 
-fn io(settings: &GateSettings, source: std::io::Error) -> GateError {
+/// Whether there is room for so many bytes of the journal in order, and for the index: rather than fill a disk on which a gate runs, and do so
+/// again at each attempt.
+fn check_room(settings: &GateSettings, journal: u64) -> Result<(), GateError> {
+    let about =
+        rustix::fs::statvfs(&settings.data_dir).map_err(|error| failed(settings, error.into()))?;
+    let free = about.f_bavail.saturating_mul(about.f_frsize);
+    let sorting =
+        if journal > u64::try_from(settings.sort_bytes).unwrap_or(u64::MAX) { journal } else { 0 };
+    let needed = sorting.saturating_add(journal);
+    if free >= needed {
+        return Ok(());
+    }
+    let why =
+        format!("building the index anew takes {} MiB, {} MiB are free", needed >> 20, free >> 20);
+    Err(failed(settings, io::Error::new(io::ErrorKind::StorageFull, why)))
+}
+
+fn failed(settings: &GateSettings, source: io::Error) -> GateError {
     StoreError::Io { path: settings.data_dir.clone(), source }.into()
 }

@@ -49,7 +49,7 @@ pub fn order_of(address: &RecipientKey, raw: &mut Vec<u8>) {
 }
 
 /// The turn of one import, until this is dropped.
-struct Turn(Arc<Shared>);
+pub(super) struct Turn(Arc<Shared>);
 
 impl Turn {
     fn take(shared: &Arc<Shared>) -> Option<Self> {
@@ -74,9 +74,11 @@ impl Gate {
         Sorter::new(&settings.data_dir, settings.sort_bytes)
     }
 
-    /// How many rows are on disk of the import that is under way, or of the last one.
-    pub fn imported(&self) -> u64 {
-        self.0.shared.imported.load(Ordering::Acquire)
+    /// How many rows are on disk of the import that is under way; `None` when there is none, or no longer.
+    pub fn imported(&self) -> Option<u64> {
+        let shared = &self.0.shared;
+        let rows = shared.imported.load(Ordering::Acquire);
+        shared.importing.load(Ordering::Acquire).then_some(rows)
     }
 
     /// Begins an import of that name.
@@ -133,8 +135,7 @@ impl Importing {
         let decree = Decree::ImportCommit { batch, rows, first: first? };
         let (done, waiting) = oneshot::channel();
         let order = Order { id: OrderId(id::new(at)), at, decree, act };
-        let sent = gate.send_waiting(task::Task::Order { order, done });
-        drop(turn);
+        let sent = gate.send_waiting(task::Task::Order { order, done, turn: Some(turn) });
         Some(Obeying::new(sent.map(|()| waiting)))
     }
 }

@@ -278,10 +278,11 @@ impl Gate {
         if !store.jobs().is_empty() {
             return Err(GateError::Refolding);
         }
-        let importing = shared.importing.load(Ordering::Acquire);
+        let importing = || shared.importing.load(Ordering::Acquire);
+        let before = importing();
         let journal = shared.settings.journal_dir();
         let report = verify::verify(&store, &journal, &policy, progress)?;
-        Ok(VerifyReport { importing, ..report })
+        Ok(VerifyReport { importing: before || importing(), ..report })
     }
 
     /// Whether everything works, and if not, what does not.

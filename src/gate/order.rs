@@ -72,7 +72,7 @@ pub(super) fn give(shared: &Shared, tasks: &SyncSender<Task>, draft: OrderDraft)
     let crowded = shared.store().is_ok_and(|store| store.jobs().len() >= JOBS_MAX);
     let sent = match crowded {
         true => Err(Unlearnt::QueueFull),
-        false => task::send(shared, tasks, Task::Order { order, done }),
+        false => task::send(shared, tasks, Task::Order { order, done, turn: None }),
     };
     Obeying::new(sent.map(|()| waiting))
 }

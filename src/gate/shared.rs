@@ -43,7 +43,7 @@ pub(super) struct Shared {
     pub(super) waiting: AtomicUsize,
     /// Whether an import is under way.
     pub(super) importing: AtomicBool,
-    /// Rows of the import under way, or of the last one, that are on disk.
+    /// Rows that are on disk of the import under way, or of the last one.
     pub(super) imported: AtomicU64,
     /// Whether the writer runs.
     pub(super) writing: AtomicBool,

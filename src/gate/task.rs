@@ -5,6 +5,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 
 use tokio::sync::oneshot;
 
+use super::import::Turn;
 use super::learn::{Outcome, Unlearnt};
 use super::refold::{Chunk, Taken};
 use super::shared::Shared;
@@ -23,8 +24,8 @@ pub(super) enum Task {
     Learn { event: Event, done: oneshot::Sender<Outcome> },
     /// Take in some rows of an import, all of them or none; says the sequence of the first.
     Bulk { events: Vec<Event>, done: oneshot::Sender<RowsTaken> },
-    /// Take in an order.
-    Order { order: Order, done: oneshot::Sender<order::Outcome> },
+    /// Take in an order. The turn of the import that it commits ends when the order is known, or refused.
+    Order { order: Order, done: oneshot::Sender<order::Outcome>, turn: Option<Turn> },
     /// Write a step of what an order has to do.
     Refold { chunk: Chunk, done: oneshot::Sender<StepTaken> },
 }

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::fold::Means;
+use super::import::Turn;
 use super::learn::{Ack, Outcome, Unlearnt};
 use super::refold::{Chunk, Taken};
 use super::shared::Shared;
@@ -44,7 +45,8 @@ enum Done {
     /// Whoever waits does so for all lines together.
     Together,
     Event(oneshot::Sender<Outcome>),
-    Order(oneshot::Sender<order::Outcome>),
+    /// With the turn of the import that it commits.
+    Order(oneshot::Sender<order::Outcome>, Option<Turn>),
 }
 
 impl Done {
@@ -53,7 +55,10 @@ impl Done {
         match self {
             Self::Together => {}
             Self::Event(done) => drop(done.send(Err(why))),
-            Self::Order(done) => drop(done.send(Err(why.into()))),
+            Self::Order(done, turn) => {
+                drop(turn);
+                drop(done.send(Err(why.into())));
+            }
         }
     }
 }
@@ -208,8 +213,9 @@ impl Writer {
                     // Whoever asked may have stopped waiting.
                     let _ = done.send(Ok(Ack { id: EventId(id), seq, change }));
                 }
-                Done::Order(done) => {
+                Done::Order(done, turn) => {
                     ordered = true;
+                    drop(turn);
                     self.shared.refolding.wait_for(Waiting { id: OrderId(id), seq, done });
                 }
             }
@@ -368,8 +374,8 @@ impl Parted {
                 Task::Learn { event, done } => {
                     parted.drafts.push(Draft { said: event.into(), done: Done::Event(done) });
                 }
-                Task::Order { order, done } => {
-                    parted.drafts.push(Draft { said: order.into(), done: Done::Order(done) });
+                Task::Order { order, done, turn } => {
+                    parted.drafts.push(Draft { said: order.into(), done: Done::Order(done, turn) });
                 }
                 Task::Refold { chunk, done } => parted.chunks.push((chunk, done)),
                 Task::Bulk { events, done } => {

@@ -55,7 +55,8 @@ struct Span {
 }
 
 impl Sorter {
-    /// One that keeps so many bytes in memory, and puts the rest into files of that directory: as many bytes as come in.
+    /// One that keeps so many bytes in memory, and puts the rest into files of that directory: as many bytes as come in, and twice that for a
+    /// moment when a hundred times the memory and more have come.
     pub fn new(dir: &Path, limit: usize) -> Self {
         let (chunk, runs) = (Chunk::default(), Vec::new());
         Self { dir: dir.to_owned(), limit, chunk, runs, runs_max: RUNS_MAX }

@@ -124,8 +124,9 @@ fn each_record(
 ) -> Result<(), StoreError> {
     let (pieces, coming) = mpsc::sync_channel::<Vec<(IVec, IVec)>>(PIECES_AHEAD);
     std::thread::scope(|scope| {
-        let reader = scope.spawn(move || -> Result<(), StoreError> {
-            let mut records = db.scan_prefix(codec::record_prefix(None));
+        let records = || db.scan_prefix(codec::record_prefix(None));
+        let read = move || -> Result<(), StoreError> {
+            let mut records = records();
             loop {
                 let piece = records.by_ref().take(PIECE).collect::<Result<Vec<_>, _>>()?;
                 let last = piece.len() < PIECE;
@@ -134,7 +135,15 @@ fn each_record(
                     return Ok(());
                 }
             }
-        });
+        };
+        let Ok(reader) = std::thread::Builder::new().spawn_scoped(scope, read) else {
+            // There is no thread to be had: that says nothing of the index.
+            for record in records() {
+                let (key, value) = record?;
+                visit(&key, &value)?;
+            }
+            return Ok(());
+        };
         for (key, value) in coming.into_iter().flatten() {
             visit(&key, &value)?;
         }

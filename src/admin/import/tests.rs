@@ -39,7 +39,7 @@ fn row(address: &str, number: u64) -> ImportRow {
 
 fn take(gate: &Gate, rows: u64, addresses: &[&str]) -> Result<Kept, Fault> {
     let coming = addresses.iter().zip(1..).map(|(address, number)| Ok(row(address, number)));
-    begin(gate, head(rows), Timestamp::now())?.take(gate, coming, |_| {})
+    begin(gate, head(rows), Timestamp::now())?.take(gate, coming, |_| Ok(()))
 }
 
 /// Address and row of what is in the journal, in order.
@@ -67,6 +67,34 @@ fn rows_are_journaled_by_domain_and_those_of_one_address_as_they_came() {
     ];
     let expected = expected.map(|(address, row)| (address.to_owned(), Some(row)));
     assert_eq!(journaled(dir.path()), expected);
+}
+
+#[test]
+fn a_reset_behind_what_it_resets_is_no_reset_of_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = gate(dir.path());
+    let learnt = ImportRow { learnt: true, ..row("a@a.test", 1) };
+    let active = |address, number| ImportRow { kind: ImportKind::Active, ..row(address, number) };
+    let rows = [active("b@a.test", 3), learnt, active("a@a.test", 2)];
+    let intake = begin(&gate, head(3), Timestamp::now()).expect("begun");
+    let kept = intake.take(&gate, rows.map(Ok::<_, Fault>).into_iter(), |_| Ok(())).expect("kept");
+    assert_eq!((kept.reply.rows, kept.reply.skipped), (2, 1));
+    kept.obeying.expect("rows").wait().expect("in force");
+    let address = &address("a@a.test").expect("an address");
+    let record = gate.record(address).expect("read");
+    assert!(record.is_none_or(|record| record.learnt.is_none()), "the reset counts");
+}
+
+#[test]
+fn whoever_waits_may_break_it_off_at_the_last_moment() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = gate(dir.path());
+    let rows = [Ok::<_, Fault>(row("a@a.test", 1))];
+    let intake = begin(&gate, head(1), Timestamp::now()).expect("begun");
+    let gone = |_| Err(Fault::Later("gone".to_owned()));
+    assert!(intake.take(&gate, rows.into_iter(), gone).is_err());
+    assert_eq!((journaled(dir.path()).len(), gate.records()), (1, Some(0)));
+    assert_eq!(gate.imported(), None);
 }
 
 #[test]

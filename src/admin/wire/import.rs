@@ -66,9 +66,9 @@ pub struct ImportRow {
 /// How far the import is that is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportProgress {
-    /// Rows that are on disk.
-    pub journaled: u64,
-    /// Addresses that were folded; none while no order is carried out.
+    /// Rows that are on disk and do not count yet; none when no import is under way, or its rows count by now.
+    pub journaled: Option<u64>,
+    /// Addresses that the order was about so far that is being carried out; none when there is none.
     pub folded: Option<u64>,
 }
 

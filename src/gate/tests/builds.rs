@@ -34,6 +34,9 @@ fn told(dir: &Path) -> Vec<(RecipientKey, Stored)> {
             gate.order(order).wait().expect("obeyed");
         }
     }
+    for _ in 0..40 {
+        learnt(&gate, hard("often@d3.test"));
+    }
     let mut importing = gate.import("b1").expect("its turn");
     importing.push(vec![imported("u0@d0.test"), imported("new@d9.test")]).expect("on disk");
     importing.commit(now(), Act::default()).expect("rows").wait().expect("in force");
@@ -67,14 +70,14 @@ fn it_says_what_one_says_that_was_folded_event_by_event() {
     let dir = tempfile::tempdir().expect("a directory");
     let before = told(dir.path());
     assert!(before.len() > 20, "{}", before.len());
-    // Most of it goes through files, all of it through memory.
+    // Most of it goes through files, all of it through memory; a story of more events than one batch has.
     for sort_bytes in [500, 1 << 20] {
         fs::remove_dir_all(index(dir.path())).expect("removed");
         let settings = GateSettings { sort_bytes, ..settings(dir.path()) };
         let opened = try_open(settings).expect("opens");
-        assert_eq!((opened.report.replayed, opened.report.finished), (125, 0));
+        assert_eq!((opened.report.replayed, opened.report.finished), (165, 0));
         assert_eq!(records(&opened.gate), before);
-        check(&opened.gate, &["u0@d0.test", "new@d9.test"], 122);
+        check(&opened.gate, &["u0@d0.test", "new@d9.test"], 162);
         assert_eq!(opened.gate.masks(), open_orders(dir.path()));
     }
 }
@@ -99,7 +102,7 @@ fn one_that_did_not_end_is_never_in_force() {
         store.flush().expect("flushed");
     }
     let opened = open(dir.path());
-    assert_eq!((opened.report.moved_aside, opened.report.replayed), (None, 125));
+    assert_eq!((opened.report.moved_aside, opened.report.replayed), (None, 165));
     assert_eq!(records(&opened.gate), before);
     let names = fs::read_dir(dir.path()).expect("listed").map(|entry| entry.expect("a file"));
     let broken = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().contains("broken");
@@ -111,13 +114,20 @@ fn a_disk_that_fills_up_breaks_it_off_and_the_next_start_begins_anew() {
     let dir = tempfile::tempdir().expect("a directory");
     let before = told(dir.path());
     fs::remove_dir_all(index(dir.path())).expect("removed");
-    let full = settings(dir.path());
-    full.index_fault.set(true);
-    let error = try_open(full).map(drop).expect_err("full");
+    let settings = settings(dir.path());
+    let policy = Policy::preset("quarantine").expect("a preset");
+    let fault = settings.index_fault.clone();
+    // When half of the events are folded: some batches are in the index by then.
+    let half = |done, total| fault.set(done > total * 3 / 4);
+    let error = Gate::open(settings, policy, Classifier::builtin(), half).map(drop);
+    let error = error.expect_err("full");
     assert!(matches!(error, GateError::Store(StoreError::Failed(_))), "{error}");
+    let (store, _) = Store::open(&index(dir.path()), 1 << 20, Duration::ZERO).expect("an index");
+    assert!(store.count() > 0 && store.applied().is_none());
+    drop(store);
     let opened = open(dir.path());
     assert_eq!(records(&opened.gate), before);
-    check(&opened.gate, &["u0@d0.test", "new@d9.test"], 122);
+    check(&opened.gate, &["u0@d0.test", "new@d9.test"], 162);
 }
 
 #[test]

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::admin::Served;
 use crate::cli::{End, Home};
@@ -46,6 +48,14 @@ fn verified(home: &Home) -> (u64, u64) {
     assert_eq!(report["agrees"], true, "{report}");
     let number = |field: &str| report[field].as_u64().expect("a number");
     (number("events"), number("unfinished"))
+}
+
+/// Waits until the journal has grown by a hundred thousand bytes, which are a few hundred rows.
+fn rows_are_journaled(home: &Home, before: u64) {
+    let begin = Instant::now();
+    while journal_bytes(home) < before + 100_000 {
+        assert!(begin.elapsed() < Duration::from_secs(120), "no row is journaled");
+    }
 }
 
 fn journal_bytes(home: &Home) -> u64 {
@@ -193,6 +203,8 @@ impl Request {
     }
 }
 
+/// More rows than are journaled while somebody is killed or leaves.
+const MANY: usize = 60_000;
 const TRUST: &str = ",\"trust\":true";
 
 fn rows(range: std::ops::Range<usize>) -> String {
@@ -222,6 +234,26 @@ fn a_connection_that_breaks_in_the_middle_changes_nothing() {
     served.logged(&["event=import", "result=broken_off"]);
     assert_eq!(standing(&home, "u0@x.test"), "clear");
     assert_eq!(verified(&home), (0, 0));
+}
+
+#[test]
+fn a_caller_that_leaves_before_the_rows_count_has_changed_nothing() {
+    let home = Home::new();
+    let served = Served::begin(&home);
+    home.ok(&["quarantine", "manual@x.test", "--reason", "r"]);
+    let before = journal_bytes(&home);
+    let mut request = Request::begin(&home);
+    request.head(MANY as u64, TRUST);
+    request.send(&rows(0..MANY));
+    request.finish();
+    rows_are_journaled(&home, before);
+    drop(request);
+    let line = served.logged(&["event=import", "result=broken_off"]);
+    assert!(line.contains("whoever asked has gone"), "{line}");
+    let (events, unfinished) = verified(&home);
+    assert!(unfinished > 0 && unfinished < MANY as u64, "{unfinished}");
+    assert_eq!(events, unfinished + 1);
+    assert_eq!(standing(&home, "u0@x.test"), "clear");
 }
 
 #[test]
@@ -265,7 +297,10 @@ fn a_request_that_is_wrong_is_told_why_and_changes_nothing() {
     first
         .send("{\"source\":\"s\",\"batch\":\"b2\",\"rows\":600,\"reason\":\"r\",\"trust\":true}\n");
     first.send(&rows(0..599));
-    while home.json(&["verify"])[0]["importing"] != true {}
+    let begin = Instant::now();
+    while home.json(&["verify"])[0]["importing"] != true {
+        assert!(begin.elapsed() < Duration::from_secs(120), "no import is under way");
+    }
     let mut second = Request::begin(&home);
     second.send("{\"source\":\"s\",\"batch\":\"b3\",\"rows\":0,\"reason\":\"r\",\"trust\":true}\n");
     let (status, answer) = second.end();
@@ -283,17 +318,17 @@ fn killed_in_the_middle_it_changes_nothing_and_the_same_file_can_be_imported_aga
     home.ok(&["quarantine", "manual@x.test", "--reason", "r"]);
     let before = journal_bytes(&home);
     let mut request = Request::begin(&home);
-    request.head(20_000, TRUST);
-    request.send(&rows(0..20_000));
+    request.head(MANY as u64, TRUST);
+    request.send(&rows(0..MANY));
     request.finish();
-    while journal_bytes(&home) < before + 100_000 {}
+    rows_are_journaled(&home, before);
     // As kill -9 does.
     drop(served);
     let served = Served::begin(&home);
     assert_eq!(standing(&home, "u0@x.test"), "clear");
     assert_eq!(standing(&home, "manual@x.test"), "quarantined_long_term");
     let (events, unfinished) = verified(&home);
-    assert!(unfinished > 0 && unfinished < 20_000, "{unfinished}");
+    assert!(unfinished > 0 && unfinished < MANY as u64, "{unfinished}");
     assert_eq!(events, unfinished + 1);
     let told = home.ok(&["verify"]);
     assert!(told.contains("rows of imports that were never finished"), "{told}");
@@ -303,17 +338,18 @@ fn killed_in_the_middle_it_changes_nothing_and_the_same_file_can_be_imported_aga
     assert_eq!(verified(&home), (events + 600, unfinished));
     drop(served);
     // The command itself, killed while it has the store.
-    home.write("list.csv", &list(5_000));
+    home.write("list.csv", &list(MANY));
     let mut child =
         home.command(&words("list.csv", &[])).stdout(Stdio::null()).spawn().expect("it starts");
     let before = journal_bytes(&home);
-    while journal_bytes(&home) < before + 100_000 {}
+    rows_are_journaled(&home, before);
     child.kill().expect("a process");
     child.wait().expect("a status");
-    let end = home.run(&["lookup", "u4999@x.test", "--json"]);
+    let end = home.run(&["lookup", "u600@x.test", "--json"]);
     assert!(end.code == 0 && end.out.contains("\"standing\":\"clear\""), "{end:?}");
     assert!(verified(&home).1 > unfinished);
+    home.write("list.csv", &list(700));
     let told = home.ok(&words("list.csv", &[]));
-    assert!(told.contains("ok imported 5000 rows"), "{told}");
-    assert_eq!(standing(&home, "u4999@x.test"), "quarantined_long_term");
+    assert!(told.contains("ok imported 700 rows"), "{told}");
+    assert_eq!(standing(&home, "u600@x.test"), "quarantined_long_term");
 }
