@@ -187,7 +187,7 @@ fn is_on(record: &Record, list: List, tenant: &Tenant) -> bool {
 /// # Errors
 /// When it is not on disk.
 pub fn outcome(address: &RecipientKey, outcome: Result<Ack, Unlearnt>) -> Result<Done, Fault> {
-    let ack = outcome.map_err(|why| unlearnt(address.as_str(), why))?;
+    let ack = outcome.map_err(|why| unlearnt(&address.to_string(), why))?;
     let id = Some(ack.id.to_string());
     Ok(match ack.change {
         Some(change) => done(address, true, id, change.before, change.after),

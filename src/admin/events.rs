@@ -82,7 +82,7 @@ impl Filter {
                 .as_ref()
                 .is_none_or(|meant| it.campaign.as_ref().is_some_and(|key| is_campaign(key, meant)))
             && is(&wanted.tenant, Some(&it.tenant))
-            && self.address.as_ref().is_none_or(|wanted| wanted.as_str() == it.address)
+            && self.address.as_ref().is_none_or(|wanted| wanted.to_string() == it.address)
             && self.receiver.as_ref().is_none_or(from)
     }
 }

@@ -77,6 +77,8 @@ impl Intake {
         if seen != self.head.rows {
             return Err(self.miscounted(seen).into());
         }
+        let room = self.importing.check_room(seen);
+        room.map_err(|why| unlearnt("import", why))?;
         let skipped = self.journal(gate, sorter, &mut progress)?;
         progress(seen)?;
         let Self { head, act, now, importing } = self;
@@ -193,6 +195,14 @@ fn at_row(number: u64, fault: &Fault) -> Fault {
 pub fn progress(gate: &Gate) -> ImportProgress {
     let folded = gate.refolded().map(|tally| tally.addresses);
     ImportProgress { journaled: gate.imported(), folded }
+}
+
+/// That the rows of an import are committed, and when they will count.
+pub fn held_up(reply: &ImportReply, why: &str) -> Fault {
+    let ImportReply { batch, rows, .. } = reply;
+    Fault::Later(format!(
+        "{rows} rows are imported as batch {batch}, and count once the index can be written again, without your doing: {why}"
+    ))
 }
 
 /// What an import came to.

@@ -208,7 +208,8 @@ fn next(
     policy: &Policy,
 ) -> Vec<String> {
     let standing = Standing::of(record, tenant, now, policy);
-    let release = |from: &str| format!("rcptgate release {key}{from} --reason R");
+    let address = in_a_shell(&key.to_string());
+    let release = |from: &str| format!("rcptgate release {address}{from} --reason R");
     match standing {
         Standing::Allowed => {
             vec![format!("stays allowed until `{}`", release(" --from allow"))]
@@ -234,6 +235,15 @@ fn next(
             }
             words
         }
+    }
+}
+
+/// An address as a shell takes it for one word.
+fn in_a_shell(address: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || "@._+-=:[]".contains(character);
+    match address.chars().all(plain) {
+        true => address.to_owned(),
+        false => format!("'{}'", address.replace('\'', r"'\''")),
     }
 }
 

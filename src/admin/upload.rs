@@ -31,6 +31,8 @@ const AHEAD: usize = 4;
 const LINE_MAX: usize = 64 * 1024;
 /// How long a caller may take for one piece.
 const STALL_MAX: Duration = Duration::from_secs(30);
+/// How often it is looked whether something keeps an import from coming into force.
+const LOOK: Duration = Duration::from_secs(1);
 /// Bytes of a body that are read after it was refused: a caller that cannot send its list does not read why.
 const DRAIN_MAX: usize = 256 << 20;
 
@@ -82,8 +84,16 @@ async fn taken(
         Ok((head, kept?))
     });
     let (head, Kept { reply, obeying }) = taking.await?;
-    let Some(obeying) = obeying else { return Ok(reply) };
-    let reply = import::outcome(reply, obeying.await)?;
+    let Some(mut obeying) = obeying else { return Ok(reply) };
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut obeying => break outcome,
+            () = tokio::time::sleep(LOOK) => if let Some(why) = api.gate.trouble() {
+                return Err(import::held_up(&reply, &why));
+            },
+        }
+    };
+    let reply = import::outcome(reply, outcome)?;
     tracing::info!(
         event = "import",
         result = "in_force",

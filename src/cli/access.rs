@@ -216,6 +216,9 @@ impl Access {
                     if let Some(outcome) = obeying.settled() {
                         return Ok(import::outcome(kept.reply, outcome)?);
                     }
+                    if let Some(why) = gate.trouble() {
+                        return Err(import::held_up(&kept.reply, &why).into());
+                    }
                     let folded = gate.refolded().map_or(0, |tally| tally.addresses);
                     progress(Progress::Folded(folded));
                     std::thread::sleep(LOOK);

@@ -17,7 +17,7 @@ use crate::policy::{Masks, Policy, Record};
 use crate::smtp::address::RecipientKey;
 use crate::sorter::{Pair, Sorter};
 use crate::store::filter::Filter;
-use crate::store::{Applied, Batch, Store, StoreError, Stored};
+use crate::store::{Applied, Batch, Store, StoreError, Stored, free_bytes};
 
 /// Events of one batch. Nobody waits for it.
 const BATCH: usize = if cfg!(test) { 16 } else { 1024 };
@@ -190,9 +190,7 @@ fn unreadable(key: &[u8]) -> io::Error {
 /// Whether there is room for so many bytes of the journal in order, and for the index: rather than fill a disk on which a gate runs, and do so
 /// again at each attempt.
 fn check_room(settings: &GateSettings, journal: u64) -> Result<(), GateError> {
-    let about =
-        rustix::fs::statvfs(&settings.data_dir).map_err(|error| failed(settings, error.into()))?;
-    let free = about.f_bavail.saturating_mul(about.f_frsize);
+    let free = free_bytes(&settings.data_dir)?;
     let sorting =
         if journal > u64::try_from(settings.sort_bytes).unwrap_or(u64::MAX) { journal } else { 0 };
     let needed = sorting.saturating_add(journal);

@@ -17,11 +17,14 @@ use crate::event::order::{Decree, Order, OrderId};
 use crate::event::{Act, Event, EventId};
 use crate::smtp::address::RecipientKey;
 use crate::sorter::Sorter;
-use crate::store::Store;
+use crate::store::{Store, free_bytes};
 use crate::time::Timestamp;
 
 /// Most rows of one group: what mail waits for at most, a few milliseconds.
 pub const GROUP_MAX: usize = 512;
+
+/// Bytes that a row takes in journal and index, about: 320 and 660 with ten million of them.
+const ROW_BYTES: u64 = 1000;
 
 /// An import under way; dropped before [`Importing::commit`] it was none.
 pub struct Importing {
@@ -100,6 +103,24 @@ impl Gate {
 }
 
 impl Importing {
+    /// Whether the disk has room for so many rows. One that it fills up keeps the gate from learning until somebody makes room.
+    ///
+    /// # Errors
+    /// When it has not, in words.
+    pub fn check_room(&self, rows: u64) -> Result<(), Unlearnt> {
+        let dir = &self.gate.0.shared.settings.data_dir;
+        let free = free_bytes(dir).map_err(|error| Unlearnt::Disk(error.to_string()))?;
+        let needed = rows.saturating_mul(ROW_BYTES);
+        if free >= needed {
+            return Ok(());
+        }
+        let (needed, free) = (needed >> 20, free >> 20);
+        Err(Unlearnt::Disk(format!(
+            "{rows} rows take about {needed} MiB, {free} MiB are free in {}",
+            dir.display()
+        )))
+    }
+
     /// Journals some rows, [`GROUP_MAX`] at most; they are on disk when this returns, and count for nothing yet. Never call it from async
     /// code.
     ///

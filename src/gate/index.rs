@@ -12,6 +12,8 @@ use crate::store::filter::Filter;
 use crate::store::{Applied, Store, StoreError, move_aside};
 use crate::time::Timestamp;
 
+/// Where a rebuild has its index until that is whole, in the data directory.
+const BUILDING: &str = "index.building";
 /// Entries folded at once while nobody is asking.
 const CHUNK: usize = 1024;
 
@@ -36,6 +38,11 @@ pub(super) fn open(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Opened, GateError> {
     let path = settings.index_dir();
+    let beside = settings.data_dir.join(BUILDING);
+    if beside.exists() {
+        // Of a rebuild that was killed.
+        remove(&beside)?;
+    }
     let (store, filter, moved_aside) = match open_kin(settings, &path, last) {
         Ok((store, filter)) => (store, filter, None),
         // It never was in force: nobody wants to look at it.
@@ -60,6 +67,56 @@ pub(super) fn open(
     let filter = if filter.layers() > 1 { store.filter()? } else { filter };
     let masks = Masks::new(store.orders()?);
     Ok(Opened { store, filter, masks, moved_aside, replayed })
+}
+
+/// An index that was built from nothing.
+pub(super) struct Rebuilt {
+    /// Where the one before was put, and why.
+    pub(super) moved_aside: Option<(PathBuf, String)>,
+    /// How many entries were folded.
+    pub(super) replayed: u64,
+    /// How many addresses have a record.
+    pub(super) records: u64,
+}
+
+/// Builds an index beside the one in force, which is moved aside only once the new one is whole: whatever breaks this off, a full disk or a
+/// broken line of the journal, leaves the old one where it was.
+pub(super) fn rebuild(
+    settings: &GateSettings,
+    last: Option<(u64, Position)>,
+    policy: &Policy,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Rebuilt, GateError> {
+    let (path, beside) = (settings.index_dir(), settings.data_dir.join(BUILDING));
+    if beside.exists() {
+        remove(&beside)?;
+    }
+    let built = fill(settings, &beside, last, policy, progress);
+    let (replayed, records) = built.inspect_err(|_| {
+        // Of no use to anybody, and the next rebuild removes it too.
+        let _ = remove(&beside);
+    })?;
+    let why = StoreError::Damaged { why: "a rebuild was asked for".to_owned() };
+    let moved_aside = match path.exists() {
+        true => Some((put_aside(&path, &why)?, why.to_string())),
+        false => None,
+    };
+    std::fs::rename(&beside, &path).map_err(|source| StoreError::Io { path, source })?;
+    Ok(Rebuilt { moved_aside, replayed, records })
+}
+
+/// Fills a new index at `path`, and closes it.
+fn fill(
+    settings: &GateSettings,
+    path: &Path,
+    last: Option<(u64, Position)>,
+    policy: &Policy,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(u64, u64), GateError> {
+    let (store, filter) = open_store(settings, path)?;
+    let replayed = replay(settings, (&store, &filter), last, policy, progress)?;
+    store.flush()?;
+    Ok((replayed, store.count()))
 }
 
 /// Moves the index aside and says so.

@@ -285,6 +285,11 @@ impl Gate {
         Ok(VerifyReport { importing: before || importing(), ..report })
     }
 
+    /// What keeps the index from being written, if something does: orders that are on disk are carried out when that is over.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.shared.trouble.index()
+    }
+
     /// Whether everything works, and if not, what does not.
     pub fn health(&self) -> Health {
         let shared = &self.0.shared;

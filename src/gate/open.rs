@@ -20,7 +20,6 @@ use crate::bounce::classify::Classifier;
 use crate::journal::{self, Torn};
 use crate::policy::Policy;
 use crate::policy::verdict::Listing;
-use crate::store::StoreError;
 use crate::store::lock::DataLock;
 
 /// The threads, as `ps -L` and panics name them.
@@ -127,7 +126,7 @@ fn start(shared: Arc<Shared>, journal: journal::Writer, queue: usize) -> Result<
     Ok(Gate(Arc::new(inner)))
 }
 
-/// Builds the index anew from the journal, whatever the old one says; that one is moved aside. No gate may run.
+/// Builds the index anew from the journal, whatever the old one says; that one is moved aside once the new one is whole. No gate may run.
 ///
 /// # Errors
 /// As [`Gate::open`].
@@ -138,20 +137,14 @@ pub fn rebuild(
 ) -> Result<OpenReport, GateError> {
     let _lock = DataLock::take(&settings.data_dir, settings.lock_wait)?;
     let (journal, torn) = open_journal(settings)?;
-    let path = settings.index_dir();
-    let why = StoreError::Damaged { why: "a rebuild was asked for".to_owned() };
-    let moved_aside = match path.exists() {
-        true => Some((index::put_aside(&path, &why)?, why.to_string())),
-        false => None,
-    };
-    let opened = contained(|| index::open(settings, journal.last(), policy, &mut progress))?;
+    let opened = contained(|| index::rebuild(settings, journal.last(), policy, &mut progress))?;
     Ok(OpenReport {
         // Folded under all orders from the start.
         finished: 0,
         torn,
-        moved_aside,
+        moved_aside: opened.moved_aside,
         replayed: opened.replayed,
-        records: opened.store.count(),
+        records: opened.records,
         last_seq: journal.last().map_or(0, |(seq, _)| seq),
     })
 }

@@ -100,21 +100,26 @@ impl Mailbox {
     /// Writes what [`fmt::Display`] shows, without the detour over a formatter.
     fn show(&self, to: &mut impl fmt::Write) -> fmt::Result {
         let (Domain::Name(domain) | Domain::Literal(domain)) = &self.domain;
-        if parse::is_dot_string(&self.local) {
-            to.write_str(&self.local)?;
-        } else {
-            to.write_char('"')?;
-            for character in self.local.chars() {
-                if matches!(character, '"' | '\\') {
-                    to.write_char('\\')?;
-                }
-                to.write_char(character)?;
-            }
-            to.write_char('"')?;
-        }
-        to.write_char('@')?;
-        to.write_str(domain)
+        show_address(&self.local, domain, to)
     }
+}
+
+/// The local part is quoted only where it must be (RFC 5321 §4.1.2).
+fn show_address(local: &str, domain: &str, to: &mut impl fmt::Write) -> fmt::Result {
+    if parse::is_dot_string(local) {
+        to.write_str(local)?;
+    } else {
+        to.write_char('"')?;
+        for character in local.chars() {
+            if matches!(character, '"' | '\\') {
+                to.write_char('\\')?;
+            }
+            to.write_char(character)?;
+        }
+        to.write_char('"')?;
+    }
+    to.write_char('@')?;
+    to.write_str(domain)
 }
 
 /// As it goes over the wire, without angle brackets; the local part is quoted only where it must be.
@@ -290,7 +295,7 @@ impl RecipientKey {
         parse::mailbox(bare, LOCAL_MAX).map(|mailbox| Self::of(&mailbox))
     }
 
-    /// The whole key.
+    /// The whole key, by which everything is stored. What is read again as an address is shown by [`fmt::Display`].
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -306,9 +311,11 @@ impl RecipientKey {
     }
 }
 
+/// As people, files and commands have it, and [`RecipientKey::parse`] reads it back to the same key: quoted where it must be, which the key
+/// itself ([`RecipientKey::as_str`]) never is. Unquoted, `"\"x\""@example.com` would be read as the address of somebody else.
 impl fmt::Display for RecipientKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        show_address(self.local(), self.domain(), f)
     }
 }
 

@@ -33,8 +33,8 @@ struct Head {
 
 impl Sorted {
     /// The chunk is sorted, and came behind all runs.
-    pub(super) fn new(runs: Vec<File>, chunk: Chunk) -> io::Result<Self> {
-        let runs = runs.into_iter().map(|run| BufReader::with_capacity(READ_BYTES, run));
+    pub(super) fn new(runs: impl Iterator<Item = File>, chunk: Chunk) -> io::Result<Self> {
+        let runs = runs.map(|run| BufReader::with_capacity(READ_BYTES, run));
         let sources = runs.map(Source::Run).chain([Source::Chunk(chunk, 0)]).collect();
         let mut sorted = Self { sources, heads: BinaryHeap::new() };
         for source in 0..sorted.sources.len() {

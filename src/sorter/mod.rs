@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 
 pub use merge::Sorted;
 
-/// Most runs that are open at once: a file each. More are merged into one.
-const RUNS_MAX: usize = 128;
+/// Most runs of about one length: a file each. So many are merged into one that is longer, so a byte is written a few times at most however
+/// much comes in, and few files are open.
+const RUNS_MAX: usize = 32;
 /// What a run is written with.
 const WRITE_BYTES: usize = 1 << 20;
 
@@ -25,9 +26,17 @@ pub struct Sorter {
     /// Bytes of memory, of entries and what finds them.
     limit: usize,
     chunk: Chunk,
-    /// What went to disk, the earliest first. Each is rewound.
-    runs: Vec<File>,
+    /// What went to disk, the earliest first.
+    runs: Vec<Run>,
     runs_max: usize,
+}
+
+/// What went to disk at once.
+struct Run {
+    /// Rewound.
+    file: File,
+    /// How often its entries were merged.
+    level: u32,
 }
 
 /// One entry.
@@ -55,8 +64,8 @@ struct Span {
 }
 
 impl Sorter {
-    /// One that keeps so many bytes in memory, and puts the rest into files of that directory: as many bytes as come in, and twice that for a
-    /// moment when a hundred times the memory and more have come.
+    /// One that keeps so many bytes in memory, and puts the rest into files of that directory: as many bytes as come in, and up to twice that
+    /// while runs are merged.
     pub fn new(dir: &Path, limit: usize) -> Self {
         let (chunk, runs) = (Chunk::default(), Vec::new());
         Self { dir: dir.to_owned(), limit, chunk, runs, runs_max: RUNS_MAX }
@@ -80,7 +89,7 @@ impl Sorter {
     /// When the disk cannot be written or read.
     pub fn sorted(mut self) -> io::Result<Sorted> {
         self.chunk.sort();
-        Sorted::new(self.runs, self.chunk)
+        Sorted::new(self.runs.into_iter().map(|run| run.file), self.chunk)
     }
 
     fn spill(&mut self) -> io::Result<()> {
@@ -90,23 +99,31 @@ impl Sorter {
             write(&mut run, key, value)?;
         }
         self.chunk.clear();
-        self.runs.push(rewound(run)?);
-        if self.runs.len() >= self.runs_max {
-            self.merge()?;
+        self.runs.push(Run { file: rewound(run)?, level: 0 });
+        self.merge()
+    }
+
+    /// Makes one run of the last ones as long as there are too many of one level. They are neighbours, so what came first stays first.
+    fn merge(&mut self) -> io::Result<()> {
+        while let Some(level) = self.runs.last().map(|last| last.level)
+            && let alike = self.runs.iter().rev().take_while(|run| run.level == level).count()
+            && alike >= self.runs_max
+        {
+            let runs = self.runs.split_off(self.runs.len() - alike);
+            let file = self.merged(runs)?;
+            self.runs.push(Run { file, level: level + 1 });
         }
         Ok(())
     }
 
-    /// Makes one run of all.
-    fn merge(&mut self) -> io::Result<()> {
-        let runs = std::mem::take(&mut self.runs);
+    fn merged(&self, runs: Vec<Run>) -> io::Result<File> {
+        let runs = runs.into_iter().map(|run| run.file);
         let mut one = BufWriter::with_capacity(WRITE_BYTES, tempfile::tempfile_in(&self.dir)?);
         for pair in Sorted::new(runs, Chunk::default())? {
             let Pair { key, value } = pair?;
             write(&mut one, &key, &value)?;
         }
-        self.runs.push(rewound(one)?);
-        Ok(())
+        rewound(one)
     }
 }
 

@@ -25,7 +25,7 @@ use crate::smtp::address::RecipientKey;
 
 pub use codec::{Applied, Job, Stored, Tally};
 use filter::Filter;
-pub use open::move_aside;
+pub use open::{free_bytes, move_aside};
 
 /// Most events in one batch while the gate answers: bounds how long a look-up waits for the writer (well under a millisecond).
 pub const BATCH_MAX: usize = 64;

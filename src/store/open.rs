@@ -16,6 +16,8 @@ use super::lock::DIRECTORY_MODE;
 use super::{Store, StoreError, contain};
 use crate::time::Timestamp;
 
+/// What must be free on the disk: sled writes when it is opened, and on a full disk it damages itself so.
+const OPENING_BYTES: u64 = 4 << 20;
 /// How often a locked index is tried again: the process that was killed a moment ago may still hold it.
 const LOCK_RETRY: Duration = Duration::from_millis(50);
 
@@ -46,7 +48,25 @@ pub(super) fn open(
     Ok((store, filter))
 }
 
+/// How many bytes of the file system may be written where `path` is.
+///
+/// # Errors
+/// When nothing is there.
+pub fn free_bytes(path: &Path) -> Result<u64, StoreError> {
+    let about = rustix::fs::statvfs(path);
+    let about =
+        about.map_err(|error| StoreError::Io { path: path.to_owned(), source: error.into() })?;
+    Ok(about.f_bavail.saturating_mul(about.f_frsize))
+}
+
 fn open_locked(path: &Path, cache_bytes: u64, wait: Duration) -> Result<sled::Db, StoreError> {
+    let free = free_bytes(path)?;
+    if free < OPENING_BYTES {
+        let why =
+            format!("opening the index takes {} MiB, {} are free", OPENING_BYTES >> 20, free >> 20);
+        let source = std::io::Error::new(std::io::ErrorKind::StorageFull, why);
+        return Err(StoreError::Io { path: path.to_owned(), source });
+    }
     let mut waited = Duration::ZERO;
     loop {
         let config = sled::Config::new()

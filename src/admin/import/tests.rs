@@ -98,6 +98,26 @@ fn whoever_waits_may_break_it_off_at_the_last_moment() {
 }
 
 #[test]
+fn an_address_that_needs_quotes_is_no_other() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = gate(dir.path());
+    for (number, text) in [r#""quoted local"@a.test"#, r#""\"x\""@a.test"#].into_iter().enumerate()
+    {
+        let key = address(text).expect("an address");
+        assert_eq!(key.to_string(), text);
+        let mut head = head(1);
+        head.batch = format!("b{number}");
+        let row = row(&key.to_string(), 1);
+        let intake = begin(&gate, head, Timestamp::now()).expect("begun");
+        let kept = intake.take(&gate, [Ok::<_, Fault>(row)].into_iter(), |_| Ok(())).expect("kept");
+        kept.obeying.expect("a row").wait().expect("in force");
+        assert!(gate.record(&key).expect("read").is_some());
+    }
+    let other = address("x@a.test").expect("an address");
+    assert_eq!(gate.record(&other).expect("read"), None);
+}
+
+#[test]
 fn nothing_is_journaled_before_all_rows_are_known_to_be_good() {
     let dir = tempfile::tempdir().expect("a directory");
     let gate = gate(dir.path());

@@ -148,3 +148,39 @@ fn a_journal_that_ends_before_it_should_is_no_smaller_list() {
     );
     assert_eq!((store.count(), store.applied().map(|applied| applied.seq)), (1, Some(1)));
 }
+
+/// What lies in the data directory that is named like an index.
+fn indexes(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).expect("listed").map(|entry| entry.expect("a file").file_name());
+    let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.retain(|name| name.starts_with("index"));
+    names.sort();
+    names
+}
+
+#[test]
+fn a_rebuild_that_fails_leaves_the_index_in_force() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let before = told(dir.path());
+    let policy = Policy::preset("quarantine").expect("a preset");
+    let full = settings(dir.path());
+    let fault = full.index_fault.clone();
+    let half = |done, total| fault.set(done > total * 3 / 4);
+    rebuild(&full, &policy, half).map(drop).expect_err("full");
+    assert_eq!(indexes(dir.path()), ["index"]);
+    let opened = open(dir.path());
+    assert_eq!((opened.report.moved_aside, opened.report.replayed), (None, 0));
+    assert_eq!(records(&opened.gate), before);
+    drop(opened.gate);
+    // As one that was killed leaves it.
+    fs::create_dir(dir.path().join("index.building")).expect("made");
+    fs::write(dir.path().join("index.building/db"), b"half").expect("written");
+    let report = rebuild(&settings(dir.path()), &policy, |_, _| {}).expect("rebuilt");
+    assert_eq!((report.replayed, report.records), (165, before.len() as u64));
+    let (aside, _) = report.moved_aside.expect("the old one");
+    assert!(aside.join("db").exists() && indexes(dir.path()).len() == 2, "{aside:?}");
+    fs::create_dir(dir.path().join("index.building")).expect("made");
+    let opened = open(dir.path());
+    assert_eq!(records(&opened.gate), before);
+    assert_eq!(indexes(dir.path()).len(), 2);
+}

@@ -156,3 +156,36 @@ fn a_comparison_is_of_one_moment_whatever_an_import_does_meanwhile() {
     assert!(!report.importing && report.agrees(), "{:?}", report.first);
     assert_eq!((report.events, report.unfinished, report.records), (1302, 0, 1302));
 }
+
+#[test]
+fn what_keeps_an_import_from_counting_is_told_and_passes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let settings = settings(dir.path());
+    let fault = settings.index_fault.clone();
+    let gate = try_open(settings).expect("opens").gate;
+    let mut importing = gate.import("b1").expect("its turn");
+    importing.push(rows(0..10, "b1")).expect("on disk");
+    assert_eq!((gate.trouble(), gate.imported()), (None, Some(10)));
+    fault.set(true);
+    let obeying = importing.commit(now(), Act::default()).expect("rows");
+    while gate.trouble().is_none() {}
+    fault.set(false);
+    // The next task finds that the disk is well again.
+    while gate.trouble().is_some() {
+        drop(gate.learn(quarantine("manual@a.test")).wait());
+    }
+    assert_eq!(obeying.wait().expect("in force").seq, 11);
+    assert_eq!(gate.imported(), None);
+    assert_eq!(verdict(&gate, "u9@a.test"), "refuse");
+}
+
+#[test]
+fn a_disk_without_room_for_it_is_told_before_a_row_is_written() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = open(dir.path()).gate;
+    let importing = gate.import("b1").expect("its turn");
+    assert_eq!(importing.check_room(1000), Ok(()));
+    let refused = importing.check_room(u64::MAX).expect_err("no disk is so large");
+    let Unlearnt::Disk(why) = refused else { panic!("{refused}") };
+    assert!(why.contains("MiB are free in ") && why.contains("rows take about"), "{why}");
+}

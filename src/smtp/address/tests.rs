@@ -130,3 +130,13 @@ fn null_sender_is_a_variant() {
     assert_eq!(ReversePath::Null.to_string(), "<>");
     assert!(Recipient::parse("<>").is_err());
 }
+
+proptest::proptest! {
+    #[test]
+    fn what_a_key_shows_is_read_back_as_that_key(local in "[ -~]{1,20}") {
+        let domain = Domain::Name("example.com".to_owned());
+        let key = RecipientKey::of(&Mailbox { local, domain });
+        let shown = key.to_string();
+        proptest::prop_assert_eq!(RecipientKey::parse(&shown), Ok(key), "{}", shown);
+    }
+}
