@@ -87,7 +87,8 @@ pub(super) fn found(
         record.learnt.as_ref().filter(|learnt| Some(&learnt.cause.id) == decision.id.as_ref())
     {
         found.cause = Some(learnt.cause.reply.clone());
-        found.rule = Some(learnt.cause.rule.clone());
+        found.rule = learnt.cause.rule().map(str::to_owned);
+        found.batch = learnt.cause.batch().map(str::to_owned);
     }
     let manual = record.manual.as_ref().map(|manual| &manual.note);
     let blacklist = record.blacklists.get(tenant).map(|entry| &entry.note);

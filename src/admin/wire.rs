@@ -72,7 +72,7 @@ pub struct Found {
     pub category: Option<String>,
     /// The reply behind the ground, on one line.
     pub cause: Option<String>,
-    /// The rule that read that reply.
+    /// The rule that read that reply; unknown of what another gate had learnt, which an import brought.
     pub rule: Option<String>,
     /// Who ordered it.
     pub by: Option<String>,
@@ -83,7 +83,7 @@ pub struct Found {
     /// The system that the ground was imported from.
     #[serde(default)]
     pub source: Option<String>,
-    /// The import that brought it.
+    /// The import that brought it, which `undo` can take back whole.
     #[serde(default)]
     pub batch: Option<String>,
     /// The tenants that may not write to it, whatever it is to the one that asked.

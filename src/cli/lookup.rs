@@ -90,7 +90,10 @@ fn why(found: &Found) -> String {
         "quarantine" | "quarantine_long_term" => {
             let name = found.category.as_deref().unwrap_or("");
             let words = desk::category(name).map(description).unwrap_or("The receiver refused it");
-            format!("{words} ({name})")
+            let brought = found.batch.as_deref();
+            let brought =
+                brought.map(|batch| format!(", as import {} brought it", harmless(batch)));
+            format!("{words} ({name}){}", brought.unwrap_or_default())
         }
         "disposable" => "the domain is on the disposable list".to_owned(),
         "none" if found.verdict != "forward" => "its standing cannot be read now".to_owned(),
