@@ -54,7 +54,13 @@ pub fn lookup(gate: &Gate, request: &LookupRequest, now: Timestamp) -> Result<Ve
     addresses(&request.addresses)?
         .iter()
         .zip(&request.addresses)
-        .map(|(key, asked)| found(gate, key, asked, &tenant, now))
+        .map(|(key, asked)| {
+            let mut found = found(gate, key, asked, &tenant, now)?;
+            if request.record {
+                found.record = gate.record(key)?.map(Box::new);
+            }
+            Ok(found)
+        })
         .collect()
 }
 

@@ -18,7 +18,8 @@ pub fn run(config: Option<&Path>, args: &Lookup, out: &mut Out) -> Result<(), Fa
     let access = super::access(config)?;
     let mut first = true;
     for batch in args.addresses.chunks(BATCH_MAX) {
-        let request = LookupRequest { addresses: batch.to_vec(), tenant: args.tenant.clone() };
+        let (addresses, tenant) = (batch.to_vec(), args.tenant.clone());
+        let request = LookupRequest { addresses, tenant, record: false };
         for found in access.lookup(&request)? {
             if args.json {
                 out::json(out, &found)?;

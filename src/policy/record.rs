@@ -25,7 +25,7 @@ const BROUGHT_BY: &str = "import ";
 
 /// Everything that the fold remembers of one address. The default is an address of which nothing is known. What few addresses have is in
 /// a box: a record is moved at every step.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Hard bounces since the address last proved good.
     pub hard: Run,

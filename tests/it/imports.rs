@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::cli::Home;
 
+mod dry;
 mod kept;
 
 const LIST: &str = "Email,Status,Date,Why\n\
