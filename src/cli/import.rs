@@ -193,8 +193,13 @@ fn open(path: &Path) -> Result<(File, u64), Failure> {
 }
 
 /// The gate that says what it knows already, where somebody is to decide by that. A data directory that is not there knows nothing.
+/// Standard input ends when it likes, and without a running gate the store would be ours until then: no gate could start.
 fn to_compare(settings: &Settings, args: &Import) -> Option<Access> {
     if args.yes && !args.dry_run || !settings.data_dir.exists() {
+        return None;
+    }
+    if args.file == Path::new("-") {
+        known::say("standard input may take its time", &mut io::stderr());
         return None;
     }
     known::or_say(Access::open(settings), &mut io::stderr())

@@ -63,3 +63,18 @@ fn what_is_known_is_told_with_a_running_gate_and_without() {
     // Whoever does not ask is not told.
     assert!(home.json(&["lookup", "kept@x.test"])[0].get("record").is_none());
 }
+
+/// It may be long in coming, and no gate could start meanwhile.
+#[test]
+fn standard_input_is_not_compared_and_that_is_said() {
+    let home = Home::new();
+    import(&home, &rows(), &["--trust", "--yes"]);
+    let words = ["import", "-", "--source", "s", "--reason", "r", "--dry-run", "--json"];
+    let end = home.feed(&words, &format!("{OWN}{}", rows().concat()));
+    assert_eq!(end.code, 0, "{end:?}");
+    let why = "rcptgate: what is so already was not looked up: standard input may take its time\n";
+    assert_eq!(end.err, why);
+    let report: Value = serde_json::from_str(&end.out).expect("JSON");
+    assert_eq!((&report["compared"], &report["entries"]), (&false.into(), &4.into()));
+    assert_eq!(report["kinds"]["blocked"]["already"], serde_json::json!({}));
+}
