@@ -54,7 +54,13 @@ pub fn lookup(gate: &Gate, request: &LookupRequest, now: Timestamp) -> Result<Ve
     addresses(&request.addresses)?
         .iter()
         .zip(&request.addresses)
-        .map(|(key, asked)| found(gate, key, asked, &tenant, now))
+        .map(|(key, asked)| {
+            let mut found = found(gate, key, asked, &tenant, now)?;
+            if request.record {
+                found.record = gate.record(key)?.map(Box::new);
+            }
+            Ok(found)
+        })
         .collect()
 }
 
@@ -87,7 +93,8 @@ pub(super) fn found(
         record.learnt.as_ref().filter(|learnt| Some(&learnt.cause.id) == decision.id.as_ref())
     {
         found.cause = Some(learnt.cause.reply.clone());
-        found.rule = Some(learnt.cause.rule.clone());
+        found.rule = learnt.cause.rule().map(str::to_owned);
+        found.batch = learnt.cause.batch().map(str::to_owned);
     }
     let manual = record.manual.as_ref().map(|manual| &manual.note);
     let blacklist = record.blacklists.get(tenant).map(|entry| &entry.note);

@@ -124,7 +124,8 @@ struct About {
 }
 
 async fn look_up_one(state: Shared, Query(about): Query<About>) -> Answer<LookupReply> {
-    let request = LookupRequest { addresses: vec![about.address], tenant: about.tenant };
+    let addresses = vec![about.address];
+    let request = LookupRequest { addresses, tenant: about.tenant, record: false };
     look_up(state, Content(request)).await
 }
 

@@ -195,7 +195,9 @@ fn row(
     }
     match decision.reason {
         Reason::Quarantine | Reason::QuarantineLongTerm => {
-            row.cause = record.learnt.as_ref().map(|learnt| learnt.cause.reply.clone());
+            let cause = record.learnt.as_ref().map(|learnt| &learnt.cause);
+            row.cause = cause.map(|cause| cause.reply.clone());
+            row.batch = cause.and_then(|cause| cause.batch().map(str::to_owned));
         }
         Reason::None if decision.standing == Standing::OnWatch => watched(&mut row, record),
         Reason::Imported => {

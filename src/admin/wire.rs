@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{List, Tenant};
 use crate::gate::VerifyReport;
+use crate::policy::Record;
 use crate::policy::answer::Answer;
 use crate::policy::verdict::Decision;
 use crate::time::Timestamp;
@@ -33,6 +34,9 @@ pub struct LookupRequest {
     /// For which tenant; `default` without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    /// Whether all that is remembered of the addresses is wanted too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub record: bool,
 }
 
 /// One answer for each address, in the same order.
@@ -72,7 +76,7 @@ pub struct Found {
     pub category: Option<String>,
     /// The reply behind the ground, on one line.
     pub cause: Option<String>,
-    /// The rule that read that reply.
+    /// The rule that read that reply; unknown of what another gate had learnt, which an import brought.
     pub rule: Option<String>,
     /// Who ordered it.
     pub by: Option<String>,
@@ -83,7 +87,7 @@ pub struct Found {
     /// The system that the ground was imported from.
     #[serde(default)]
     pub source: Option<String>,
-    /// The import that brought it.
+    /// The import that brought it, which `undo` can take back whole.
     #[serde(default)]
     pub batch: Option<String>,
     /// The tenants that may not write to it, whatever it is to the one that asked.
@@ -101,6 +105,9 @@ pub struct Found {
     pub blocked: u32,
     /// Whether refusals are carried out (`enforce`) or only logged (`monitor`).
     pub mode: String,
+    /// All that is remembered of the address, if it was wanted and there is something. Only the same version is sure to read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Box<Record>>,
 }
 
 impl Found {

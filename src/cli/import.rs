@@ -193,17 +193,16 @@ fn open(path: &Path) -> Result<(File, u64), Failure> {
 }
 
 /// The gate that says what it knows already, where somebody is to decide by that. A data directory that is not there knows nothing.
-/// One that cannot be asked is no reason not to look at a file.
+/// Standard input ends when it likes, and without a running gate the store would be ours until then: no gate could start.
 fn to_compare(settings: &Settings, args: &Import) -> Option<Access> {
     if args.yes && !args.dry_run || !settings.data_dir.exists() {
         return None;
     }
-    let access = Access::open(settings);
-    if let Err(why) = &access {
-        let note = "what is so already was not looked up";
-        let _ = writeln!(io::stderr(), "rcptgate: {note}: {}", out::harmless(&why.to_string()));
+    if args.file == Path::new("-") {
+        known::say("standard input may take its time", &mut io::stderr());
+        return None;
     }
-    access.ok()
+    known::or_say(Access::open(settings), &mut io::stderr())
 }
 
 /// The first pass: everything is looked at, and nothing is changed.
@@ -218,7 +217,12 @@ fn look(
     if let Some(size) = size {
         bar.set_length(size);
     }
-    let mut known = access.map(|access| |entries: &[Entry]| known::known(access, entries));
+    let mut known = access.map(|access| {
+        |entries: &[Entry]| {
+            let known = known::known(access, entries, (terms.now, policy));
+            bar.suspend(|| known::or_say(known, &mut io::stderr()))
+        }
+    });
     let known = known.as_mut().map(|known| known as &mut Known<'_>);
     let report = survey(&mut reader, terms, policy, known, |bytes| bar.set_position(bytes));
     bar.finish_and_clear();

@@ -18,7 +18,8 @@ pub fn run(config: Option<&Path>, args: &Lookup, out: &mut Out) -> Result<(), Fa
     let access = super::access(config)?;
     let mut first = true;
     for batch in args.addresses.chunks(BATCH_MAX) {
-        let request = LookupRequest { addresses: batch.to_vec(), tenant: args.tenant.clone() };
+        let (addresses, tenant) = (batch.to_vec(), args.tenant.clone());
+        let request = LookupRequest { addresses, tenant, record: false };
         for found in access.lookup(&request)? {
             if args.json {
                 out::json(out, &found)?;
@@ -90,7 +91,10 @@ fn why(found: &Found) -> String {
         "quarantine" | "quarantine_long_term" => {
             let name = found.category.as_deref().unwrap_or("");
             let words = desk::category(name).map(description).unwrap_or("The receiver refused it");
-            format!("{words} ({name})")
+            let brought = found.batch.as_deref();
+            let brought =
+                brought.map(|batch| format!(", as import {} brought it", harmless(batch)));
+            format!("{words} ({name}){}", brought.unwrap_or_default())
         }
         "disposable" => "the domain is on the disposable list".to_owned(),
         "none" if found.verdict != "forward" => "its standing cannot be read now".to_owned(),

@@ -12,10 +12,12 @@
 //! | `heading` | the words of headings that are no exporter's |
 //! | `dates` | the ways in which they write times |
 //! | `plan` | what becomes of a row |
+//! | `compare` | what comes of an entry where something is known already |
 //! | `report` | what becomes of all of them |
 //! | `fault` | what is wrong, and where |
 //! | `export` | the gate's own form |
 
+mod compare;
 pub mod dates;
 pub mod export;
 mod fault;
@@ -28,6 +30,7 @@ mod plan;
 mod reader;
 mod report;
 
+pub use compare::{Comes, comes_of};
 pub use fault::{Fault, Faults, ReadError};
 pub use formats::Format;
 pub use mapping::{Field, Meaning, Wanted, column, value};

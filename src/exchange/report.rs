@@ -7,6 +7,7 @@ use std::io::Read;
 use foldhash::fast::RandomState;
 use serde::Serialize;
 
+use super::compare::Comes;
 use super::fault::{Fault, Faults, ReadError};
 use super::plan::{Becomes, Entry, Outcome, Terms};
 use super::reader::Reader;
@@ -56,7 +57,7 @@ pub struct Report {
     pub undated: u64,
     /// Rows whose address came before, among the first million addresses.
     pub repeated: u64,
-    /// Whether the gate was asked what it knows already.
+    /// Whether the gate said what it knows already, of all entries.
     pub compared: bool,
     /// What is wrong.
     pub faults: Faults,
@@ -69,8 +70,12 @@ pub struct OfKind {
     pub rows: u64,
     /// What they become, of addresses of which nothing is known.
     pub becomes: BTreeMap<&'static str, u64>,
-    /// Those of them that are so already: by what the gate knows, or by a row before.
+    /// Those of them that are so already: by what the gate knows, with whatever end that has, or by a row before.
     pub already: BTreeMap<&'static str, u64>,
+    /// Those that are so already for another reason, to which the row is added: what lifts the one need not lift the other.
+    pub added: BTreeMap<&'static str, u64>,
+    /// Those that do nothing although it is not so: a release, a delivery or a newer entry answers them.
+    pub answered: BTreeMap<&'static str, u64>,
     /// The first few addresses.
     pub examples: Vec<String>,
 }
@@ -84,14 +89,14 @@ pub struct Count {
     pub rows: u64,
 }
 
-/// Says of each of some entries whether what it comes to is so already.
-pub type Known<'a> = dyn FnMut(&[Entry]) -> std::io::Result<Vec<bool>> + 'a;
+/// Says what comes of each of some entries, as far as the gate knows; nothing when it cannot be asked.
+pub type Known<'a> = dyn FnMut(&[Entry]) -> Option<Vec<Comes>> + 'a;
 
-/// Reads a file to its end and counts. `known` is asked about the entries, a few hundred at a time; `progress` is told how many bytes
-/// were read, now and then.
+/// Reads a file to its end and counts. `known` is asked about the entries, a few hundred at a time, until it cannot say: then nothing is
+/// compared. `progress` is told how many bytes were read, now and then.
 ///
 /// # Errors
-/// When reading or asking fails; what is wrong with rows is in the report.
+/// When reading fails; what is wrong with rows is in the report.
 pub fn survey<R: Read>(
     reader: &mut Reader<R>,
     terms: &Terms,
@@ -114,7 +119,7 @@ pub fn survey<R: Read>(
                 report.rows += 1;
                 counting.take(&mut report, outcome);
                 if counting.waiting.len() >= GROUP {
-                    counting.ask(&mut report, known.as_deref_mut())?;
+                    counting.ask(&mut report, &mut known);
                 }
                 if report.rows.is_multiple_of(EVERY) {
                     progress(reader.bytes());
@@ -133,7 +138,7 @@ pub fn survey<R: Read>(
         report.rows += 1;
         report.faults.push(fault);
     }
-    counting.ask(&mut report, known)?;
+    counting.ask(&mut report, &mut known);
     progress(reader.bytes());
     report.domains = counting.domains.most();
     report.tenants = counting.tenants.most();
@@ -146,8 +151,10 @@ struct Counting {
     tenants: Names,
     hasher: RandomState,
     seen: HashSet<u64, RandomState>,
-    /// What came of the rows before, by address and tenant.
-    come: HashSet<u64, RandomState>,
+    /// What the rows before come to, by address and tenant; whether any of them does, as far as the gate knows.
+    come: HashMap<u64, bool, RandomState>,
+    /// Rows that come to what a row before does, whatever the gate knows.
+    again: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     /// Entries that are not asked about yet.
     waiting: Vec<Entry>,
 }
@@ -188,29 +195,60 @@ impl Counting {
     }
 
     /// Counts those that are so already. A reset never is: what it clears may have come since.
-    fn ask(&mut self, report: &mut Report, known: Option<&mut Known<'_>>) -> std::io::Result<()> {
+    fn ask(&mut self, report: &mut Report, known: &mut Option<&mut Known<'_>>) {
         let entries = std::mem::take(&mut self.waiting);
-        let known = known.map_or_else(|| Ok(Vec::new()), |known| known(&entries))?;
-        let mut known = known.into_iter();
-        for entry in &entries {
-            let known = known.next().unwrap_or(false);
-            let repeats = self.repeats(entry);
-            if entry.becomes != Becomes::Reset && (known || repeats) {
-                let of = report.kinds.entry(entry.imported.kind.name()).or_default();
-                *of.already.entry(entry.becomes.name()).or_default() += 1;
-            }
+        let comes = known.as_mut().and_then(|known| known(&entries));
+        if comes.is_none() && known.take().is_some() {
+            self.compare_no_more(report);
         }
-        Ok(())
+        let mut comes = comes.unwrap_or_default().into_iter();
+        for entry in &entries {
+            let comes = comes.next().unwrap_or(Comes::New);
+            if entry.becomes == Becomes::Reset {
+                continue;
+            }
+            let (kind, becomes) = (entry.imported.kind.name(), entry.becomes.name());
+            let before = self.before(entry, comes != Comes::Answered);
+            if before.is_some() {
+                *self.again.entry(kind).or_default().entry(becomes).or_default() += 1;
+            }
+            let repeats = if report.compared { before == Some(true) } else { before.is_some() };
+            let of = report.kinds.entry(kind).or_default();
+            let count = match comes {
+                Comes::New | Comes::Added if repeats => &mut of.already,
+                Comes::New => continue,
+                Comes::Added => &mut of.added,
+                Comes::Already => &mut of.already,
+                Comes::Answered => &mut of.answered,
+            };
+            *count.entry(becomes).or_default() += 1;
+        }
     }
 
-    /// Whether a row before came to the same, among the first million.
-    fn repeats(&mut self, entry: &Entry) -> bool {
-        let tenant = (entry.becomes == Becomes::Blacklisted).then_some(&entry.tenant);
-        let hash = self.hasher.hash_one((entry.address.as_str(), entry.becomes, tenant));
-        if self.come.len() < ADDRESSES_MAX {
-            !self.come.insert(hash)
-        } else {
-            self.come.contains(&hash)
+    /// Half a comparison tells nothing: what is left is what the rows themselves say.
+    fn compare_no_more(&self, report: &mut Report) {
+        report.compared = false;
+        for (kind, of) in &mut report.kinds {
+            of.already = self.again.get(kind).cloned().unwrap_or_default();
+            of.added.clear();
+            of.answered.clear();
+        }
+    }
+
+    /// Whether a row before came to the same, among the first million, and if so whether one of those `does` it, as this row may.
+    fn before(&mut self, entry: &Entry, does: bool) -> Option<bool> {
+        let Entry { address, imported, becomes, .. } = entry;
+        let tenant = (*becomes == Becomes::Blacklisted).then_some(&entry.tenant);
+        let what = (address.as_str(), becomes, tenant, imported.learnt, imported.until);
+        let hash = self.hasher.hash_one(what);
+        match self.come.get_mut(&hash) {
+            Some(done) => Some(std::mem::replace(done, *done || does)),
+            None => {
+                if self.come.len() < ADDRESSES_MAX {
+                    self.come.insert(hash, does);
+                }
+                None
+            }
         }
     }
 

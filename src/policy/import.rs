@@ -9,7 +9,9 @@ use super::transition::{is_role, note};
 use crate::event::{Act, Event, ImportKind, Imported};
 use crate::time::Timestamp;
 
-/// The record after an imported entry. The order in which entries come does not matter, but for equal dates.
+/// The record after an imported entry. Of quarantines, and the steps that come with them, the order in which they come does not matter,
+/// but for equal dates. Of two entries of one blacklist, or two allow entries, the words of the first stay; and a reset clears what came
+/// before it.
 pub(super) fn import(record: &mut Record, event: &Event, imported: &Imported, policy: &Policy) {
     match imported.kind {
         ImportKind::Hard if imported.learnt => learn(record, event, imported, policy),
@@ -73,15 +75,14 @@ fn learn(record: &mut Record, event: &Event, imported: &Imported, policy: &Polic
         false => imported.until,
     };
     let learnt = Learnt { since, until, cause: Cause::imported(event, imported) };
+    // Behind a longer one too, which may have come before it as well as after.
+    if let Some(until) = until.filter(|_| soft) {
+        let number = policy.soft.number_of(until.since(since)).max(record.soft.count);
+        record.soft.count(since);
+        record.soft.count = number;
+    }
     if record.learnt.as_ref().is_some_and(|old| !learnt.outlasts(old)) {
         return;
-    }
-    if let Some(until) = until.filter(|_| soft) {
-        let number = policy.soft.number_of(until.since(since));
-        if record.soft.count < number {
-            record.soft.count(since);
-            record.soft.count = number;
-        }
     }
     record.released = record.released.filter(|_| soft);
     record.learnt = Some(learnt);

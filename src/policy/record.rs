@@ -20,9 +20,12 @@ pub const EPISODES_MAX: usize = 8;
 /// Most message or campaign keys remembered of one run.
 pub const KEYS_MAX: usize = 16;
 
+/// What stands where a cause has its rule, before the name of the import that brought it. No rule's name has a space.
+const BROUGHT_BY: &str = "import ";
+
 /// Everything that the fold remembers of one address. The default is an address of which nothing is known. What few addresses have is in
 /// a box: a record is moved at every step.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Hard bounces since the address last proved good.
     pub hard: Run,
@@ -105,11 +108,11 @@ pub struct Cause {
     pub id: EventId,
     /// Why.
     pub category: Category,
-    /// The command that was answered.
+    /// The command that was answered; RCPT of what another gate had learnt, since it is not told which that was.
     pub stage: Stage,
     /// The reply, cut and on one line.
     pub reply: String,
-    /// The rule that read it.
+    /// The rule that read it, or [`Cause::batch`] as this field has it: ask [`Cause::rule`].
     pub rule: String,
     /// On whose account it was learnt, because all tenants share it.
     pub tenant: Tenant,
@@ -346,6 +349,16 @@ impl Cause {
         }
     }
 
+    /// The rule that read the reply; unknown of what another gate had learnt.
+    pub fn rule(&self) -> Option<&str> {
+        self.batch().is_none().then_some(&*self.rule)
+    }
+
+    /// The import that brought it, if another gate had learnt it.
+    pub fn batch(&self) -> Option<&str> {
+        self.rule.strip_prefix(BROUGHT_BY)
+    }
+
     /// That of an entry which another gate had learnt; the rule that read the reply is not known here.
     pub(super) fn imported(event: &Event, imported: &Imported) -> Self {
         Self {
@@ -353,7 +366,7 @@ impl Cause {
             category: imported.category.unwrap_or(Category::Undetermined),
             stage: Stage::Rcpt,
             reply: one_line(&imported.detail),
-            rule: bounded(&format!("import {}", imported.batch)).into_owned(),
+            rule: bounded(&format!("{BROUGHT_BY}{}", imported.batch)).into_owned(),
             tenant: event.tenant.clone(),
         }
     }

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::cli::Home;
 
+mod dry;
 mod kept;
 
 const LIST: &str = "Email,Status,Date,Why\n\
@@ -278,6 +279,13 @@ fn what_is_exported_is_imported_to_the_same_standings() {
             (reason("soft@x.test"), reason("old@x.test")),
             ("quarantine".into(), "imported".into())
         );
+        // No rule of this gate read the reply; what can be undone is the import.
+        let found = &other.json(&["lookup", "hard@gmail.com"])[0];
+        let batch = found["batch"].as_str().expect("the import");
+        assert!(found["rule"].is_null() && told.contains(&format!("as batch {batch}:")), "{found}");
+        let words = format!("(user_unknown), as import {batch} brought it\n");
+        assert!(other.ok(&["lookup", "hard@gmail.com"]).contains(&words));
+        assert_eq!(other.json(&["list", "--domain", "gmail.com"])[0]["batch"], batch);
         let again = other.ok(&["export", "--format", "csv"]);
         assert!(again.contains("hard@gmail.com,hard,") && again.contains(",quarantine_long_term,"));
         let story = other.ok(&["explain", "hard@gmail.com"]);

@@ -1,40 +1,52 @@
 //! What of a list the gate knows already: a dry run that calls the same rows new each time tells nothing.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
+use std::io::Write;
 
 use crate::admin::desk::BATCH_MAX;
-use crate::admin::wire::{Found, LookupRequest};
+use crate::admin::wire::LookupRequest;
 use crate::cli::access::Access;
-use crate::exchange::{Becomes, Entry};
+use crate::cli::out::harmless;
+use crate::exchange::{Comes, Entry, comes_of};
 use crate::failure::Failure;
+use crate::policy::{Policy, Record};
+use crate::time::Timestamp;
 
-/// Says of each entry whether what it comes to is so already.
+/// What comes of each entry, imported at that time, as far as the gate knows.
 ///
 /// # Errors
 /// When the gate cannot say.
-pub(super) fn known(access: &Access, entries: &[Entry]) -> io::Result<Vec<bool>> {
+pub(super) fn known(
+    access: &Access,
+    entries: &[Entry],
+    (now, policy): (Timestamp, &Policy),
+) -> Result<Vec<Comes>, Failure> {
     let distinct: HashSet<&str> = entries.iter().map(|entry| entry.address.as_str()).collect();
     let distinct: Vec<&str> = distinct.into_iter().collect();
-    let mut standings = HashMap::new();
+    let mut records = HashMap::new();
     for some in distinct.chunks(BATCH_MAX) {
         let addresses = some.iter().map(|address| (*address).to_owned()).collect();
-        let found = access.lookup(&LookupRequest { addresses, tenant: None });
-        let found = found.map_err(|why: Failure| io::Error::other(why.to_string()))?;
-        standings.extend(found.into_iter().map(|found| (found.key.clone(), found)));
+        let found = access.lookup(&LookupRequest { addresses, tenant: None, record: true })?;
+        records.extend(
+            found.into_iter().filter_map(|found| found.record.map(|record| (found.key, record))),
+        );
     }
-    let is_so = |entry: &Entry| {
-        standings.get(entry.address.as_str()).is_some_and(|found| is_so(entry, found))
-    };
-    Ok(entries.iter().map(is_so).collect())
+    let nothing = Record::default();
+    let record =
+        |entry: &Entry| records.get(entry.address.as_str()).map_or(&nothing, |known| known);
+    Ok(entries.iter().map(|entry| comes_of(entry, record(entry), now, policy)).collect())
 }
 
-fn is_so(entry: &Entry, found: &Found) -> bool {
-    match entry.becomes {
-        Becomes::LongTerm => found.shared == "quarantined_long_term",
-        Becomes::Quarantined => found.shared.starts_with("quarantined"),
-        Becomes::Blacklisted => found.blacklisted.contains(&entry.tenant),
-        Becomes::Allowed => found.shared == "allowed",
-        Becomes::Reset => false,
+/// What was found; else nothing, and it is said why. A gate that cannot be asked is no reason not to look at a file.
+pub(super) fn or_say<T>(found: Result<T, Failure>, said: &mut impl Write) -> Option<T> {
+    if let Err(why) = &found {
+        say(&harmless(&why.to_string()), said);
     }
+    found.ok()
+}
+
+/// Says why nothing is compared.
+pub(super) fn say(why: &str, said: &mut impl Write) {
+    // If nobody reads it, the report still says that it was not compared.
+    let _ = writeln!(said, "rcptgate: what is so already was not looked up: {why}");
 }

@@ -1,5 +1,6 @@
 //! The report of an import for people.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use crate::cli::out::{Out, Tone, harmless, plain, tone};
@@ -42,12 +43,24 @@ fn kinds(report: &Report, out: &mut Out) -> Result<(), Failure> {
         let examples = harmless(&of.examples.join(", "));
         writeln!(out, "{:>10}  {kind:<12}  such as {examples}", of.rows)?;
         for (becomes, rows) in &of.becomes {
-            let already = of.already.get(becomes).copied().unwrap_or_default();
+            let those =
+                |counts: &BTreeMap<_, u64>| counts.get(becomes).copied().unwrap_or_default();
+            let [already, added, answered] = [&of.already, &of.added, &of.answered].map(those);
+            let new = rows.saturating_sub(already + added + answered);
+            let ended =
+                if *becomes == "quarantined" { ", with the end that they have" } else { "" };
             let becomes = out.paint(tone(becomes), &plain(becomes));
-            let new = rows.saturating_sub(already);
-            for (rows, verb, more) in [(new, "become", ""), (already, "are", " already")] {
+            for (rows, words) in [
+                (new, format!("become {becomes}")),
+                (already, format!("are {becomes} already{ended}")),
+                (added, format!("are {becomes} already for another reason; this one is added")),
+                (
+                    answered,
+                    format!("do not become {becomes}: a release, delivery or newer entry stands"),
+                ),
+            ] {
                 if rows > 0 {
-                    writeln!(out, "{:>12}{rows:>10}  {verb} {becomes}{more}", "")?;
+                    writeln!(out, "{:>12}{rows:>10}  {words}", "")?;
                 }
             }
         }

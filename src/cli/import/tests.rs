@@ -83,3 +83,14 @@ fn an_import_has_a_name_of_its_own_that_is_one_word() {
     assert!(one.starts_with("20260101T000000Z-") && plain_word(&one).is_ok(), "{one}");
     assert_ne!(one, two);
 }
+
+#[test]
+fn a_gate_that_cannot_say_is_told_and_ends_nothing() {
+    let mut said = Vec::new();
+    let found: Result<(), _> = Err(Failure::Unavailable("the admin API\u{1b}".to_owned()));
+    assert_eq!(known::or_say(found, &mut said), None);
+    let words = "rcptgate: what is so already was not looked up: the admin API\\u{1b}\n";
+    assert_eq!(String::from_utf8(said).expect("text"), words);
+    let mut said = Vec::new();
+    assert_eq!((known::or_say(Ok(1), &mut said), said.len()), (Some(1), 0));
+}

@@ -38,7 +38,8 @@ pub(super) fn survey(
     let (mut chosen, mut more) = (Vec::new(), 0);
     for batch in wanted.chunks(BATCH_MAX) {
         let addresses = batch.iter().map(|wanted| wanted.address.clone()).collect();
-        let found = access.lookup(&LookupRequest { addresses, tenant: tenant.cloned() })?;
+        let found =
+            access.lookup(&LookupRequest { addresses, tenant: tenant.cloned(), record: false })?;
         for (wanted, found) in batch.iter().zip(found) {
             if slice.is_some() && !is_on(&found, from) {
                 continue;

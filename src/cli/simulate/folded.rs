@@ -11,7 +11,7 @@ use crate::policy::{Masked, Masks, Policy, Record, step};
 use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
 
-/// Records by address, with the events that made them as long as an outage may yet take some of them back.
+/// Records by address, with the events that made them: an outage or an order may yet take some of them back.
 pub(super) struct Folded<'a> {
     policy: &'a Policy,
     guard: Guard,
@@ -57,7 +57,7 @@ impl<'a> Folded<'a> {
             }
         }
         self.last += 1;
-        self.fold(event, false);
+        self.fold(event);
     }
 
     /// Folds one more event of a journal. What the guard made of it then is in the journal too.
@@ -66,7 +66,7 @@ impl<'a> Folded<'a> {
         if event.imported().is_some() {
             self.rows.push((seq, self.last));
         }
-        self.fold(event, true);
+        self.fold(event);
     }
 
     /// Obeys an order of a journal.
@@ -86,20 +86,20 @@ impl<'a> Folded<'a> {
         self.give(Order { decree, ..order });
     }
 
-    /// Any event of a journal may yet be undone, or committed; of others only an outage can take some back.
-    fn fold(&mut self, event: Event, journaled: bool) {
+    /// Any event may yet be undone, or committed, wherever it came from: an order of a journal means all that came before it. So all are
+    /// kept, but for what counts and says nothing of an address of which nothing is known.
+    fn fold(&mut self, event: Event) {
         let mut entry = match self.stories.entry(event.address.clone()) {
             Entry::Occupied(entry) => entry,
             Entry::Vacant(entry) => entry.insert_entry(Story::default()),
         };
         let story = entry.get_mut();
+        let masked = masked(self.last, &event, &self.masks, self.policy);
         let record = std::mem::take(&mut story.record);
-        story.record = fold(record, self.last, &event, &self.masks, self.policy);
-        if journaled {
-            story.events.push((self.last, event));
-        } else if story.record.is_blank() && story.events.is_empty() {
+        story.record = step(record, &event, masked, self.policy);
+        if masked.is_none() && story.record.is_blank() && story.events.is_empty() {
             entry.remove();
-        } else if self.policy.outage.enabled {
+        } else {
             story.events.push((self.last, event));
         }
     }
@@ -145,21 +145,42 @@ impl<'a> Folded<'a> {
         self.masks = self.masks.with(order, given);
         let (masks, policy) = (&self.masks, self.policy);
         for story in self.stories.values_mut() {
-            if story.events.iter().any(|(seq, event)| masks.moved(order, *seq, event, policy)) {
+            if story.events.iter().any(|(seq, event)| moved(order, *seq, event, masks, policy)) {
                 story.record =
                     story.events.iter().fold(Record::default(), |record, (seq, event)| {
-                        fold(record, *seq, event, masks, policy)
+                        step(record, event, masked(*seq, event, masks, policy), policy)
                     });
             }
         }
     }
 }
 
-/// One step. A row of an import that no journal brought has no commit to wait for.
-fn fold(record: Record, seq: u64, event: &Event, masks: &Masks, policy: &Policy) -> Record {
-    let alone = event.batch() == Some("");
+/// Why an event does not count. A row of an import that no journal brought has no commit to wait for.
+fn masked<'a>(seq: u64, event: &Event, masks: &'a Masks, policy: &Policy) -> Option<Masked<'a>> {
     let masked = masks.masked(seq, event, policy);
-    step(record, event, masked.filter(|masked| !(alone && *masked == Masked::Unfinished)), policy)
+    masked.filter(|masked| !(is_alone(event) && *masked == Masked::Unfinished))
+}
+
+/// Whether an order may have changed whether an event counts.
+fn moved(order: u64, seq: u64, event: &Event, masks: &Masks, policy: &Policy) -> bool {
+    // To the masks a row without a commit is void before and after, so they see nothing move.
+    let undone = || match masks.order(order).map(|order| &order.decree) {
+        Some(Decree::Void { select }) => select.selects(event),
+        Some(
+            Decree::ImportCommit { .. }
+            | Decree::Outage { .. }
+            | Decree::OutageEnd { .. }
+            | Decree::OutageApply { .. }
+            | Decree::OutageVoid { .. },
+        )
+        | None => false,
+    };
+    masks.moved(order, seq, event, policy) || is_alone(event) && undone()
+}
+
+/// Whether it is a row of an import that no journal brought.
+fn is_alone(event: &Event) -> bool {
+    event.batch() == Some("")
 }
 
 #[cfg(test)]

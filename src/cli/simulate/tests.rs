@@ -321,3 +321,33 @@ fn lines_of_a_journal_are_taken_and_their_orders_obeyed() {
     let (outcome, _) = simulate("{\"at\":1,\"type\":\"ask\",\"address\":\"a@b.test\",\"seq\":7}");
     outcome.expect("a good file");
 }
+
+/// Lines that no journal brought, among those of one: an order folds an address again from all that was heard of it, whether the policy
+/// watches for outages or not.
+#[test]
+fn an_order_of_a_journal_loses_no_plain_line_and_means_those_too() {
+    let void = |seq: u32, select: &str| {
+        format!(
+            "{{\"order\":\"void\",\"seq\":{seq},\"id\":\"o{seq}\",\"at\":\"2026-01-01T00:00:20Z\",\"reason\":\"r\",\"select\":{{{select}}}}}\n"
+        )
+    };
+    let plain = |rest: &str| {
+        format!("{{\"at\":\"2026-01-01T00:00:00Z\",\"address\":\"a@x.test\",{rest}}}\n")
+    };
+    let reply = "{\"seq\":1,\"id\":\"e1\",\"at\":\"2026-01-01T00:00:01Z\",\"address\":\"a@x.test\",\"tenant\":\"t\",\"type\":\"reply\",\"category\":\"user_unknown\",\"scope\":\"recipient\",\"stage\":\"rcpt\",\"reply\":\"550 gone\",\"rule\":\"some\"}\n";
+    let ask = "{\"at\":\"2026-01-02T00:00:00Z\",\"type\":\"ask\",\"address\":\"a@x.test\"}\n";
+    let mut policy = Policy::preset("quarantine").expect("a preset");
+    for enabled in [true, false] {
+        policy.outage.enabled = enabled;
+        let check = |lines: &[&str], reason: &str| {
+            let (outcome, output) = simulate_under(&policy, &[lines, &[ask]].concat().concat());
+            outcome.expect("a good file");
+            assert!(output.contains(&format!("\"reason\":\"{reason}\"")), "{enabled}: {output}");
+        };
+        let manual = plain("\"type\":\"quarantine\"");
+        check(&[&manual, reply, &void(2, "\"rule\":\"some\"")], "manual");
+        let imported = plain("\"type\":\"imported\",\"kind\":\"hard\",\"source\":\"s\"");
+        check(&[&imported, &void(2, "\"source\":\"other\"")], "imported");
+        check(&[&imported, &void(2, "\"source\":\"s\"")], "none");
+    }
+}

@@ -117,11 +117,22 @@ fn what_another_gate_had_learnt_is_learnt() {
             (43 * DAY, PASSES),
         ],
     );
-    // The longer one of two stands, in whatever order they come.
-    let soft = learnt(ImportKind::Soft, DAY, Some(7));
-    for two in [[hard.clone(), soft.clone()], [soft, hard.clone()]] {
-        let [one, other] = two.map(|entry| (2 * DAY, entry));
-        check("both@plain.test", &[one, other, (60 * WEEK, LONG_TERM)]);
+    // The longer one of two stands, in whatever order they come, and so do the step and its dates.
+    let softs = [learnt(ImportKind::Soft, DAY, Some(7)), learnt(ImportKind::Soft, 0, Some(14))];
+    let [soft, longer] = softs;
+    let told = |one: &Do, other: &Do| {
+        check("both@plain.test", &[(2 * DAY, one.clone()), (2 * DAY, other.clone())])
+    };
+    for (one, other, last) in [(&hard, &soft, LONG_TERM), (&longer, &soft, PASSES)] {
+        let (record, turned) = (told(one, other), told(other, one));
+        let ends =
+            |record: &Record| record.learnt.as_ref().map(|learnt| (learnt.since, learnt.until));
+        assert_eq!((&record.soft, ends(&record)), (&turned.soft, ends(&turned)));
+        assert_eq!((record.soft.last, record.soft.count > 0), (Some(at(DAY)), true));
+        check(
+            "both@plain.test",
+            &[(2 * DAY, one.clone()), (2 * DAY, other.clone()), (60 * WEEK, last)],
+        );
     }
     check("postmaster@plain.test", &[(DAY, hard.clone()), (DAY, PASSES)]);
 }
