@@ -10,6 +10,7 @@ use crate::cli::out::harmless;
 use crate::exchange::{Comes, Entry, comes_of};
 use crate::failure::Failure;
 use crate::policy::{Policy, Record};
+use crate::smtp::address::RecipientKey;
 use crate::time::Timestamp;
 
 /// What comes of each entry, imported at that time, as far as the gate knows.
@@ -21,11 +22,11 @@ pub(super) fn known(
     entries: &[Entry],
     (now, policy): (Timestamp, &Policy),
 ) -> Result<Vec<Comes>, Failure> {
-    let distinct: HashSet<&str> = entries.iter().map(|entry| entry.address.as_str()).collect();
-    let distinct: Vec<&str> = distinct.into_iter().collect();
+    let distinct: HashSet<&RecipientKey> = entries.iter().map(|entry| &entry.address).collect();
+    let distinct: Vec<&RecipientKey> = distinct.into_iter().collect();
     let mut records = HashMap::new();
     for some in distinct.chunks(BATCH_MAX) {
-        let addresses = some.iter().map(|address| (*address).to_owned()).collect();
+        let addresses = some.iter().map(|address| address.to_string()).collect();
         let found = access.lookup(&LookupRequest { addresses, tenant: None, record: true })?;
         records.extend(
             found.into_iter().filter_map(|found| found.record.map(|record| (found.key, record))),
@@ -33,7 +34,7 @@ pub(super) fn known(
     }
     let nothing = Record::default();
     let record =
-        |entry: &Entry| records.get(entry.address.as_str()).map_or(&nothing, |known| known);
+        |entry: &Entry| records.get(&entry.address.to_string()).map_or(&nothing, |known| known);
     Ok(entries.iter().map(|entry| comes_of(entry, record(entry), now, policy)).collect())
 }
 
