@@ -62,7 +62,7 @@ def test_a_campaign_goes_by_its_sender_its_header_or_its_envelope(lab):
     # VERP puts the recipient into the sender, and this one needs quotes.
     world.client.sendmail(Message(sender="bounce-summer-1@sender.test"), ['"j doe"@plain.test'], "-XV")
     event, = wait_for(lambda: gate.json("events", "--campaign", "summer"), world.tails)
-    expect((event["address"], event["sender"]) == ("j doe@plain.test", '<"bounce-summer-1+j doe=plain.test"@sender.test>'), event)
+    expect((event["address"], event["sender"]) == ('"j doe"@plain.test', '<"bounce-summer-1+j doe=plain.test"@sender.test>'), event)
 
     message = Message(headers=HEADER)
     world.arrived(world.send(message, "good@plain.test"), "good@plain.test")

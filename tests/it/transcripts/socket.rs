@@ -465,7 +465,7 @@ impl<'a> Player<'a> {
             for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
                 text.push_str(&format!(" {name} {count}"));
             }
-            Some((key.to_string(), text)).filter(|(whom, _)| ours(whom))
+            Some((key.as_str().to_owned(), text)).filter(|(whom, _)| ours(whom))
         });
         told.collect()
     }
