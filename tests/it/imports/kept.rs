@@ -214,6 +214,18 @@ fn rows(range: std::ops::Range<usize>) -> String {
     })
 }
 
+/// Hands over more rows than are journaled by now, behind something that mail or an operator taught.
+fn journaling(home: &Home) -> Request {
+    home.ok(&["quarantine", "manual@x.test", "--reason", "r"]);
+    let before = journal_bytes(home);
+    let mut request = Request::begin(home);
+    request.head(MANY as u64, TRUST);
+    request.send(&rows(0..MANY));
+    request.finish();
+    rows_are_journaled(home, before);
+    request
+}
+
 #[test]
 fn a_connection_that_breaks_in_the_middle_changes_nothing() {
     let home = Home::new();
@@ -240,13 +252,7 @@ fn a_connection_that_breaks_in_the_middle_changes_nothing() {
 fn a_caller_that_leaves_before_the_rows_count_has_changed_nothing() {
     let home = Home::new();
     let served = Served::begin(&home);
-    home.ok(&["quarantine", "manual@x.test", "--reason", "r"]);
-    let before = journal_bytes(&home);
-    let mut request = Request::begin(&home);
-    request.head(MANY as u64, TRUST);
-    request.send(&rows(0..MANY));
-    request.finish();
-    rows_are_journaled(&home, before);
+    let request = journaling(&home);
     drop(request);
     let line = served.logged(&["event=import", "result=broken_off"]);
     assert!(line.contains("whoever asked has gone"), "{line}");
@@ -315,15 +321,10 @@ fn a_request_that_is_wrong_is_told_why_and_changes_nothing() {
 fn killed_in_the_middle_it_changes_nothing_and_the_same_file_can_be_imported_again() {
     let home = Home::new();
     let served = Served::begin(&home);
-    home.ok(&["quarantine", "manual@x.test", "--reason", "r"]);
-    let before = journal_bytes(&home);
-    let mut request = Request::begin(&home);
-    request.head(MANY as u64, TRUST);
-    request.send(&rows(0..MANY));
-    request.finish();
-    rows_are_journaled(&home, before);
+    let request = journaling(&home);
     // As kill -9 does.
     drop(served);
+    drop(request);
     let served = Served::begin(&home);
     assert_eq!(standing(&home, "u0@x.test"), "clear");
     assert_eq!(standing(&home, "manual@x.test"), "quarantined_long_term");
