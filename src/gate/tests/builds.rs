@@ -1,9 +1,9 @@
 //! An index that is built from nothing.
 
+use super::imports::row;
 use super::*;
 use crate::event::order::Decree;
 use crate::event::select::{Conditions, Selector};
-use crate::event::{ImportKind, Imported};
 use crate::store::{Batch, Store, Stored};
 
 fn index(dir: &Path) -> std::path::PathBuf {
@@ -38,31 +38,9 @@ fn told(dir: &Path) -> Vec<(RecipientKey, Stored)> {
         learnt(&gate, hard("often@d3.test"));
     }
     let mut importing = gate.import("b1").expect("its turn");
-    importing.push(vec![imported("u0@d0.test"), imported("new@d9.test")]).expect("on disk");
+    importing.push(vec![row("u0@d0.test", "b1"), row("new@d9.test", "b1")]).expect("on disk");
     importing.commit(now(), Act::default()).expect("rows").wait().expect("in force");
     records(&gate)
-}
-
-fn imported(address: &str) -> Draft {
-    let (source, batch) = ("old-esp".to_owned(), "b1".to_owned());
-    let (row, dated, until, category, detail) = (None, None, None, None, String::new());
-    let (kind, act) = (ImportKind::Hard, Act::default());
-    let (forced, again, learnt) = (false, false, false);
-    let imported = Imported {
-        kind,
-        source,
-        batch,
-        row,
-        dated,
-        until,
-        category,
-        detail,
-        forced,
-        again,
-        learnt,
-        act,
-    };
-    draft(address, What::Imported(imported))
 }
 
 #[test]

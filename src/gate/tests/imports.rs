@@ -5,7 +5,8 @@ use crate::event::select::{Conditions, Selector};
 use crate::event::{ImportKind, Imported};
 use crate::store::Tally;
 
-fn row(address: &str, batch: &str) -> Draft {
+/// A row of an import of that name: a hard bounce.
+pub(super) fn row(address: &str, batch: &str) -> Draft {
     let imported = Imported {
         kind: ImportKind::Hard,
         source: "old-esp".to_owned(),
